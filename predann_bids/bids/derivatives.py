@@ -1,0 +1,286 @@
+"""The derivative dataset: paths, sidecars, provenance."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from predann_bids import __version__
+from predann_bids.bids.presentations import Presentation, from_table
+from predann_bids.bids.recordings import Recording
+from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed, TryAgain, UnusableData
+
+IGNORED = ("CITATION.md", "*.html", "logs/", "group/", ".writing-*", ".locks/")
+
+CITATION = """\
+# Methods
+
+{methods}
+
+# References
+
+- Akama, T. et al. (2025). Predicting artificial neural network representations to learn recognition model for music
+  identification from brain recordings. Scientific Reports. https://doi.org/10.1038/s41598-025-02790-6
+- Appelhoff, S. et al. (2019). MNE-BIDS: Organizing electrophysiological data into the BIDS format and facilitating
+  their analysis. Journal of Open Source Software, 4, 1896. https://doi.org/10.21105/joss.01896
+- Gorgolewski, K. J. et al. (2017). BIDS apps: Improving ease of use, accessibility, and reproducibility of neuroimaging
+  data analysis methods. PLOS Computational Biology, 13, e1005209. https://doi.org/10.1371/journal.pcbi.1005209
+- Gramfort, A. et al. (2013). MEG and EEG data analysis with MNE-Python. Frontiers in Neuroscience, 7, 267.
+  https://doi.org/10.3389/fnins.2013.00267
+- Pernet, C. R. et al. (2019). EEG-BIDS, an extension to the brain imaging data structure for electroencephalography.
+  Scientific Data, 6, 103. https://doi.org/10.1038/s41597-019-0104-8
+"""
+
+README = """\
+# PredANN-BIDS derivatives
+
+Made by PredANN-BIDS {version} from the dataset "{source}".
+
+- `sub-*/**/*_desc-preproc_eeg.*`: preprocessed EEG (BrainVision, 32-bit float, microvolts). The `.json` beside each
+  names every step with its parameters.
+- `*_desc-preproc_events.tsv`: one row per presentation of a stimulus; seconds from the start of the file.
+- `stimuli/`: the audio, linked to the source dataset where that is possible.
+- `sub-*.html`: a report for each participant.
+- `group/NAME/`: decoders and their evaluation; begin with `report.html`.
+- `CITATION.md`: text for a methods section, with references.
+"""
+
+
+@dataclass(frozen=True)
+class DerivativePaths:
+    """The files of one preprocessed recording."""
+
+    stem: Path
+
+    @classmethod
+    def of(cls, recording: Recording, output_dir: Path) -> DerivativePaths:
+        """Name the files that `recording` becomes."""
+        return cls(output_dir / recording.directory / f"{recording.name}_desc-preproc")
+
+    @property
+    def header(self) -> Path:
+        """BrainVision header; `.eeg` and `.vmrk` lie beside it."""
+        return self.stem.with_name(f"{self.stem.name}_eeg.vhdr")
+
+    @property
+    def sidecar(self) -> Path:
+        """JSON sidecar, written last: a recording is finished when it is there."""
+        return self.stem.with_name(f"{self.stem.name}_eeg.json")
+
+    @property
+    def channels(self) -> Path:
+        """Channel table."""
+        return self.stem.with_name(f"{self.stem.name}_channels.tsv")
+
+    @property
+    def events(self) -> Path:
+        """Table of presentations."""
+        return self.stem.with_name(f"{self.stem.name}_events.tsv")
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """One preprocessed recording, read back: its entities, files, presentations and sidecar."""
+
+    participant: str
+    session: str
+    task: str
+    run: str
+    paths: DerivativePaths
+    presentations: tuple[Presentation, ...]
+    sidecar: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """File name up to `_desc`."""
+        return self.paths.stem.name.removesuffix("_desc-preproc")
+
+
+def read_derivatives(output_dir: Path) -> list[Derivative]:
+    """List the preprocessed recordings of an output directory, sorted by their entities.
+
+    Raises
+    ------
+    MissingInput
+        There is none: the participant level has not been run.
+    """
+    sidecars = sorted(output_dir.glob("sub-*/**/*_desc-preproc_eeg.json"))
+    if not sidecars:
+        raise MissingInput(
+            f"{output_dir} holds no preprocessed recording. Run the participant level first:"
+            f" predann-bids BIDS_DIR {output_dir} participant"
+        )
+    derivatives = [_read_derivative(path) for path in sidecars]
+    return sorted(derivatives, key=lambda d: (d.participant, d.session, d.task, d.run))
+
+
+def _read_derivative(sidecar: Path) -> Derivative:
+    paths = DerivativePaths(sidecar.with_name(sidecar.name.removesuffix("_eeg.json")))
+    entities = dict(part.split("-", 1) for part in sidecar.name.split("_") if "-" in part)
+    for needed in (paths.header, paths.header.with_suffix(".eeg"), paths.events):
+        if not needed.is_file():
+            raise MissingInput(
+                f"{needed} is missing. Run the participant level again for participant {entities['sub']}."
+            )
+    participant, session, task, run = (entities.get(key, "") for key in ("sub", "ses", "task", "run"))
+    return Derivative(participant, session, task, run, paths, from_table(paths.events), read_json(sidecar))
+
+
+def prepare_output(output_dir: Path, source_dir: Path) -> None:
+    """Create the output directory and the files that make it a BIDS derivative dataset.
+
+    Raises
+    ------
+    CannotCreateOutput
+        It lies inside a file, or must not be written to.
+    """
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        source = _source_description(source_dir)
+        write_text(output_dir / "dataset_description.json", _as_json(_description(source, source_dir)))
+        write_text(
+            output_dir / "README.md", README.format(version=__version__, source=source.get("Name", source_dir.name))
+        )
+        write_text(output_dir / ".bidsignore", "\n".join(IGNORED) + "\n")
+        (output_dir / "logs").mkdir(exist_ok=True)
+    except (OSError, ReadOrWriteFailed) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CannotCreateOutput(
+            f"The output directory {output_dir} cannot be created or written to: {reason}."
+        ) from error
+
+
+def write_citation(output_dir: Path, methods: str) -> None:
+    """Write the methods text for a paper, with references."""
+    write_text(output_dir / "CITATION.md", CITATION.format(methods=methods))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises
+    ------
+    ReadOrWriteFailed
+        The file cannot be written.
+    TryAgain
+        No space is left.
+    """
+    beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        if error.errno == 28:
+            raise TryAgain(f"No space is left for {path}. Free some and repeat the command.") from error
+        raise ReadOrWriteFailed(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises
+    ------
+    UnusableData
+        It is not valid.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UnusableData(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise UnusableData(f"{path} must hold a JSON object.")
+    return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    write_text(path, _as_json(content))
+
+
+def copy_positions(recording: Recording, output_dir: Path) -> None:
+    """Copy the recording's electrode positions, which preprocessing does not change, next to its derivative."""
+    for suffix, extension in (("electrodes", ".tsv"), ("coordsystem", ".json")):
+        source = recording.sidecar(suffix, extension)
+        if source:
+            target = output_dir / source.relative_to(recording.root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+
+def provide_stimuli(names: Iterable[str], stimuli_dir: Path, output_dir: Path) -> None:
+    """Put audio where BIDS looks for what `stim_file` names: `stimuli/` of the derivative dataset.
+
+    Relative links do, as long as both datasets can only move together. Across mounts, as in a container, they would
+    point nowhere outside of it, so there the audio is copied.
+    """
+    linkable = _mount_of(stimuli_dir) == _mount_of(output_dir)
+    for name in sorted(set(names)):
+        source, target = stimuli_dir.resolve() / name, output_dir.resolve() / "stimuli" / name
+        if target.exists() and target.stat().st_size == source.stat().st_size:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".writing-{os.getpid()}-{target.name}")
+        if linkable:
+            beside.symlink_to(os.path.relpath(source, target.parent))
+        else:
+            shutil.copyfile(source, beside)
+        beside.replace(target)
+
+
+def _mount_of(path: Path) -> Path:
+    path = path.resolve()
+    return next(parent for parent in (path, *path.parents) if parent.is_mount())
+
+
+def source_fingerprint(recording: Recording, events: Path | None) -> list[Any]:
+    """Describe everything a derivative is made from, so that a change of any of it is noticed.
+
+    Sidecars are taken by content; data files, which are large, by name, size and time of change.
+    """
+    data = [p for p in sorted(recording.path.parent.glob(f"{recording.name}_eeg.*")) if p.is_file()]
+    large = [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in data if p.suffix != ".json"]
+    found = [
+        recording.sidecar("channels", ".tsv"),
+        recording.sidecar("electrodes", ".tsv"),
+        recording.sidecar("eeg", ".json"),
+        events,
+    ]
+    return [*large, *[p.read_text(encoding="utf-8", errors="replace") for p in found if p]]
+
+
+def _source_description(source_dir: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((source_dir / "dataset_description.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _description(source: Mapping[str, Any], source_dir: Path) -> dict[str, Any]:
+    origin = {"URL": source_dir.resolve().as_uri()} | (
+        {"DOI": source["DatasetDOI"]} if source.get("DatasetDOI") else {}
+    )
+    container = os.environ.get("PREDANN_BIDS_CONTAINER")
+    generator = {"Name": "PredANN-BIDS", "Version": __version__}
+    return {
+        "Name": f"PredANN-BIDS derivatives of {source.get('Name', source_dir.name)}",
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "License": source.get("License", "n/a"),
+        "GeneratedBy": [generator | ({"Container": {"Type": "docker", "Tag": container}} if container else {})],
+        "SourceDatasets": [origin],
+        "DatasetLinks": {"raw": source_dir.resolve().as_uri()},
+        "HowToAcknowledge": "See CITATION.md.",
+    }
+
+
+def _as_json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,256 @@
+"""The configuration: what changes results (science) and what only changes how they are made (execution).
+
+Science is a tree of frozen sections. Only science goes into hashes, so a run with more processes or another output
+directory finds finished work again. Values come from, in rising order: preset, TOML file, command line.
+Each field's description is the only documentation of its option: `--help`, `boutiques.json` and `docs/options.md` are
+made from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from predann_bids.errors import MissingInput, WrongUsage
+
+Preset = Literal["default"]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Preprocessing(Section):
+    """From a raw recording to its derivative; the participant level."""
+
+    l_freq: float = Field(1.0, ge=0, description="Lower edge of the band-pass in Hz; 0 leaves it open.")
+    h_freq: float = Field(40.0, ge=0, description="Upper edge of the band-pass in Hz; 0 leaves it open.")
+    notch: Literal["auto", "none"] | float = Field(
+        "auto",
+        description="Line frequency in Hz to remove with its harmonics, 'auto' for the sidecar's"
+        " PowerLineFrequency, or 'none'.",
+    )
+    resample: float = Field(125.0, gt=0, description="Sampling rate of the derivative in Hz.")
+    reference: Literal["average", "none"] = Field(
+        "average", description="Reference of the derivative; 'none' keeps that of the recording."
+    )
+    shortest: float = Field(
+        3.0,
+        gt=0,
+        description="Presentations shorter than this, in seconds, are of no use and are left out.",
+    )
+
+    @model_validator(mode="after")
+    def _band_fits_the_rate(self) -> Self:
+        if self.h_freq and self.h_freq <= self.l_freq:
+            raise ValueError(f"h_freq ({self.h_freq:g} Hz) must lie above l_freq ({self.l_freq:g} Hz)")
+        if self.h_freq and self.h_freq >= self.resample / 2:
+            raise ValueError(
+                f"h_freq ({self.h_freq:g} Hz) must lie below half the sampling rate ({self.resample / 2:g} Hz)"
+            )
+        return self
+
+
+class Windows(Section):
+    """How presentations are cut into windows of EEG and audio."""
+
+    length: float = Field(3.0, gt=0, description="Length of a window in seconds.")
+    delay: float = Field(0.2, ge=-2, le=2, description="The EEG is taken this much later than the audio, in seconds.")
+    audio_context: float = Field(
+        0.0,
+        ge=0,
+        description="Length of the audio window in seconds, centred on the EEG window; 0 means as long as it.",
+    )
+    stride: float = Field(1.0, gt=0, description="Distance of evaluation windows in seconds.")
+
+    @model_validator(mode="after")
+    def _context_covers_the_window(self) -> Self:
+        if 0 < self.audio_context < self.length:
+            raise ValueError(
+                f"audio_context ({self.audio_context:g} s) must be at least as long as the window"
+                f" ({self.length:g} s), or 0"
+            )
+        return self
+
+
+class Splitting(Section):
+    """How training, validation and test data are kept apart."""
+
+    split: Literal["participant", "chunk"] = Field(
+        "participant",
+        description="What is never shared by training and test data: whole participants, or (as published) chunks of"
+        " recordings, which lets what marks a recording pass for music.",
+    )
+    n_folds: int = Field(
+        0,
+        ge=0,
+        description="Number of folds; 0 means 4 for 'participant' (fewer with fewer participants) and the"
+        " single published 75/25 split for 'chunk'.",
+    )
+    chunk: float = Field(10.0, gt=0, description="Length of a chunk in seconds, for the split 'chunk'.")
+    validation: float = Field(
+        0.15,
+        gt=0,
+        lt=1,
+        description="Share of the training participants (or chunks) kept for early stopping, at least one.",
+    )
+
+
+class Training(Section):
+    """How a decoder is trained."""
+
+    predann_weight: float = Field(1.0, ge=0, description="Weight of the PredANN objective; the baseline has 0.")
+    temperature: float = Field(0.1, gt=0, description="Temperature of the PredANN objective.")
+    epochs: int = Field(30, ge=1, description="Longest training, in epochs.")
+    batch_size: int = Field(64, ge=2, description="Windows per training step.")
+    learning_rate: float = Field(1e-3, gt=0, description="Highest learning rate.")
+    weight_decay: float = Field(1e-2, ge=0, description="Weight decay.")
+    patience: int = Field(8, ge=1, description="Epochs without a better validation loss before training stops.")
+    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    baseline: bool = Field(True, description="Also train the matched model with PredANN weight 0.")
+
+
+class Evaluation(Section):
+    """How decisions are scored."""
+
+    lengths: tuple[float, ...] = Field(
+        (3.0, 4.0, 5.0, 6.0, 7.0), description="Lengths of the evaluated segments in seconds."
+    )
+    resamples: int = Field(9999, ge=99, description="Bootstrap resamples of participants.")
+
+
+class Science(Section):
+    """Everything that changes results."""
+
+    preset: Preset = Field("default", description="Starting point of the configuration.")
+    preprocessing: Preprocessing = Preprocessing()
+    windows: Windows = Windows()
+    splitting: Splitting = Splitting()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _lengths_hold_a_window(self) -> Self:
+        short = [length for length in self.evaluation.lengths if length < self.windows.length]
+        if short:
+            raise ValueError(f"evaluation lengths {short} are shorter than a window ({self.windows.length:g} s)")
+        return self
+
+
+PRESETS: Mapping[Preset, Mapping[str, Any]] = {"default": {}}
+
+
+def resolve(
+    *, preset: Preset | None = None, file: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> Science:
+    """Merge preset, TOML file and command-line flags, the later over the earlier.
+
+    Parameters
+    ----------
+    preset : str, optional
+        Overrides the file's own `preset`.
+    file : Path, optional
+        TOML with the sections of `Science`.
+    flags : mapping, optional
+        Dotted names to values, such as ``{"windows.delay": 0.2}``.
+
+    Raises
+    ------
+    WrongUsage
+        A key is unknown or a value does not fit; the message names both and the nearest known key.
+    MissingInput
+        The file is not there.
+    """
+    values = _read(file) if file else {}
+    _refuse_unknown(values, Science, file)
+    chosen = preset or values.get("preset", "default")
+    if chosen not in PRESETS:
+        raise WrongUsage(f"Unknown preset '{chosen}': expected one of {', '.join(PRESETS)}.")
+    merged = _merge(PRESETS[chosen], values, _nested(flags or {}), {"preset": chosen})
+    try:
+        return Science.model_validate(merged)
+    except ValidationError as error:
+        raise WrongUsage(_sentence(error, file)) from error
+
+
+def dump(science: Science, path: Path, **more: Mapping[str, Any]) -> None:
+    """Write a configuration as TOML, sufficient to repeat the run; `more` adds tables such as the selection."""
+    import tomli_w
+
+    path.write_text(tomli_w.dumps(science.model_dump(mode="json") | more))
+
+
+def science_hash(*parts: Any) -> str:
+    """Fingerprint of sections and plain values; equal for equal science."""
+    plain = [part.model_dump(mode="json") if isinstance(part, Section) else part for part in parts]
+    return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingInput(f"The configuration file {file} does not exist.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongUsage(f"{file} is not valid TOML: {error}.") from error
+
+
+def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = merged.get(key)
+            merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _nested(flags: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in flags.items():
+        *sections, key = name.split(".")
+        branch = tree
+        for section in sections:
+            branch = branch.setdefault(section, {})
+        branch[key] = value
+    return tree
+
+
+def _refuse_unknown(
+    values: Mapping[str, Any], section: type[Section], file: Path | None, above: Sequence[str] = ()
+) -> None:
+    known = section.model_fields
+    for key, value in values.items():
+        name = ".".join([*above, key])
+        if key == "selection" and not above:
+            continue  # written into config.toml for the reader; the command line decides
+        if key not in known:
+            raise WrongUsage(f"{file}: unknown key '{name}'. {_nearest(key, known, above)}")
+        kind = known[key].annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            if not isinstance(value, Mapping):
+                raise WrongUsage(f"{file}: '{name}' is a section, [{name}], not a value.")
+            _refuse_unknown(value, kind, file, [*above, key])
+
+
+def _nearest(key: str, known: Mapping[str, Any], above: Sequence[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    if close:
+        return f"Did you mean '{'.'.join([*above, close[0]])}'?"
+    return f"Known here: {', '.join(known)}."
+
+
+def _sentence(error: ValidationError, file: Path | None) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"][:2])
+    reason = first["msg"].removeprefix("Value error, ")
+    found = "" if isinstance(first["input"], dict) else f" (found {first['input']!r})"
+    return f"Configuration{f' in {file}' if file else ''}: {name + ': ' if name else ''}{reason}{found}."

@@ -1,0 +1,89 @@
+"""Everything that can go wrong for a user, and the exit code that says so.
+
+::
+
+    PredannError
+    ├── SomeParticipantsFailed    1   the rest is complete
+    ├── InvalidDataset           16   the BIDS validator objects
+    ├── UnknownAnalysisLevel     17
+    ├── NothingSelected          18   the filters leave no recording
+    ├── WrongUsage               64   the command line or the configuration
+    ├── UnusableData             65   the data are there, but cannot be used
+    ├── MissingInput             66   no EEG, no audio, participant level not run
+    ├── CannotCreateOutput       73
+    ├── ReadOrWriteFailed        74
+    └── TryAgain                 75   another process holds the lock, no space left
+
+The codes are those of the BIDS execution specification and of sysexits.h. A message is one plain sentence or two:
+what was found and where (file and row), what was expected, how to mend it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PredannError(Exception):
+    """An error whose message is meant for the user; only the command line turns it into an exit."""
+
+    exit_code: ClassVar[int] = 70
+
+
+class SomeParticipantsFailed(PredannError):
+    """Some participants failed and are named in the summary; all others are complete."""
+
+    exit_code = 1
+
+
+class InvalidDataset(PredannError):
+    """The input is no BIDS dataset, or the validator finds an error that matters for EEG."""
+
+    exit_code = 16
+
+
+class UnknownAnalysisLevel(PredannError):
+    """The analysis level is neither `participant` nor `group`."""
+
+    exit_code = 17
+
+
+class NothingSelected(PredannError):
+    """The filters select no recording."""
+
+    exit_code = 18
+
+
+class WrongUsage(PredannError):
+    """The command line or the configuration cannot be understood, or contradicts itself."""
+
+    exit_code = 64
+
+
+class UnusableData(PredannError):
+    """The data are there but cannot be used."""
+
+    exit_code = 65
+
+
+class MissingInput(PredannError):
+    """A file that is needed is not there."""
+
+    exit_code = 66
+
+
+class CannotCreateOutput(PredannError):
+    """The output directory or a file in it cannot be created."""
+
+    exit_code = 73
+
+
+class ReadOrWriteFailed(PredannError):
+    """A read or a write failed half-way."""
+
+    exit_code = 74
+
+
+class TryAgain(PredannError):
+    """The same command may succeed later."""
+
+    exit_code = 75

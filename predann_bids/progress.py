@@ -1,0 +1,74 @@
+"""Progress for people: a bar on a terminal, a line every few seconds anywhere else."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
+
+QUIET_S = 5.0
+
+
+class Progress:
+    """Tell how far a job has come, on standard error.
+
+    Parameters
+    ----------
+    title : str
+        What is being done.
+    total : int
+        Number of units of work.
+    """
+
+    def __init__(self, title: str, total: int) -> None:
+        self._title, self._total, self._done, self._note = title, total, 0, ""
+        self._console = Console(stderr=True)
+        self._said = self._begun = time.monotonic()
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+        )
+        self._bar = RichProgress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._task = self._bar.add_task(title, total=total, note="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        if not self._console.is_terminal:
+            self._say()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        if not self._console.is_terminal and kind is None:
+            self._say()
+
+    def advance(self, units: int = 1, note: str = "") -> None:
+        """Count finished work, and say what is being done."""
+        self._done += units
+        self._note = note or self._note
+        self._bar.update(self._task, advance=units, note=self._note)
+        self.beat()
+
+    def beat(self) -> None:
+        """Give a sign of life where there is no terminal and nothing was said for some seconds."""
+        if not self._console.is_terminal and time.monotonic() - self._said >= QUIET_S:
+            self._say()
+
+    def _say(self) -> None:
+        self._said = time.monotonic()
+        elapsed = self._said - self._begun
+        self._console.print(
+            f"{self._title}: {self._done}/{self._total} after {elapsed:.0f} s {self._note}".rstrip(),
+            highlight=False,
+            soft_wrap=True,
+        )

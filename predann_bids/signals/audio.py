@@ -1,0 +1,61 @@
+"""Read audio and turn it into log-mel spectra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from predann_bids.errors import UnusableData
+
+
+def audio_seconds(path: Path) -> float:
+    """Length of an audio file, from its header.
+
+    Raises
+    ------
+    UnusableData
+        The file is no audio, or holds none.
+    """
+    try:
+        info = soundfile.info(str(path))
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UnusableData(
+            f"{path} cannot be read as audio ({_reason(error)}). Expected WAV, FLAC, OGG or MP3."
+        ) from error
+    return float(info.frames / info.samplerate)
+
+
+def read_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
+    """Read an audio file as mono at a given rate.
+
+    Parameters
+    ----------
+    path : Path
+        WAV, FLAC, OGG or MP3.
+    rate_hz : int
+        Rate to resample to (band-limited, torchaudio).
+
+    Returns
+    -------
+    ndarray, shape (samples,), float32
+        Channels averaged.
+    """
+    import torch
+    from torchaudio.functional import resample
+
+    try:
+        sound, found_hz = soundfile.read(str(path), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UnusableData(
+            f"{path} cannot be read as audio ({_reason(error)}). Expected WAV, FLAC, OGG or MP3."
+        ) from error
+    mono = torch.from_numpy(sound.mean(axis=1))
+    waveform: NDArray[np.float32] = resample(mono, found_hz, rate_hz).numpy()
+    return waveform
+
+
+def _reason(error: Exception) -> str:
+    return str(error).removeprefix("Error opening ").rstrip(".")

@@ -1,0 +1,157 @@
+"""BrainVision files as arrays: written as float32, read back without loading."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predann_bids.errors import ReadOrWriteFailed, UnusableData
+
+if TYPE_CHECKING:
+    from mne.io import BaseRaw
+
+MARKERS = ("vmrk", "eeg", "vhdr")  # in the order of their renaming: a header appears last
+
+
+@dataclass(frozen=True)
+class MappedRecording:
+    """A multiplexed float32 BrainVision recording, mapped into memory.
+
+    Parameters
+    ----------
+    data : ndarray, shape (samples, channels), float32
+        Values in units of `resolution`; read-only.
+    resolution : ndarray, shape (channels,), float32
+        Microvolts per unit.
+    channels : tuple of str
+        Channel names.
+    rate_hz : float
+        Sampling rate.
+    """
+
+    data: NDArray[np.float32]
+    resolution: NDArray[np.float32]
+    channels: tuple[str, ...]
+    rate_hz: float
+
+
+def write_brainvision(raw: BaseRaw, header: Path, markers: list[tuple[float, float, str]]) -> None:
+    """Write a recording as IEEE float32, multiplexed, in microvolts; the three files appear whole.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        Recording in volts.
+    header : Path
+        The `.vhdr` to write.
+    markers : list of (onset, duration, text)
+        Seconds from the start of the recording, and what to call it.
+    """
+    from pybv import write_brainvision as write
+
+    header.parent.mkdir(parents=True, exist_ok=True)
+    rate = raw.info["sfreq"]
+    events = [
+        {
+            "onset": round(onset * rate),
+            "duration": max(1, round(length * rate)),
+            "description": text,
+            "type": "Comment",
+        }
+        for onset, length, text in markers
+    ]
+    with tempfile.TemporaryDirectory(dir=header.parent, prefix=f".writing-{header.stem}-") as name:
+        beside = Path(name)
+        # A resolution of 1 makes the stored numbers microvolts; pybv's default of 0.1 would not.
+        write(
+            data=raw.get_data(),
+            sfreq=rate,
+            ch_names=raw.ch_names,
+            fname_base=header.stem,
+            folder_out=beside,
+            events=events or None,
+            resolution=1.0,
+            unit="µV",
+            fmt="binary_float32",
+        )
+        _add_coordinates(beside / header.name, raw)
+        for extension in MARKERS:
+            (beside / f"{header.stem}.{extension}").replace(header.with_suffix(f".{extension}"))
+
+
+def map_brainvision(header: Path) -> MappedRecording:
+    """Map a recording written by `write_brainvision` without reading it.
+
+    Raises
+    ------
+    UnusableData
+        The file is not multiplexed float32, or the data do not fit the header.
+    ReadOrWriteFailed
+        A file cannot be read.
+    """
+    try:
+        sections = _sections(header.read_text(encoding="utf-8"))
+        common = sections["Common Infos"]
+        if (common["DataOrientation"], sections["Binary Infos"]["BinaryFormat"]) != (
+            "MULTIPLEXED",
+            "IEEE_FLOAT_32",
+        ):
+            raise UnusableData(f"{header} is not multiplexed 32-bit float; run the participant level again.")
+        entries = [value.split(",") for value in sections["Channel Infos"].values()]
+        values = np.memmap(header.with_name(common["DataFile"]), dtype="<f4", mode="r")
+    except OSError as error:
+        raise ReadOrWriteFailed(f"{header} cannot be read: {error}.") from error
+    except (KeyError, UnicodeDecodeError) as error:
+        raise UnusableData(f"{header} is no BrainVision header ({error} is missing).") from error
+    except ValueError as error:
+        raise UnusableData(
+            f"{header}: its data file is empty or cut off ({error}); run the participant level again."
+        ) from error
+    if values.size % len(entries):
+        raise UnusableData(f"{header}: its data file does not hold whole samples of {len(entries)} channels.")
+    return MappedRecording(
+        values.reshape(-1, len(entries)),
+        np.array([float(entry[2] or 1) for entry in entries], dtype=np.float32),
+        tuple(entry[0].replace("\\1", ",") for entry in entries),
+        1e6 / float(common["SamplingInterval"]),
+    )
+
+
+def _sections(text: str) -> dict[str, dict[str, str]]:
+    sections: dict[str, dict[str, str]] = {}
+    for line in text.splitlines():
+        if line.startswith("["):
+            sections[line.strip("[]")] = current = {}
+        elif "=" in line and not line.startswith(";") and sections:
+            key, value = line.split("=", 1)
+            current[key] = value
+    return sections
+
+
+def _add_coordinates(header: Path, raw: BaseRaw) -> None:
+    # pybv writes no positions, while the format has a section for them and MNE and EEGLAB read it.
+    lines = [_spherical(channel["loc"][:3]) for channel in raw.info["chs"]]
+    entries = [f"Ch{number}={line}" for number, line in enumerate(lines, 1)]
+    section = [
+        "[Coordinates]",
+        "; Each entry: Ch<Channel number>=<Radius in mm>,<Theta in degrees>,<Phi in degrees>",
+        *entries,
+        "",
+    ]
+    before, comment, after = header.read_text(encoding="utf-8").partition("[Comment]")
+    header.write_text(before + "\n".join(section) + "\n" + comment + after, encoding="utf-8")
+
+
+def _spherical(position: Any) -> str:
+    x, y, z = (float(value) for value in position)
+    radius = math.sqrt(x * x + y * y + z * z)
+    if not math.isfinite(radius) or radius == 0:
+        return "0,0,0"
+    theta, phi = math.degrees(math.acos(z / radius)), math.degrees(math.atan2(y, x))
+    return f"{1000 * radius:.4f},{theta:.4f},{phi:.4f}"

@@ -1,0 +1,119 @@
+"""One analysis level from start to end: validate, work, say what came of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from predann_bids.bids.recordings import Selection
+from predann_bids.config import Science
+from predann_bids.errors import CannotCreateOutput
+from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.validation import validate_dataset
+
+
+def run_level(
+    level: str,
+    bids_dir: Path,
+    output_dir: Path,
+    science: Science,
+    *,
+    selection: Selection,
+    stimuli_dir: Path | None,
+    execution: Execution,
+    validate: bool,
+    label: str,
+    folds: Sequence[int],
+) -> None:
+    """Run an analysis level and print a summary; see `run_participant` and `run_group`."""
+    console = Console(stderr=True)
+    if validate:
+        console.print(f"Validating {bids_dir} ...", highlight=False, soft_wrap=True)
+        findings = validate_dataset(bids_dir)
+        if findings:
+            console.print(f"The BIDS validator warns of: {', '.join(findings)}", highlight=False, soft_wrap=True)
+    _refuse_unwritable(output_dir)
+    if execution.work_dir:
+        execution.work_dir.mkdir(parents=True, exist_ok=True)
+        tempfile.tempdir = os.environ["TMPDIR"] = str(execution.work_dir)
+    if level == "participant":
+        _participant(bids_dir, output_dir, science, selection, stimuli_dir, execution)
+    else:
+        _group(bids_dir, output_dir, science, selection, stimuli_dir, execution, label, folds)
+
+
+def _refuse_unwritable(output_dir: Path) -> None:
+    existing = next(path for path in (output_dir, *output_dir.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise CannotCreateOutput(f"The output directory {output_dir} cannot be created: {existing} is a file.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise CannotCreateOutput(
+            f"The output directory {output_dir} cannot be written to: no permission for {existing}."
+        )
+
+
+def _participant(
+    bids_dir: Path,
+    output_dir: Path,
+    science: Science,
+    selection: Selection,
+    stimuli_dir: Path | None,
+    execution: Execution,
+) -> None:
+    from predann_bids.workflows.participant import RecordingOutcome, run_participant
+
+    def summarise(outcomes: Sequence[RecordingOutcome]) -> None:
+        table = Table("recording", "status", "presentations", "music (min)", "bad channels")
+        for outcome in outcomes:
+            table.add_row(
+                outcome.recording.name,
+                outcome.status,
+                str(outcome.presentations),
+                f"{outcome.music_s / 60:.1f}",
+                ", ".join(outcome.bad_channels) or "none",
+            )
+        Console().print(table)
+        for warning in (w for outcome in outcomes for w in outcome.warnings):
+            Console(stderr=True).print(f"Warning: {warning}", highlight=False, soft_wrap=True, markup=False)
+
+    run_participant(
+        bids_dir,
+        output_dir,
+        science,
+        selection=selection,
+        stimuli_dir=stimuli_dir,
+        execution=execution,
+        on_done=summarise,
+    )
+    Console().print(f"Derivatives: {output_dir}", highlight=False, soft_wrap=True)
+
+
+def _group(
+    bids_dir: Path,
+    output_dir: Path,
+    science: Science,
+    selection: Selection,
+    stimuli_dir: Path | None,
+    execution: Execution,
+    label: str,
+    folds: Sequence[int],
+) -> None:
+    from predann_bids.workflows.group import run_group
+
+    outcome = run_group(
+        bids_dir,
+        output_dir,
+        science,
+        selection=selection,
+        stimuli_dir=stimuli_dir,
+        execution=execution,
+        label=label,
+        folds=folds,
+    )
+    for line in outcome.lines():
+        Console().print(line, highlight=False, soft_wrap=True, markup=False)

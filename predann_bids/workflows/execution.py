@@ -1,0 +1,142 @@
+"""What only changes how work is done, and the pool that does it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from predann_bids.errors import PredannError, TryAgain
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+BEAT_S = 0.5
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a workflow runs; nothing here changes a result.
+
+    Parameters
+    ----------
+    n_procs : int
+        Processes at once; 0 means as many as there are processors to use.
+    mem_gb : float, optional
+        Memory to stay within, in GB.
+    overwrite : bool
+        Do finished work again.
+    report : bool
+        Write HTML reports.
+    stop_on_first_crash : bool
+        Do not go on with other participants after one has failed.
+    work_dir : Path, optional
+        Directory for temporary files.
+    accelerator, devices, num_nodes, precision : str, str, int, str
+        Handed to Lightning.
+    """
+
+    n_procs: int = 0
+    mem_gb: float | None = None
+    overwrite: bool = False
+    report: bool = True
+    stop_on_first_crash: bool = False
+    work_dir: Path | None = None
+    accelerator: str = "auto"
+    devices: str = "1"
+    num_nodes: int = 1
+    precision: str = "32-true"
+
+    @property
+    def processes(self) -> int:
+        """Number of processes to use."""
+        return self.n_procs or len(os.sched_getaffinity(0))
+
+    def processes_for(self, peak_gb: float) -> int:
+        """Number of processes that fit the memory when each needs `peak_gb` at its peak; at least one."""
+        fit = int(self.mem_gb / peak_gb) if self.mem_gb and peak_gb > 0 else self.processes
+        return max(1, min(self.processes, fit))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error that one task ended with, in a form that travels between processes."""
+
+    message: str
+    kind: type[PredannError] | None
+    trace: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Keep what matters of an error."""
+        kind = type(error) if isinstance(error, PredannError) else None
+        return cls(str(error) or type(error).__name__, kind, traceback.format_exc())
+
+
+def run_all(
+    work: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    processes: int,
+    *,
+    preload: Sequence[str] = (),
+    on_beat: Callable[[], None] = lambda: None,
+) -> Iterator[Result]:
+    """Yield the results of tasks as they are done, in this process or in several.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module; it must not raise but return what went wrong.
+    tasks : sequence
+        Arguments of `work`, one each.
+    processes : int
+        Processes at once.
+    preload : sequence of str
+        Modules that are imported once, before the workers are forked off, which saves their time and memory.
+    on_beat : callable
+        Called at least twice a second while there is nothing to yield.
+    """
+    if processes == 1 or len(tasks) <= 1:
+        yield from map(work, tasks)
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(preload))
+    with ProcessPoolExecutor(min(processes, len(tasks)), mp_context=context) as pool:
+        pending = {pool.submit(work, task) for task in tasks}
+        try:
+            while pending:
+                done, pending = wait(pending, timeout=BEAT_S, return_when=FIRST_COMPLETED)
+                on_beat()
+                for future in done:
+                    yield future.result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock on something in the output directory.
+
+    Raises
+    ------
+    TryAgain
+        Another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock: Any = FileLock(path, timeout=0)
+    try:
+        with lock:
+            yield
+    except Timeout as error:
+        raise TryAgain(
+            f"Another process is working on {path.stem}; repeat the command when it has finished."
+        ) from error
