@@ -81,6 +81,22 @@ class Failure:
         return cls(str(error) or type(error).__name__, kind, traceback.format_exc())
 
 
+class _Reporter:
+    """Where `report` goes in this process: to the caller of `run_all`, or through a queue to the parent process."""
+
+    to: Callable[[int, str], None] | None = None
+
+
+def report(units: int, note: str) -> None:
+    """Tell, from inside of work done by `run_all`, that some units of it are done."""
+    if _Reporter.to:
+        _Reporter.to(units, note)
+
+
+def _report_through(queue: Any) -> None:
+    _Reporter.to = lambda units, note: queue.put((units, note))
+
+
 def run_all(
     work: Callable[[Task], Result],
     tasks: Sequence[Task],
@@ -88,6 +104,7 @@ def run_all(
     *,
     preload: Sequence[str] = (),
     on_beat: Callable[[], None] = lambda: None,
+    on_report: Callable[[int, str], None] | None = None,
 ) -> Iterator[Result]:
     """Yield the results of tasks as they are done, in this process or in several.
 
@@ -103,17 +120,26 @@ def run_all(
         Modules that are imported once, before the workers are forked off, which saves their time and memory.
     on_beat : callable
         Called at least twice a second while there is nothing to yield.
+    on_report : callable
+        Called with what the work reports.
     """
     if processes == 1 or len(tasks) <= 1:
+        _Reporter.to = on_report
         yield from map(work, tasks)
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
-    with ProcessPoolExecutor(min(processes, len(tasks)), mp_context=context) as pool:
+    reports = context.Queue()
+    count = min(processes, len(tasks))
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_report_through, initargs=(reports,)) as pool:
         pending = {pool.submit(work, task) for task in tasks}
         try:
             while pending:
                 done, pending = wait(pending, timeout=BEAT_S, return_when=FIRST_COMPLETED)
+                while not reports.empty():
+                    progressed = reports.get()
+                    if on_report:
+                        on_report(*progressed)
                 on_beat()
                 for future in done:
                     yield future.result()

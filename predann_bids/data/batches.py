@@ -1,0 +1,105 @@
+"""Windows become arrays: EEG from memory-mapped derivatives, audio from features of whole stimuli."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predann_bids.data.trials import Trial
+from predann_bids.data.windows import Ints, Windows
+from predann_bids.errors import UnusableData
+from predann_bids.signals.brainvision import MappedRecording
+from predann_bids.signals.scaling import Scaling
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class EegStore:
+    """The recordings of all trials, mapped, with the channels that they have in common.
+
+    Parameters
+    ----------
+    recordings : tuple of MappedRecording
+        Derivatives of one sampling rate.
+    columns : tuple of ndarray of int
+        For each recording, where the common channels stand in it.
+    channels : tuple of str
+        Names of the common channels.
+    scalings : tuple of Scaling
+        One for each recording.
+    """
+
+    recordings: tuple[MappedRecording, ...]
+    columns: tuple[Ints, ...]
+    channels: tuple[str, ...]
+    scalings: tuple[Scaling, ...]
+
+    @classmethod
+    def open(cls, recordings: Sequence[MappedRecording]) -> EegStore:
+        """Find the common channels, in the order of the first recording, and the scaling of each recording.
+
+        Raises
+        ------
+        UnusableData
+            No channel is common to all recordings, or their sampling rates differ.
+        """
+        rates = {recording.rate_hz for recording in recordings}
+        if len(rates) > 1:
+            raise UnusableData(
+                f"The derivatives have different sampling rates ({rates}); run the participant level again."
+            )
+        shared = set.intersection(*(set(recording.channels) for recording in recordings))
+        channels = tuple(name for name in recordings[0].channels if name in shared)
+        if not channels:
+            raise UnusableData("No EEG channel has the same name in all recordings.")
+        columns = tuple(np.array([r.channels.index(name) for name in channels]) for r in recordings)
+        scalings = tuple(Scaling.of(r.data[:, c]) for r, c in zip(recordings, columns, strict=True))
+        return cls(tuple(recordings), columns, channels, scalings)
+
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Floats:
+        """Gather EEG windows, each scaled as its recording is, shape (windows, channels, length)."""
+        batch = np.empty((len(windows), len(self.channels), length), dtype=np.float32)
+        for row, (index, start) in enumerate(zip(windows.trial, windows.start, strict=True)):
+            trial = trials[index]
+            begin = trial.onset + int(start) + delay
+            samples = self.recordings[trial.recording].data[begin : begin + length]  # one contiguous run of bytes
+            batch[row] = self.scalings[trial.recording].apply(samples[:, self.columns[trial.recording]])
+        return batch
+
+
+@dataclass(frozen=True)
+class AudioStore:
+    """Features of whole stimuli at the rate of the EEG.
+
+    Parameters
+    ----------
+    features : tuple of ndarray, shape (bands, frames)
+        One for each stimulus.
+    """
+
+    features: tuple[Floats, ...]
+
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int) -> Floats:
+        """Gather the audio features of the windows, shape (windows, bands, length)."""
+        moments = self.moments(trials, windows)
+        stimuli = windows.stimuli(trials)
+        return np.stack([self.features[s][:, m : m + length] for s, m in zip(stimuli, moments, strict=True)])
+
+    def at(self, stimulus: int, moments: Ints, length: int) -> Floats:
+        """Gather windows of one stimulus at given moments, shape (moments, bands, length)."""
+        return np.stack([self.features[stimulus][:, m : m + length] for m in moments])
+
+    def lasts(self, stimulus: int, moments: Ints, length: int) -> NDArray[np.bool_]:
+        """Tell at which moments a whole window of a stimulus is there."""
+        there: NDArray[np.bool_] = moments + length <= self.features[stimulus].shape[1]
+        return there
+
+    @staticmethod
+    def moments(trials: Sequence[Trial], windows: Windows) -> Ints:
+        """Place of each window in its audio, in frames."""
+        begin = np.array([trials[t].audio_start for t in windows.trial], dtype=np.int64)
+        return begin + windows.start

@@ -1,0 +1,107 @@
+"""Presentations in samples of their derivatives: what windows and splits are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from predann_bids.bids.derivatives import Derivative
+from predann_bids.errors import UnusableData
+from predann_bids.timing import Rate, Span
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One presentation of one stimulus, in samples of the preprocessed recording.
+
+    Parameters
+    ----------
+    participant, session, task, run : str
+        Entities of the recording; empty when it has none.
+    recording : int
+        Index into the list of recordings.
+    stimulus : int
+        Index into the list of stimuli.
+    onset : int
+        EEG sample at which the stimulus begins.
+    length : int
+        Samples of the stimulus that were heard and have EEG `delay` later.
+    audio_start : int
+        Place in the audio at `onset`, in samples at the rate of the EEG.
+    """
+
+    participant: str
+    session: str
+    task: str
+    run: str
+    recording: int
+    stimulus: int
+    onset: int
+    length: int
+    audio_start: int
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a trial, in samples since the onset of its stimulus."""
+
+    trial: int
+    span: Span
+
+
+def list_trials(
+    derivatives: Sequence[Derivative],
+    labels: Sequence[str],
+    *,
+    rate: Rate,
+    delay_s: float,
+    recording_samples: Sequence[int],
+    audio_samples: Mapping[str, int],
+) -> list[Trial]:
+    """Turn the presentations of all recordings into trials.
+
+    A trial is as long as music and EEG are both there: to the end of the presentation, of the audio, or of the
+    recording `delay_s` later.
+
+    Parameters
+    ----------
+    derivatives : sequence of Derivative
+        Preprocessed recordings.
+    labels : sequence of str
+        Names of the stimuli, in the order of their indices.
+    rate : Rate
+        Sampling rate of the derivatives.
+    delay_s : float
+        The EEG of a window is taken this much later than its audio.
+    recording_samples : sequence of int
+        Length of each recording.
+    audio_samples : mapping
+        Length of each stimulus's audio at the rate of the EEG.
+    """
+    delay = rate.samples(delay_s)
+    trials = []
+    for index, (derivative, samples) in enumerate(zip(derivatives, recording_samples, strict=True)):
+        for presentation in derivative.presentations:
+            onset, audio_start = rate.samples(presentation.onset), rate.samples(presentation.audio_start)
+            heard = rate.samples(presentation.duration)
+            available = min(heard, samples - onset - delay, audio_samples[presentation.label] - audio_start)
+            begin = max(0, -(onset + delay))  # a negative delay must not reach before the recording
+            if begin:
+                raise UnusableData(
+                    f"{derivative.name}: the stimulus at {presentation.onset:g} s begins too early in the recording"
+                    f" for a delay of {delay_s:g} s. Use a later delay."
+                )
+            trials.append(
+                Trial(
+                    derivative.participant,
+                    derivative.session,
+                    derivative.task,
+                    derivative.run,
+                    index,
+                    labels.index(presentation.label),
+                    onset,
+                    max(0, available),
+                    audio_start,
+                )
+            )
+    return trials

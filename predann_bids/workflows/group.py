@@ -1,0 +1,500 @@
+"""The group level: derivatives become a trained, evaluated and reported decoder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from predann_bids import __version__
+from predann_bids.bids.derivatives import (
+    Derivative,
+    prepare_output,
+    read_derivatives,
+    read_json,
+    write_citation,
+    write_json,
+    write_text,
+)
+from predann_bids.bids.recordings import Selection
+from predann_bids.config import Science, dump, science_hash
+from predann_bids.data.splits import Split, make_splits, splits_table
+from predann_bids.data.trials import Trial, list_trials
+from predann_bids.data.windows import grid
+from predann_bids.errors import MissingInput, NothingSelected, UnusableData, WrongUsage
+from predann_bids.learning.evaluation import (
+    Grid,
+    WindowPredictions,
+    compare,
+    predictions_table,
+    score,
+    window_table,
+)
+from predann_bids.progress import Progress
+from predann_bids.signals.brainvision import MappedRecording, map_brainvision
+from predann_bids.timing import Rate
+from predann_bids.workflows.execution import Execution, Failure, exclusive, report, run_all
+
+if TYPE_CHECKING:
+    from predann_bids.learning.training import Source
+
+PRELOAD = ("predann_bids.learning.training", "predann_bids.learning.checkpoints", "sklearn.model_selection", __name__)
+FIT_GB = 0.7
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that trainings share, in a form that travels between processes.
+
+    Parameters
+    ----------
+    headers : tuple of Path
+        Derivatives to map.
+    trials : tuple of Trial
+        All presentations.
+    labels : tuple of str
+        Names of the stimuli.
+    spectra : tuple of ndarray, shape (bands, frames)
+        Audio features of the stimuli.
+    rate : Rate
+        Sampling rate of the EEG, and of the frames.
+    """
+
+    headers: tuple[Path, ...]
+    trials: tuple[Trial, ...]
+    labels: tuple[str, ...]
+    spectra: tuple[Any, ...]
+    rate: Rate
+
+    def source(self, science: Science) -> Source:
+        """Open the stores that windows are taken from."""
+        from predann_bids.data.batches import AudioStore, EegStore
+        from predann_bids.learning.training import Source
+
+        eeg = EegStore.open([map_brainvision(header) for header in self.headers])
+        windows = science.windows
+        return Source(
+            self.trials,
+            eeg,
+            AudioStore(self.spectra),
+            self.rate.samples(windows.length),
+            self.rate.samples(windows.delay),
+        )
+
+
+@dataclass(frozen=True)
+class GroupOutcome:
+    """What came of a group run: metrics and report, or the folds that are still to do."""
+
+    directory: Path
+    metrics: Mapping[str, Any] | None
+    report: Path | None
+    missing_folds: tuple[int, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Say it in a few lines."""
+        from predann_bids.report.group import results_sentence
+
+        if self.metrics is None:
+            missing = ", ".join(map(str, self.missing_folds))
+            return [f"Folds still to do: {missing}. The run that finds all folds done pools them."]
+        shown = self.report or self.directory / "metrics.json"
+        return [results_sentence(self.metrics), f"Report: {shown}"]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """One decoder to train: a fold, and which kind of model."""
+
+    material: Material
+    split: Split
+    model: str
+    science: Science
+    directory: Path
+    fingerprint: str
+    threads: int
+    execution: Execution
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.directory / f"{self.model}.ckpt"
+
+    @property
+    def outputs(self) -> Path:
+        return self.directory / f"{self.model}_windows.npz"
+
+    @property
+    def history(self) -> Path:
+        return self.directory / f"{self.model}_history.csv"
+
+    @property
+    def marker(self) -> Path:
+        """Written last: a fit is finished when this names its fingerprint."""
+        return self.directory / f"{self.model}.json"
+
+    def is_finished(self) -> bool:
+        files = (self.checkpoint, self.outputs, self.history, self.marker)
+        return all(f.is_file() for f in files) and read_json(self.marker).get("ScienceHash") == self.fingerprint
+
+
+def run_group(
+    bids_dir: Path,
+    output_dir: Path,
+    science: Science,
+    *,
+    selection: Selection | None = None,
+    stimuli_dir: Path | None = None,
+    execution: Execution | None = None,
+    label: str = "predann",
+    folds: Sequence[int] = (),
+) -> GroupOutcome:
+    """Train and evaluate decoders on the derivatives in an output directory.
+
+    Finished folds whose data and configuration have not changed are kept. When all folds are done, they are pooled:
+    `predictions.tsv`, `metrics.json` and `report.html` appear in `OUTPUT_DIR/group/LABEL`.
+
+    Parameters
+    ----------
+    folds : sequence of int
+        Train these folds only; all when empty.
+
+    Raises
+    ------
+    MissingInput
+        The participant level has not been run, or audio is missing.
+    """
+    execution = execution or Execution()
+    derivatives = _select(read_derivatives(output_dir), selection or Selection(), output_dir)
+    material, notes = _gather(derivatives, stimuli_dir or bids_dir / "stimuli", science)
+    splits = _split(material, science)
+    unknown = sorted(set(folds) - {split.fold for split in splits})
+    if unknown:
+        raise WrongUsage(f"--fold {unknown[0]}: there are folds 1 to {len(splits)}.")
+    prepare_output(output_dir, bids_dir)
+    directory = output_dir / "group" / label
+    _write_plan(directory, science, material, splits, derivatives)
+    fits = _fits(material, splits, science, directory, execution, derivatives)
+    _train([fit for fit in fits if not folds or fit.split.fold in folds], execution)
+    missing = sorted({fit.split.fold for fit in fits if not fit.is_finished()})
+    if missing:
+        return GroupOutcome(directory, None, None, tuple(missing))
+    with exclusive(directory / "pooling.lock"):
+        return _pool(fits, directory, science, output_dir, label, notes, execution)
+
+
+def _select(derivatives: Sequence[Derivative], selection: Selection, output_dir: Path) -> list[Derivative]:
+    present = {derivative.participant for derivative in derivatives}
+    missing = [label for label in selection.participants if label not in present]
+    if missing:
+        raise NothingSelected(
+            f"{output_dir} has no preprocessed participant {', '.join(missing)}; it has {', '.join(sorted(present))}."
+        )
+    chosen = [
+        derivative
+        for derivative in derivatives
+        if all(
+            not wanted or value in wanted
+            for wanted, value in (
+                (selection.participants, derivative.participant),
+                (selection.sessions, derivative.session),
+                (selection.tasks, derivative.task),
+                (selection.runs, derivative.run),
+            )
+        )
+    ]
+    if not chosen:
+        raise NothingSelected(f"The filters select none of the preprocessed recordings of {output_dir}. Loosen them.")
+    return chosen
+
+
+def _gather(derivatives: Sequence[Derivative], stimuli_dir: Path, science: Science) -> tuple[Material, tuple[str, ...]]:
+    import torch
+
+    from predann_bids.models.audio_encoder import LogMel
+    from predann_bids.models.decoder import DecoderSettings
+    from predann_bids.signals.audio import read_audio
+
+    recordings = [map_brainvision(derivative.paths.header) for derivative in derivatives]
+    files = _audio_files(derivatives, stimuli_dir)
+    labels = tuple(sorted(files))
+    if len(labels) < 2:
+        raise UnusableData(f"Only one stimulus was heard ({labels[0]}): there is nothing to tell apart.")
+    rate = Rate(recordings[0].rate_hz)
+    transform = LogMel(rate.hz, DecoderSettings.n_bands)
+    spectra = tuple(
+        transform(torch.from_numpy(read_audio(files[name], transform.audio_rate))).numpy() for name in labels
+    )
+    trials = list_trials(
+        derivatives,
+        labels,
+        rate=rate,
+        delay_s=science.windows.delay,
+        recording_samples=[len(recording.data) for recording in recordings],
+        audio_samples={name: frames.shape[1] for name, frames in zip(labels, spectra, strict=True)},
+    )
+    headers = tuple(derivative.paths.header for derivative in derivatives)
+    return Material(headers, tuple(trials), labels, spectra, rate), _channel_notes(recordings)
+
+
+def _audio_files(derivatives: Sequence[Derivative], stimuli_dir: Path) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for derivative in derivatives:
+        for presentation in derivative.presentations:
+            audio = stimuli_dir / presentation.stim_file
+            if not audio.is_file():
+                raise MissingInput(
+                    f"{derivative.paths.events}: the audio '{presentation.stim_file}' is not in {stimuli_dir}."
+                    " Put it there, or say where it is with --stimuli-dir."
+                )
+            if files.setdefault(presentation.label, audio) != audio:
+                raise UnusableData(
+                    f"{derivative.paths.events}: '{presentation.label}' names {audio} and {files[presentation.label]};"
+                    " one name must stand for one stimulus."
+                )
+    return files
+
+
+def _channel_notes(recordings: Sequence[MappedRecording]) -> tuple[str, ...]:
+    every = set.union(*(set(recording.channels) for recording in recordings))
+    shared = set.intersection(*(set(recording.channels) for recording in recordings))
+    if every == shared:
+        return ()
+    return (f"Only the {len(shared)} channels that all recordings have in common were used, of {len(every)}.",)
+
+
+def _split(material: Material, science: Science) -> list[Split]:
+    window = material.rate.samples(science.windows.length)
+    return make_splits(
+        material.trials, science.splitting, window=window, rate=material.rate, seed=science.training.seed
+    )
+
+
+def _write_plan(
+    directory: Path, science: Science, material: Material, splits: Sequence[Split], derivatives: Sequence[Derivative]
+) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    table = splits_table(splits, material.trials, material.labels, material.rate)
+    write_text(directory / "splits.tsv", table.to_csv(sep="\t", index=False, float_format="%.6g"))
+    participants = sorted({derivative.participant for derivative in derivatives})
+    dump(science, directory / "config.toml", selection={"participants": participants})
+
+
+def _fits(
+    material: Material,
+    splits: Sequence[Split],
+    science: Science,
+    directory: Path,
+    execution: Execution,
+    derivatives: Sequence[Derivative],
+) -> list[_Fit]:
+    models = ["predann", "baseline"] if science.training.baseline else ["predann"]
+    sources = [derivative.sidecar.get("ScienceHash") for derivative in derivatives]
+    audio = [float(np.square(frames).mean()) for frames in material.spectra]
+    processes = execution.processes_for(FIT_GB)
+    threads = max(1, processes // (len(models) * len(splits)))
+    fits = []
+    for split in splits:
+        for model in models:
+            mine = _science_of(model, science)
+            sections = (mine.windows, mine.splitting, mine.training)
+            names = [material.headers[i].name for i in range(len(material.headers))]
+            fingerprint = science_hash(*sections, model, split.fold, names, sources, audio, __version__)
+            fold = directory / f"fold-{split.fold}"
+            fits.append(_Fit(material, split, model, mine, fold, fingerprint, threads, execution))
+    return fits
+
+
+def _science_of(model: str, science: Science) -> Science:
+    if model == "predann":
+        return science
+    return science.model_copy(update={"training": science.training.model_copy(update={"predann_weight": 0.0})})
+
+
+def _train(fits: Sequence[_Fit], execution: Execution) -> None:
+    to_do = [fit for fit in fits if execution.overwrite or not fit.is_finished()]
+    if not to_do:
+        return
+    processes = 1 if _uses_accelerator(execution) else execution.processes_for(FIT_GB)
+    failures: list[Failure] = []
+    with Progress("Training", sum(fit.science.training.epochs for fit in to_do)) as progress:
+        for failure in run_all(
+            train_one, to_do, processes, preload=PRELOAD, on_beat=progress.beat, on_report=progress.advance
+        ):
+            if failure:
+                failures.append(failure)
+                break
+    if failures:
+        first = failures[0]
+        raise (first.kind or UnusableData)(
+            f"Training failed: {first.message}\n{first.trace if not first.kind else ''}".strip()
+        )
+
+
+def _uses_accelerator(execution: Execution) -> bool:
+    import torch
+
+    return execution.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
+
+
+def train_one(fit: _Fit) -> Failure | None:
+    """Train, test and save one decoder; return what went wrong."""
+    try:
+        with exclusive(fit.directory / f"{fit.model}.lock"):
+            _train_locked(fit)
+    except Exception as error:  # travels to the parent, which raises it
+        return Failure.of(error)
+    return None
+
+
+def _train_locked(fit: _Fit) -> None:
+    import torch
+
+    from predann_bids.learning.checkpoints import save_decoder
+    from predann_bids.learning.training import Hardware, predict
+    from predann_bids.learning.training import fit as train
+    from predann_bids.models.decoder import DecoderSettings
+    from predann_bids.models.temporal import HALVING
+
+    torch.set_num_threads(fit.threads)
+    fit.marker.unlink(missing_ok=True)
+    material, windows = fit.material, fit.science.windows
+    source = material.source(fit.science)
+    settings = DecoderSettings(
+        channels=source.eeg.channels,
+        songs=material.labels,
+        rate_hz=material.rate.hz,
+        delay_s=windows.delay,
+        window_s=windows.length,
+        memory_frames=max(frames.shape[1] for frames in material.spectra) // HALVING,
+    )
+    execution = fit.execution
+    hardware = Hardware(
+        execution.accelerator if _uses_accelerator(execution) else "cpu",
+        execution.devices,
+        execution.num_nodes,
+        execution.precision,
+    )
+    unfinished = fit.directory / f"{fit.model}_unfinished" / fit.fingerprint
+    decoder, history = train(
+        source,
+        fit.split,
+        settings,
+        fit.science.training,
+        directory=unfinished,
+        name=f"fold {fit.split.fold}, {fit.model}",
+        hardware=hardware,
+        report=report,
+    )
+    test = grid(fit.split.test, source.length, material.rate.samples(windows.stride))
+    probabilities, similarities = predict(decoder, source, test)
+    beside = fit.outputs.with_name(f".writing-{fit.outputs.name}")
+    np.savez_compressed(
+        beside, trial=test.trial, start=test.start, probabilities=probabilities, similarities=similarities
+    )
+    beside.replace(fit.outputs)
+    table = pd.DataFrame(history)
+    write_text(fit.history, table.to_csv(index=False))
+    save_decoder(
+        decoder, fit.checkpoint, model=fit.model, fold=fit.split.fold, training=fit.science.training.model_dump()
+    )
+    write_json(fit.marker, {"ScienceHash": fit.fingerprint, "Model": fit.model, "Fold": fit.split.fold})
+    shutil.rmtree(unfinished.parent, ignore_errors=True)
+
+
+def _pool(
+    fits: Sequence[_Fit],
+    directory: Path,
+    science: Science,
+    output_dir: Path,
+    label: str,
+    notes: tuple[str, ...],
+    execution: Execution,
+) -> GroupOutcome:
+    from predann_bids.report.group import GroupEvidence, write_group_report
+    from predann_bids.report.methods import group_methods, preprocessing_methods
+
+    material, models = fits[0].material, list(dict.fromkeys(fit.model for fit in fits))
+    layout = Grid(
+        science.windows.length,
+        science.windows.stride,
+        science.evaluation.lengths,
+        science.evaluation.resamples,
+        science.training.seed,
+    )
+    windows = {m: WindowPredictions.concatenate([_outputs(fit) for fit in fits if fit.model == m]) for m in models}
+    if not len(windows["predann"].table):
+        raise UnusableData("The test sets hold no window.")
+    scores = {name: score(found, material.labels, layout) for name, found in windows.items()}
+    metrics = {
+        "protocol": _protocol(science, material, fits),
+        "chance": 1 / len(material.labels),
+        "models": {name: scores.get(name) for name in ("predann", "baseline", "linear")},
+        "comparison": compare(windows["predann"], windows["baseline"], layout) if "baseline" in windows else None,
+    }
+    seed = science.training.seed
+    tables = [
+        predictions_table(found, material.labels, layout, model=name, seed=seed) for name, found in windows.items()
+    ]
+    predictions = pd.concat(tables, ignore_index=True)
+    history = _history(fits)
+    write_text(directory / "predictions.tsv", predictions.to_csv(sep="\t", index=False, na_rep="n/a"))
+    write_text(directory / "history.csv", history.to_csv(index=False))
+    write_text(directory / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    methods = f"{preprocessing_methods(science.preprocessing)}\n\n{group_methods(science, metrics['protocol'])}"
+    write_citation(output_dir, methods)
+    page = None
+    if execution.report:
+        evidence = GroupEvidence(label, science, metrics, predictions, history, material.labels, notes)
+        page = write_group_report(evidence, directory)
+    return GroupOutcome(directory, metrics, page)
+
+
+def _outputs(fit: _Fit) -> WindowPredictions:
+    with np.load(fit.outputs) as saved:
+        trial, start, probabilities, similarities = (
+            saved[k] for k in ("trial", "start", "probabilities", "similarities")
+        )
+    trials = [fit.material.trials[index] for index in trial]
+    columns = {
+        "fold": fit.split.fold,
+        "participant": [t.participant for t in trials],
+        "session": [t.session or "n/a" for t in trials],
+        "task": [t.task or "n/a" for t in trials],
+        "run": [t.run or "n/a" for t in trials],
+        "trial": trial,
+        "stimulus": [t.stimulus for t in trials],
+        "onset": [t.onset + int(s) for t, s in zip(trials, start, strict=True)],
+    }
+    return WindowPredictions(window_table(columns, fit.material.rate), probabilities, similarities)
+
+
+def _history(fits: Sequence[_Fit]) -> pd.DataFrame:
+    parts = []
+    for fit in fits:
+        part = pd.read_csv(fit.history)
+        part.insert(0, "fold", fit.split.fold)
+        part.insert(1, "model", fit.model)
+        parts.append(part)
+    whole = pd.concat(parts, ignore_index=True)
+    for fold, rows in whole.groupby("fold"):
+        write_text(fits[0].directory.parent / f"fold-{fold}" / "history.csv", rows.to_csv(index=False))
+    return whole
+
+
+def _protocol(science: Science, material: Material, fits: Sequence[_Fit]) -> dict[str, Any]:
+    return {
+        "split": science.splitting.split,
+        "n_folds": len({fit.split.fold for fit in fits}),
+        "n_participants": len({trial.participant for trial in material.trials}),
+        "n_stimuli": len(material.labels),
+        "window": science.windows.length,
+        "delay": science.windows.delay,
+        "seed": science.training.seed,
+        "preset": science.preset,
+    }
