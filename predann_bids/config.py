@@ -171,6 +171,7 @@ def resolve(
         The file is not there.
     """
     values = _read(file) if file else {}
+    values.pop("selection", None)  # written into config.toml for the reader; the command line selects
     _refuse_unknown(values, Science, file)
     chosen = preset or values.get("preset", "default")
     if chosen not in PRESETS:
@@ -230,8 +231,6 @@ def _refuse_unknown(
     known = section.model_fields
     for key, value in values.items():
         name = ".".join([*above, key])
-        if key == "selection" and not above:
-            continue  # written into config.toml for the reader; the command line decides
         if key not in known:
             raise WrongUsage(f"{file}: unknown key '{name}'. {_nearest(key, known, above)}")
         kind = known[key].annotation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import pandas as pd
@@ -111,7 +112,7 @@ def resolve_presentations(
     """
     rows = sorted(_music_rows(events, stimuli_dir), key=lambda row: row.onset)
     presentations, warnings = [], []
-    for row, following in zip(rows, [*rows[1:], None], strict=True):
+    for row, following in zip_longest(rows, rows[1:]):
         where = f"{events}, line {row.line}"
         if not 0 <= row.onset < recording_seconds:
             raise UnusableData(

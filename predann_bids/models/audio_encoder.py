@@ -46,7 +46,7 @@ class AudioEncoder(nn.Module):
     def __init__(self, n_bands: int, *, width: int, dimensions: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(n_bands)
-        self.encoder = TemporalEncoder(n_bands, width, dimensions, DILATIONS, dropout=0.0)
+        self.encoder = TemporalEncoder(n_bands, width, dimensions, DILATIONS)
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Encode spectra of any loudness: each band is brought to one scale first."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from predann_bids.models.audio_encoder import AudioEncoder, LogMel
-from predann_bids.models.eeg_encoder import eeg_encoder
+from predann_bids.models.eeg_encoder import LinearEegEncoder
 from predann_bids.models.temporal import HALVING, log_power
 
 MOMENT_STRIDE = 2  # frames of the representation between the moments that the memory is searched at
@@ -35,8 +35,6 @@ class DecoderSettings:
         Length of the longest remembered representation, in frames.
     n_bands, width, dimensions : int
         Mel bands; channels inside the encoders and of the representation.
-    dropout : float
-        Dropout of the EEG encoder.
     memory_temperature : float
         Divides similarities before they are summed up over moments.
     """
@@ -50,7 +48,6 @@ class DecoderSettings:
     n_bands: int = 32
     width: int = 32
     dimensions: int = 16
-    dropout: float = 0.2
     memory_temperature: float = 0.05
 
     def plain(self) -> dict[str, Any]:
@@ -82,9 +79,7 @@ class Decoder(nn.Module):
         self.settings = settings
         n_songs, dimensions = len(settings.songs), settings.dimensions
         self.spectra = LogMel(settings.rate_hz, settings.n_bands)
-        self.eeg_encoder = eeg_encoder(
-            len(settings.channels), width=settings.width, dimensions=dimensions, dropout=settings.dropout
-        )
+        self.eeg_encoder = LinearEegEncoder(len(settings.channels), width=settings.width, dimensions=dimensions)
         self.audio_encoder = AudioEncoder(settings.n_bands, width=settings.width, dimensions=dimensions)
         self.audio_head = nn.Linear(dimensions, n_songs)
         self.register_buffer("memory", torch.zeros(n_songs, dimensions, settings.memory_frames))

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from predann_bids.models.temporal import TemporalEncoder
+from torch import Tensor, nn
 
-# 31 frames of 16 ms: half a second, which holds the responses to music (50 to 300 ms) on both sides of the delay
-DILATIONS = (1, 2, 4, 8)
+from predann_bids.models.temporal import centre, halve
+
+KERNEL = 25  # frames of 16 ms: 0.4 s, which holds the responses to music (50 to 300 ms) around the delay
 
 
-def eeg_encoder(n_channels: int, *, width: int, dimensions: int, dropout: float) -> TemporalEncoder:
-    """Make the EEG encoder of preset `default`: (B, C, T) -> (B, D, T // 2).
+class LinearEegEncoder(nn.Module):
+    """Spatial filters, then temporal filters: EEG (B, C, T) becomes a representation (B, D, T // 2).
+
+    It has no nonlinearity. On held-out participants it recognises music at least as well as dilated residual networks
+    (see docs/results.md), with fewer weights to fit to the participants it was trained on. What is nonlinear in hearing
+    is the audio network's part.
 
     Parameters
     ----------
     n_channels : int
         EEG channels C.
-    width, dimensions : int
-        Channels inside, and of the representation.
-    dropout : float
-        Share of inner channels left out in training.
+    width : int
+        Number of spatial filters.
+    dimensions : int
+        Channels D of the representation.
     """
-    return TemporalEncoder(n_channels, width, dimensions, DILATIONS, dropout)
+
+    def __init__(self, n_channels: int, *, width: int, dimensions: int) -> None:
+        super().__init__()
+        self.spatial = nn.Conv1d(n_channels, width, kernel_size=1, bias=False)
+        self.temporal = nn.Conv1d(width, dimensions, KERNEL, padding=KERNEL // 2, bias=False)
+
+    def forward(self, eeg: Tensor) -> Tensor:
+        """Predict the representation from scaled EEG."""
+        return centre(self.temporal(self.spatial(halve(eeg))))

@@ -61,7 +61,7 @@ def write_brainvision(raw: BaseRaw, header: Path, markers: list[tuple[float, flo
         {
             "onset": round(onset * rate),
             "duration": max(1, round(length * rate)),
-            "description": text,
+            "description": text.replace(",", "\\1"),  # as the format wants it; pybv leaves commas alone
             "type": "Comment",
         }
         for onset, length, text in markers

@@ -83,12 +83,12 @@ def place_electrodes(raw: BaseRaw) -> Sequence[Step]:
 
     if has_positions(raw):
         return []
-    montage = make_standard_montage("standard_1005")
+    montage = make_standard_montage("colin27_1005")
     known = {name.lower() for name in montage.ch_names}
     if not all(name.lower() in known for name in raw.ch_names):
         return []
     raw.set_montage(montage, match_case=False, verbose="error")
-    return [Step("template positions", {"montage": "standard_1005"})]
+    return [Step("template positions", {"montage": "colin27_1005"})]
 
 
 def _check_values(raw: BaseRaw) -> None:

@@ -1,0 +1,143 @@
+import mne
+import numpy as np
+import pytest
+
+from predann_bids.config import Preprocessing
+from predann_bids.errors import UnusableData
+from predann_bids.signals.eeg import has_positions, notch_frequencies, place_electrodes, preprocess
+
+RATE_HZ = 250.0
+NAMES = ["Fz", "Cz", "Pz", "Oz", "C3", "C4"]
+
+
+@pytest.fixture
+def make_raw():
+    def make(tones_hz=(10,), seconds=20, names=NAMES, rate_hz=RATE_HZ, montage="colin27_1020", types="eeg"):
+        time = np.arange(int(seconds * rate_hz)) / rate_hz
+        gains = np.linspace(0.5, 1.5, len(names))[:, None] * 1e-5
+        data = gains * sum(np.sin(2 * np.pi * hz * time) for hz in tones_hz)
+        raw = mne.io.RawArray(data, mne.create_info(list(names), rate_hz, types), verbose="error")
+        if montage:
+            raw.set_montage(montage, on_missing="ignore", verbose="error")
+        raw.info["line_freq"] = 50.0
+        return raw
+
+    return make
+
+
+def power_at(raw, hz):
+    data = raw.get_data()[:, 250:-250]
+    spectrum = np.abs(np.fft.rfft(data * np.hanning(data.shape[1]), axis=1))
+    return spectrum[:, np.argmin(np.abs(np.fft.rfftfreq(data.shape[1], 1 / raw.info["sfreq"]) - hz))].max()
+
+
+def test_what_lies_in_the_band_is_kept_and_what_lies_outside_is_removed(make_raw):
+    config = Preprocessing(reference="none")
+    done = preprocess(make_raw((0.1, 10, 50, 60)), config).raw
+    kept = power_at(preprocess(make_raw((10,)), config).raw, 10)
+    assert power_at(done, 10) == pytest.approx(kept, rel=0.01)
+    assert power_at(done, 50) < 1e-3 * kept
+    assert power_at(done, 60) < 1e-3 * kept
+    assert power_at(done, 0.1) < 0.1 * kept
+
+
+def test_line_noise_inside_the_band_is_removed_at_the_sidecar_s_frequency(make_raw):
+    config = Preprocessing(h_freq=0, reference="none", resample=250)
+    assert power_at(preprocess(make_raw((10, 50)), config).raw, 50) < 0.02 * power_at(make_raw((50,)), 50)
+
+
+def test_without_notch_line_noise_inside_the_band_stays(make_raw):
+    config = Preprocessing(h_freq=0, reference="none", resample=250, notch="none")
+    assert power_at(preprocess(make_raw((10, 50)), config).raw, 50) > 0.9 * power_at(make_raw((50,)), 50)
+
+
+def test_the_average_reference_leaves_a_mean_of_zero(make_raw):
+    data = preprocess(make_raw(), Preprocessing()).raw.get_data()
+    np.testing.assert_allclose(data.mean(axis=0), 0, atol=1e-15)
+
+
+def test_the_derivative_has_the_rate_that_was_asked_for_and_the_same_duration(make_raw):
+    raw = preprocess(make_raw(seconds=20), Preprocessing(resample=125)).raw
+    assert raw.info["sfreq"] == 125
+    assert raw.n_times == 20 * 125
+
+
+def test_channels_that_are_not_eeg_are_left_out(make_raw):
+    raw = make_raw(names=[*NAMES, "EOG1", "ECG"], types=["eeg"] * len(NAMES) + ["eog", "ecg"])
+    assert preprocess(raw, Preprocessing()).raw.ch_names == NAMES
+
+
+def test_flat_channels_are_found_and_interpolated(make_raw):
+    raw = make_raw()
+    raw._data[2] = 0
+    done = preprocess(raw, Preprocessing())
+    assert done.bad_channels == ("Pz",)
+    assert np.ptp(done.raw.get_data()[2]) > 0
+
+
+def test_channels_marked_bad_are_interpolated_from_their_neighbours(make_raw):
+    raw = make_raw()
+    raw.info["bads"] = ["Cz"]
+    raw._data[1] = 1e-2 * np.random.default_rng(0).standard_normal(raw.n_times)
+    done = preprocess(raw, Preprocessing(reference="none"))
+    assert np.abs(done.raw.get_data()).max() < 1e-3
+    assert [step.name for step in done.steps][:2] == ["bad channels", "interpolation"]
+
+
+def test_positions_come_from_the_10_05_system_when_the_recording_has_none(make_raw):
+    raw = make_raw(montage=None)
+    assert not has_positions(raw)
+    assert [step.name for step in place_electrodes(raw)] == ["template positions"]
+    assert has_positions(raw)
+
+
+def test_unknown_channel_names_get_no_positions(make_raw):
+    raw = make_raw(names=["E1", "E2", "E3"], montage=None)
+    assert place_electrodes(raw) == []
+
+
+def test_every_step_is_listed_with_its_parameters(make_raw):
+    steps = {step.name: step.parameters for step in preprocess(make_raw(), Preprocessing()).steps}
+    assert list(steps) == ["notch", "band-pass", "reference", "resample"]
+    assert steps["notch"]["frequencies_hz"] == [50.0, 100.0]
+    assert (steps["band-pass"]["low_hz"], steps["band-pass"]["high_hz"]) == (1.0, 40.0)
+    assert (steps["resample"]["from_hz"], steps["resample"]["to_hz"]) == (250.0, 125.0)
+
+
+@pytest.mark.parametrize(
+    ("notch", "line_hz", "expected"),
+    [
+        ("auto", 50.0, [50, 100]),
+        ("auto", 60.0, [60, 120]),
+        ("auto", None, []),
+        ("none", 50.0, []),
+        (60.0, 50.0, [60, 120]),
+    ],
+)
+def test_notches_lie_at_the_line_frequency_and_its_harmonics(notch, line_hz, expected):
+    assert notch_frequencies(Preprocessing(notch=notch), line_hz, 250.0) == expected
+
+
+def test_the_recording_itself_is_not_changed(make_raw):
+    raw = make_raw()
+    before = raw.get_data().copy()
+    preprocess(raw, Preprocessing())
+    np.testing.assert_array_equal(raw.get_data(), before)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_refused_by_channel(make_raw, value):
+    raw = make_raw()
+    raw._data[3, 100] = value
+    with pytest.raises(UnusableData, match="channel Oz are not finite"):
+        preprocess(raw, Preprocessing())
+
+
+def test_a_recording_without_eeg_is_refused(make_raw):
+    with pytest.raises(UnusableData, match="no channel is of type EEG"):
+        preprocess(make_raw(names=["A", "B"], types="misc", montage=None), Preprocessing())
+
+
+def test_a_rate_too_low_for_the_band_is_refused_with_the_remedy(make_raw):
+    with pytest.raises(UnusableData, match=r"40 Hz.*half the sampling rate.*--h-freq"):
+        preprocess(make_raw(rate_hz=80.0), Preprocessing(notch="none"))

@@ -1,0 +1,190 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import top_k_accuracy_score
+
+from predann_bids.learning.evaluation import (
+    Grid,
+    WindowPredictions,
+    compare,
+    decide,
+    participant_interval,
+    predictions_table,
+    score,
+)
+
+LABELS = ["a", "b", "c", "d"]
+GRID = Grid(window_s=3.0, stride_s=1.0, lengths_s=(3.0, 5.0), resamples=999, seed=0)
+
+
+def predictions(probabilities, similarities=None, *, trial=None, stimulus=None, onset=None, participant=None):
+    n = len(probabilities)
+    table = pd.DataFrame(
+        {
+            "fold": 1,
+            "participant": participant if participant is not None else "01",
+            "session": "n/a",
+            "task": "music",
+            "run": "n/a",
+            "trial": trial if trial is not None else 0,
+            "stimulus": stimulus if stimulus is not None else 0,
+            "onset": onset if onset is not None else np.arange(n, dtype=float),
+        },
+        index=range(n),
+    )
+    probabilities = np.asarray(probabilities, dtype=float)
+    return WindowPredictions(
+        table, probabilities, np.asarray(similarities if similarities is not None else probabilities, dtype=float)
+    )
+
+
+def simulated(accuracy, n_participants=8, n_windows=20, seed=0):
+    rng = np.random.default_rng(seed)
+    n = n_participants * 4 * n_windows
+    stimulus = np.tile(np.repeat(np.arange(4), n_windows), n_participants)
+    right = rng.random(n) < accuracy
+    decided = np.where(right, stimulus, (stimulus + rng.integers(1, 4, n)) % 4)
+    return predictions(
+        np.eye(4)[decided] * 0.7 + 0.075,
+        trial=np.repeat(np.arange(n_participants * 4), n_windows),
+        stimulus=stimulus,
+        onset=np.tile(np.arange(n_windows, dtype=float), n_participants * 4),
+        participant=np.repeat([f"{p:02d}" for p in range(n_participants)], 4 * n_windows),
+    )
+
+
+def decided(windows, how, length_s):
+    return decide(windows, how, length_s=length_s, window_s=3.0, stride_s=1.0)
+
+
+def test_mean_and_max_and_majority_can_disagree():
+    windows = predictions([[0.40, 0.39, 0.21], [0.40, 0.39, 0.21], [0.0, 0.45, 0.55]])
+    assert decided(windows, "mean", 5.0).predicted.tolist() == [1]
+    assert decided(windows, "max", 5.0).predicted.tolist() == [2]
+    assert decided(windows, "majority", 5.0).predicted.tolist() == [0]
+
+
+def test_of_equally_frequent_decisions_the_one_that_appears_first_wins():
+    windows = predictions([[0.1, 0.2, 0.7], [0.6, 0.2, 0.2], [0.6, 0.2, 0.2], [0.1, 0.1, 0.8]])
+    assert decided(windows, "majority", 6.0).predicted.tolist() == [2]
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=7))
+def test_majority_agrees_with_counting(votes):
+    windows = predictions(np.eye(4)[votes])
+    counts = [votes.count(song) for song in range(4)]
+    winner = min((song for song in range(4) if counts[song] == max(counts)), key=votes.index)
+    assert decided(windows, "majority", 2.0 + len(votes)).predicted.tolist() == [winner]
+
+
+def test_segments_hold_the_windows_inside_and_never_cross_trials():
+    windows = predictions(np.eye(4)[[0] * 7], trial=[0, 0, 0, 0, 1, 1, 1], onset=[0.0, 1, 2, 3, 9, 10, 11])
+    assert decided(windows, "mean", 5.0).table["onset"].tolist() == [0.0, 1.0, 9.0]
+
+
+def test_segments_never_cross_a_gap():
+    windows = predictions(np.eye(4)[[0] * 4], onset=[0.0, 1, 5, 6])
+    assert decided(windows, "mean", 4.0).table["onset"].tolist() == [0.0, 5.0]
+
+
+def test_match_chooses_among_the_songs_that_last_through_the_segment():
+    windows = predictions(np.full((2, 3), 1 / 3), [[0.1, 0.2, 0.9], [0.1, 0.2, np.nan]], stimulus=1)
+    assert decided(windows, "match", 3.0).predicted.tolist() == [2, 1]
+    longer = decided(windows, "match", 4.0)
+    assert longer.predicted.tolist() == [1]
+    assert longer.chance == 0.5
+
+
+def test_chance_is_counted_from_the_candidates_of_each_window():
+    windows = predictions(np.full((2, 4), 0.25), [[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, np.nan, np.nan]])
+    assert decided(windows, "match", 3.0).chance == pytest.approx((1 / 4 + 1 / 2) / 2)
+
+
+def test_shares_of_every_decision_add_up_to_one():
+    windows = simulated(0.6)
+    for how in ("mean", "max", "majority", "match"):
+        np.testing.assert_allclose(np.nansum(decided(windows, how, 5.0).scores, axis=1), 1)
+
+
+def test_accuracies_are_those_of_counting():
+    windows = simulated(0.6)
+    heard, said = windows.table["stimulus"].to_numpy(), windows.probabilities.argmax(axis=1)
+    scores = score(windows, LABELS, GRID)
+    assert scores["accuracy"] == pytest.approx((heard == said).mean())
+    assert scores["by_stimulus"]["b"]["accuracy"] == pytest.approx((said[heard == 1] == 1).mean())
+    assert np.array(scores["confusion"]).sum() == len(heard)
+    assert np.trace(np.array(scores["confusion"])) == (heard == said).sum()
+    assert scores["by_length"]["3"]["mean"] == scores["accuracy"]
+    assert scores["top3_accuracy"] == pytest.approx(top_k_accuracy_score(heard, windows.probabilities, k=3), abs=0.05)
+
+
+def test_longer_segments_of_a_good_decoder_are_recognised_better():
+    scores = score(simulated(0.6), LABELS, GRID)
+    assert scores["by_length"]["5"]["majority"] > scores["by_length"]["3"]["majority"] + 0.05
+
+
+def test_the_interval_resamples_participants_not_windows():
+    rng = np.random.default_rng(0)
+    few = simulated(0.5, n_participants=8, n_windows=5)
+    same_people_more_windows = simulated(0.5, n_participants=8, n_windows=500)
+    skill = rng.uniform(0.2, 0.8, 8)
+    for windows in (few, same_people_more_windows):  # participants differ from each other more than windows do
+        person = windows.table["participant"].astype(int).to_numpy()
+        right = rng.random(len(person)) < skill[person]
+        decided_ = np.where(right, windows.table["stimulus"], (windows.table["stimulus"] + 1) % 4)
+        windows.probabilities[:] = np.eye(4)[decided_]
+    widths = [np.diff(participant_interval(decided(w, "mean", 3.0), GRID))[0] for w in (few, same_people_more_windows)]
+    assert widths[1] > 0.15
+    assert widths[1] == pytest.approx(widths[0], rel=0.5)
+
+
+def test_the_interval_of_few_participants_is_about_that_of_a_t_test():
+    from scipy.stats import t
+
+    windows = simulated(0.5, n_participants=8, n_windows=25, seed=3)
+    means = (
+        decided(windows, "mean", 3.0)
+        .table.assign(c=decided(windows, "mean", 3.0).correct)
+        .groupby("participant")["c"]
+        .mean()
+    )
+    half = t.ppf(0.975, 7) * means.std() / np.sqrt(8)
+    low, high = participant_interval(decided(windows, "mean", 3.0), GRID)
+    assert high - low == pytest.approx(2 * half, rel=0.2)
+
+
+def test_one_participant_has_no_interval():
+    assert score(simulated(0.5, n_participants=1), LABELS, GRID)["ci95"] is None
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000))
+def test_the_interval_of_guessing_holds_chance_in_most_cases(seed):
+    low, high = participant_interval(decided(simulated(0.25, seed=seed), "mean", 3.0), GRID)
+    assert low - 0.05 <= 0.25 <= high + 0.05
+
+
+def test_a_better_model_is_found_better_and_an_equal_one_equal():
+    good, bad = simulated(0.9, seed=1), simulated(0.3, seed=2)
+    better = compare(good, bad, GRID)
+    assert better["accuracy_difference"] == pytest.approx(0.6, abs=0.1)
+    assert better["ci95"][0] > 0.4
+    assert better["p_value"] == pytest.approx(2 / 2**8)  # the smallest that eight participants allow
+    equal = compare(good, good, GRID)
+    assert (equal["accuracy_difference"], equal["p_value"]) == (0, 1)
+
+
+def test_the_table_of_predictions_has_the_columns_of_the_contract():
+    table = predictions_table(simulated(0.5), LABELS, GRID, model="predann", seed=3)
+    expected = (
+        "model seed fold participant session task run stimulus onset length aggregation predicted p_a p_b p_c p_d"
+    )
+    assert list(table.columns) == expected.split()
+    assert set(table["aggregation"]) == {"mean", "max", "majority", "match"}
+    assert len(table) == 8 * 4 * 4 * (20 + 18)
+
+
+def test_equal_predictions_have_equal_scores_to_the_last_digit():
+    assert score(simulated(0.5), LABELS, GRID) == score(simulated(0.5), LABELS, GRID)

@@ -1,0 +1,348 @@
+"""The group report says what was found, draws chance, and warns where it must."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from predann_bids.config import Science, resolve
+from predann_bids.learning.evaluation import Grid, WindowPredictions, compare, predictions_table, score
+from predann_bids.report.figures import breakdown_figure, confusion_figure, drawing_style, shorten
+from predann_bids.report.group import GroupEvidence, comparison_sentences, results_sentence, write_group_report
+from predann_bids.report.methods import group_methods
+
+SONGS = ("Aria", "Bourrée", "Courante", "Double")
+
+
+def predictions_of(
+    n_participants: int, n_songs: int, skill: float, rng: np.random.Generator, *, per_trial: int = 14
+) -> WindowPredictions:
+    """Imitate a decoder: the right song's score is raised by `skill`, more or less so from person to person."""
+    participant, song, place = (
+        grid.ravel() for grid in np.mgrid[0:n_participants, 0:n_songs, 0:per_trial].astype(np.int64)
+    )
+    talent = skill * rng.uniform(0.6, 1.4, n_participants)[participant]
+    raised = np.eye(n_songs)[song] * talent[:, None]
+    logits = raised + rng.standard_normal((len(song), n_songs))
+    probabilities = np.exp(logits)
+    table = pd.DataFrame(
+        {
+            "fold": 1 + participant % 4,
+            "participant": [f"{p + 1:02d}" for p in participant],
+            "session": "n/a",
+            "task": "listening",
+            "run": "n/a",
+            "trial": participant * n_songs + song,
+            "stimulus": song,
+            "onset": place.astype(np.float64),
+        }
+    )
+    similarities = 0.2 * (1.3 * raised + rng.standard_normal((len(song), n_songs)))
+    return WindowPredictions(table, probabilities / probabilities.sum(axis=1, keepdims=True), similarities)
+
+
+def history_of(models: tuple[str, ...], rng: np.random.Generator) -> pd.DataFrame:
+    """Imitate trainings: falling losses, then overfitting."""
+    epochs = np.arange(1, 21)
+    rows = []
+    for model in models:
+        for fold in range(1, 5):
+            train = 1.2 + 3 * np.exp(-epochs / 6) + 0.05 * rng.standard_normal(20)
+            loss = 1.9 + 2.4 * np.exp(-epochs / 5) + 0.03 * epochs + 0.08 * rng.standard_normal(20)
+            columns = {"train_loss": train, "validation_loss": loss, "validation_eeg_loss": loss / 2}
+            rows.append(pd.DataFrame({"fold": fold, "model": model, "epoch": epochs, **columns}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def make_evidence(
+    *,
+    skill: float = 2.0,
+    n_participants: int = 8,
+    labels: tuple[str, ...] = SONGS,
+    split: str = "participant",
+    baseline: bool = True,
+    lengths: tuple[float, ...] = (3.0, 4.0, 5.0),
+    per_trial: int = 14,
+) -> GroupEvidence:
+    """Score imitated decoders as a group run would."""
+    rng = np.random.default_rng(7)
+    models = ("predann", "baseline") if baseline else ("predann",)
+    skills = {"predann": skill, "baseline": 0.6 * skill}
+    found = {m: predictions_of(n_participants, len(labels), skills[m], rng, per_trial=per_trial) for m in models}
+    grid = Grid(3.0, 1.0, lengths, 199, 0)
+    science = resolve(flags={"splitting.split": split, "evaluation.resamples": 199, "training.baseline": baseline})
+    metrics = {
+        "protocol": {
+            "split": split,
+            "n_folds": 4,
+            "n_participants": n_participants,
+            "n_stimuli": len(labels),
+            "window": 3.0,
+            "delay": 0.2,
+            "seed": 0,
+            "preset": "default",
+        },
+        "chance": 1 / len(labels),
+        "models": {"predann": None, "baseline": None, "linear": None}
+        | {name: score(windows, labels, grid) for name, windows in found.items()},
+        "comparison": compare(found["predann"], found["baseline"], grid) if baseline else None,
+    }
+    tables = [predictions_table(windows, labels, grid, model=name, seed=0) for name, windows in found.items()]
+    history = history_of(models, rng)
+    return GroupEvidence("predann", science, metrics, pd.concat(tables, ignore_index=True), history, labels)
+
+
+@pytest.fixture(scope="module")
+def evidence() -> GroupEvidence:
+    return make_evidence()
+
+
+@pytest.fixture(scope="module")
+def report(evidence: GroupEvidence, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_group_report(evidence, tmp_path_factory.mktemp("predann"))
+
+
+class Text(HTMLParser):
+    """The text that a reader sees, and the tags around it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+        self.tags: list[str] = []
+        self._hidden = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._hidden = tag in ("style", "title")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden = False
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not self._hidden:
+            self.pieces.append(data.strip().replace("\u00a0", " "))
+
+
+def figures_of(page: str) -> Iterator[tuple[str, str]]:
+    for found in re.finditer(r'<figure id="(\w+)">(.*?)</figure>', page, re.DOTALL):
+        yield found[1], found[2]
+
+
+def read(report: Path) -> str:
+    return report.read_text(encoding="utf-8")
+
+
+# The sentence
+
+
+def test_result_stands_in_a_sentence_before_anything_else(report: Path, evidence: GroupEvidence) -> None:
+    assert Text(read(report)).pieces[0] == results_sentence(evidence.metrics)
+
+
+def test_sentence_names_people_length_songs_interval_and_chance(evidence: GroupEvidence) -> None:
+    sentence = results_sentence(evidence.metrics)
+    assert sentence.startswith(
+        "From 3 s of EEG of people it was never trained on, PredANN names the right one of 4 songs in "
+    )
+    assert re.search(
+        r"by its song logits \(95 % interval \d+ to \d+ %, chance 25 %\), and in \d+ % by matching", sentence
+    )
+    assert "not distinguishable" not in sentence
+
+
+def test_interval_with_chance_is_called_not_distinguishable(evidence: GroupEvidence) -> None:
+    scores = evidence.metrics["models"]["predann"] | {"accuracy": 0.26, "ci95": [0.21, 0.31]}
+    sentence = results_sentence(evidence.metrics | {"models": {"predann": scores}})
+    assert "in 26 % of cases by its song logits (95 % interval 21 to 31 %, chance 25 %), which is not" in sentence
+    assert sentence.count("not distinguishable from chance") == 1
+
+
+def test_sentence_says_that_parts_of_the_recordings_were_trained_on(evidence: GroupEvidence) -> None:
+    chunked = evidence.metrics | {"protocol": evidence.metrics["protocol"] | {"split": "chunk"}}
+    assert "of recordings it was trained on parts of" in results_sentence(chunked)
+
+
+def test_one_participant_gives_no_interval(evidence: GroupEvidence) -> None:
+    scores = evidence.metrics["models"]["predann"] | {"ci95": None, "match_ci95": None}
+    assert "(no interval, chance 25 %)" in results_sentence(evidence.metrics | {"models": {"predann": scores}})
+
+
+# The comparison with the baseline
+
+
+def comparing(difference: float, low: float, high: float, p_value: float) -> dict[str, Any]:
+    return {"comparison": {"accuracy_difference": difference, "ci95": [low, high], "p_value": p_value, "test": "flip"}}
+
+
+def test_difference_is_given_in_percentage_points_with_its_test() -> None:
+    (sentence,) = comparison_sentences(comparing(0.052, 0.012, 0.091, 0.0124))
+    assert sentence == (
+        "By song logits, PredANN is 5.2 percentage points more accurate than its baseline"
+        " (95 % interval +1.2 to +9.1; p = 0.012, flip)."
+    )
+
+
+def test_interval_with_zero_shows_no_difference() -> None:
+    (sentence,) = comparison_sentences(comparing(0.004, -0.02, 0.03, 0.7))
+    assert "no difference can be shown" in sentence
+    assert "95 % interval −2.0 to +3.0" in sentence
+
+
+def test_test_that_disagrees_with_the_interval_is_told() -> None:
+    (sentence,) = comparison_sentences(comparing(0.05, 0.01, 0.09, 0.25))
+    assert sentence.endswith("but the test does not confirm this.")
+
+
+# The page
+
+
+def test_within_recording_split_is_warned_of(tmp_path: Path) -> None:
+    page = read(write_group_report(make_evidence(split="chunk", baseline=False), tmp_path))
+    assert page.index("This does not show that music was decoded") < page.index("<table")
+    assert "--split participant" in page
+
+
+def test_split_by_participant_is_not_warned_of(report: Path) -> None:
+    assert 'class="box warning"' not in read(report)
+
+
+def test_every_figure_draws_chance(report: Path) -> None:
+    figures = dict(figures_of(read(report)))
+    assert list(figures) == ["accuracy", "by_participant", "by_song", "confusion", "by_length", "training"]
+    assert all("chance" in text.split("<figcaption>")[0] for text in figures.values())
+
+
+def test_every_figure_is_there_as_svg_and_as_png(report: Path) -> None:
+    names = [name for name, _ in figures_of(read(report))]
+    assert sorted(p.name for p in (report.parent / "figures").iterdir()) == sorted(
+        f"{name}.{kind}" for name in names for kind in ("svg", "png")
+    )
+
+
+def test_missing_baseline_is_left_out(tmp_path: Path) -> None:
+    page = read(write_group_report(make_evidence(baseline=False), tmp_path))
+    assert "aseline" not in page.split("<h2>To repeat")[0]
+
+
+def test_any_further_model_is_shown(evidence: GroupEvidence, tmp_path: Path) -> None:
+    linear = evidence.metrics["models"]["predann"] | dict.fromkeys(
+        ("accuracy", "ci95", "balanced_accuracy", "top3_accuracy", "confusion")
+    )
+    models = evidence.metrics["models"] | {"linear": linear}
+    changed = GroupEvidence(**vars(evidence) | {"metrics": evidence.metrics | {"models": models}})
+    page = read(write_group_report(changed, tmp_path))
+    assert page.count("Linear decoder") > 4
+    assert "<td>–</td>" in page
+
+
+def test_figures_of_an_earlier_run_do_not_stay(evidence: GroupEvidence, tmp_path: Path) -> None:
+    write_group_report(evidence, tmp_path)
+    changed = GroupEvidence(**vars(evidence) | {"history": pd.DataFrame()})
+    assert "training" not in dict(figures_of(read(write_group_report(changed, tmp_path))))
+    assert not list((tmp_path / "figures").glob("training.*"))
+
+
+def test_song_names_are_escaped(tmp_path: Path) -> None:
+    page = read(
+        write_group_report(make_evidence(labels=("<b>&", "$x$ & <script>", "C", "D"), baseline=False), tmp_path)
+    )
+    assert "&lt;b&gt;&amp;" in page
+    assert "<b>" not in page
+    assert "script" not in Text(page).tags
+    assert "$x$" in dict(figures_of(page))["by_song"]
+
+
+def test_same_evidence_gives_same_bytes(evidence: GroupEvidence, report: Path, tmp_path: Path) -> None:
+    again = write_group_report(evidence, tmp_path)
+    assert again.read_bytes() == report.read_bytes()
+    for path in (report.parent / "figures").iterdir():
+        assert path.read_bytes() == (tmp_path / "figures" / path.name).read_bytes(), path.name
+
+
+def test_page_needs_nothing_from_elsewhere(report: Path) -> None:
+    page = read(report)
+    assert "<script" not in page
+    assert not re.findall(r'(?:src|<link[^>]*href)="|url\(http|@import', page)
+    assert len(page) < 400_000
+
+
+def test_page_holds_no_path_and_no_date(report: Path) -> None:
+    page = read(report)
+    assert str(report.parent) not in page
+    assert not re.search(r"\d{4}-\d\d-\d\d|\d\d:\d\d", page)
+
+
+def test_identifiers_are_unique(report: Path) -> None:
+    identifiers = re.findall(r' id="([^"]+)"', read(report))
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_unequal_songs_are_noted(evidence: GroupEvidence, tmp_path: Path) -> None:
+    scores = evidence.metrics["models"]["predann"]
+    longer = scores["by_stimulus"] | {"Aria": scores["by_stimulus"]["Aria"] | {"n_windows": 400}}
+    models = {"predann": scores | {"by_stimulus": longer}}
+    changed = GroupEvidence(**vars(evidence) | {"metrics": evidence.metrics | {"models": models}})
+    assert "not tested equally often" in read(write_group_report(changed, tmp_path))
+
+
+# Many participants, many songs
+
+
+def overlapping(labels: list[Any], figure: Any) -> list[str]:
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [(label.get_text(), label.get_window_extent(renderer)) for label in labels if label.get_text()]
+    return [a for (a, box), (_, other) in pairwise(boxes) if box.padded(-0.5).overlaps(other.padded(-0.5))]
+
+
+def test_sixty_songs_stay_readable() -> None:
+    names = tuple(f"{n:02d} a song with quite a long name, forty" for n in range(60))
+    rows = {name: {"accuracy": 0.1, "match_accuracy": 0.3, "n_windows": 9} for name in names}
+    counts = (np.eye(60, dtype=int) * 9).tolist()
+    models = {"predann": {"by_stimulus": rows, "confusion": counts, "match_confusion": counts}}
+    for drawn in (breakdown_figure(models, 1 / 60, "by_stimulus"), confusion_figure(models, 1 / 60, names)):
+        assert drawn is not None
+        with drawing_style():
+            FigureCanvasAgg(drawn.figure).draw()
+            axes = drawn.figure.axes[0]
+            labels = axes.get_yticklabels()
+            assert not overlapping(labels, drawn.figure)
+            assert not overlapping(axes.get_xticklabels(), drawn.figure)
+        assert all(label.get_fontsize() >= 5 for label in labels)
+        assert min(label.get_window_extent().x0 for label in labels) >= 0
+
+
+def test_long_names_end_in_an_ellipsis() -> None:
+    assert shorten("x" * 40, 10) == "x" * 9 + "…"
+    assert shorten("short", 10) == "short"
+
+
+# The methods text
+
+
+def test_methods_tell_the_numbers_of_the_run(evidence: GroupEvidence) -> None:
+    text = group_methods(evidence.science, evidence.metrics["protocol"])
+    for part in ("8 participants", "4 songs", "windows of 3 s", "0.2 s later", "4 folds", "never tested on", "199"):
+        assert part in text
+
+
+def test_methods_are_silent_about_a_baseline_that_was_not_trained(evidence: GroupEvidence) -> None:
+    text = group_methods(resolve(flags={"training.baseline": False}), evidence.metrics["protocol"])
+    assert "baseline" not in text
+    assert "sign-flip" not in text
+
+
+def test_methods_name_the_flaw_of_chunks(evidence: GroupEvidence) -> None:
+    science: Science = resolve(flags={"splitting.split": "chunk"})
+    text = group_methods(science, evidence.metrics["protocol"] | {"n_folds": 1, "split": "chunk"})
+    assert "a quarter of the chunks" in text
+    assert "does not show that music was decoded" in text

@@ -1,0 +1,148 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from predann_bids.config import Splitting
+from predann_bids.data.splits import make_splits, splits_table
+from predann_bids.data.trials import Stretch, Trial
+from predann_bids.data.windows import draw, grid
+from predann_bids.errors import UnusableData, WrongUsage
+from predann_bids.timing import Rate, Span
+
+RATE = Rate(100)
+WINDOW = 300
+
+
+def dataset(n_participants=6, n_songs=3, seconds=40.0, repetitions=1):
+    trials = []
+    for participant in range(n_participants):
+        onset = 500
+        for repetition in range(repetitions):
+            for song in range(n_songs):
+                length = RATE.samples(seconds) + 37 * song
+                trials.append(
+                    Trial(f"{participant:02d}", "", "music", str(repetition), participant, song, onset, length, 0)
+                )
+                onset += length + 100
+    return trials
+
+
+def split(trials, seed=0, **config):
+    return make_splits(trials, Splitting(**config), window=WINDOW, rate=RATE, seed=seed)
+
+
+def samples(trials, stretches, delay=0):
+    """Every EEG sample that windows of these stretches can touch, as (recording, sample)."""
+    return {
+        (trials[s.trial].recording, trials[s.trial].onset + k + delay)
+        for s in stretches
+        for k in range(s.span.start, s.span.stop)
+    }
+
+
+datasets = st.builds(
+    dataset,
+    n_participants=st.integers(3, 9),
+    n_songs=st.integers(2, 5),
+    seconds=st.floats(25, 60),
+    repetitions=st.integers(1, 2),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(datasets, st.sampled_from(["participant", "chunk"]), st.integers(0, 3), st.integers(-20, 60))
+def test_no_eeg_sample_is_in_two_sets(trials, kind, seed, delay):
+    n_folds = 2 if kind == "chunk" else 0
+    for fold in split(trials, seed, split=kind, n_folds=n_folds, chunk=5):
+        used = {name: samples(trials, stretches, delay) for name, stretches in fold.sets().items()}
+        assert all(not used[a] & used[b] for a, b in combinations(used, 2))
+        assert all(used.values())
+
+
+@settings(max_examples=25, deadline=None)
+@given(datasets, st.integers(0, 3))
+def test_no_participant_is_in_two_sets_of_the_participant_split(trials, seed):
+    for fold in split(trials, seed):
+        people = {name: {trials[s.trial].participant for s in stretches} for name, stretches in fold.sets().items()}
+        assert all(not people[a] & people[b] for a, b in combinations(people, 2))
+
+
+@settings(max_examples=25, deadline=None)
+@given(datasets, st.sampled_from(["participant", "chunk"]), st.integers(0, 3))
+def test_every_part_is_tested_once_over_all_folds(trials, kind, seed):
+    folds = split(trials, seed, split=kind, n_folds=3, chunk=5)
+    tested = [(s.trial, s.span) for fold in folds for s in fold.test]
+    assert len(tested) == len(set(tested))
+    assert {trials[index].participant for index, _ in tested} == {trial.participant for trial in trials}
+
+
+def test_the_published_chunk_split_tests_a_quarter_of_the_chunks_of_each_song():
+    trials = dataset(n_participants=8, n_songs=4, seconds=40)
+    (fold,) = split(trials, split="chunk", chunk=5)
+    counts = np.bincount([trials[s.trial].stimulus for s in fold.test])
+    assert counts.tolist() == [16] * 4  # 8 participants x 8 chunks / 4
+
+
+def test_equal_seeds_split_equally_and_others_otherwise():
+    trials = dataset()
+    assert split(trials, 1) == split(trials, 1) != split(trials, 2)
+
+
+def test_leave_one_out_is_one_fold_for_each_participant():
+    folds = split(dataset(n_participants=5), n_folds=5)
+    assert [len({s.trial // 3 for s in fold.test}) for fold in folds] == [1] * 5
+
+
+def test_too_few_participants_are_refused_with_the_remedy():
+    with pytest.raises(UnusableData, match=r"at least 3 participants.*--split chunk"):
+        split(dataset(n_participants=2))
+
+
+def test_more_folds_than_participants_are_refused():
+    with pytest.raises(WrongUsage, match="--n-folds 9 does not fit 6 participants"):
+        split(dataset(), n_folds=9)
+
+
+def test_trials_shorter_than_a_window_are_left_out():
+    trials = [*dataset(), Trial("00", "", "music", "", 0, 0, 90_000, WINDOW - 1, 0)]
+    used = {s.trial for fold in split(trials) for stretches in fold.sets().values() for s in stretches}
+    assert len(trials) - 1 not in used
+
+
+def test_trials_too_short_for_chunks_are_refused():
+    with pytest.raises(UnusableData, match="chunks are too few"):
+        split(dataset(seconds=4), split="chunk", chunk=30)
+
+
+def test_the_table_of_splits_lists_every_stretch_in_seconds():
+    trials = dataset(n_participants=3, n_songs=2)
+    table = splits_table(split(trials), trials, ["a", "b"], RATE)
+    assert list(table.columns) == ["fold", "set", "participant", "session", "task", "run", "stimulus", "start", "stop"]
+    assert len(table) == 3 * len(trials)
+    first = table.iloc[0]
+    assert first["start"] == 5.0
+    assert first["stop"] == pytest.approx(45.0)
+
+
+@given(st.integers(0, 2000), st.integers(0, 3000), st.integers(1, 500), st.integers(1, 400))
+def test_grid_windows_lie_inside_their_stretch_a_stride_apart(start, length, window, stride):
+    windows = grid([Stretch(0, Span(start, start + length))], window, stride)
+    assert len(windows) == max(0, (length - window) // stride + 1)
+    assert all(start <= s and s + window <= start + length for s in windows.start)
+    assert set(np.diff(windows.start)) <= {stride}
+
+
+@given(st.lists(st.integers(0, 2000), min_size=1, max_size=5), st.integers(1, 500), st.integers(0, 5))
+def test_drawn_windows_lie_inside_their_stretch_as_many_as_fit_side_by_side(lengths, window, seed):
+    stretches = [Stretch(index, Span(10, 10 + length)) for index, length in enumerate(lengths)]
+    windows = draw(stretches, window, np.random.default_rng(seed))
+    assert np.bincount(windows.trial, minlength=len(lengths)).tolist() == [length // window for length in lengths]
+    assert all(s >= 10 and s + window <= 10 + lengths[t] for t, s in zip(windows.trial, windows.start, strict=True))
+
+
+def test_every_place_of_a_stretch_can_be_drawn():
+    drawn = {int(draw([Stretch(0, Span(0, 7))], 5, np.random.default_rng(s)).start[0]) for s in range(60)}
+    assert drawn == {0, 1, 2}
