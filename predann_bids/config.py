@@ -108,11 +108,11 @@ class Splitting(Section):
 class Training(Section):
     """How a decoder is trained."""
 
-    predann_weight: float = Field(1.0, ge=0, description="Weight of the PredANN objective; the baseline has 0.")
+    predann_weight: float = Field(3.0, ge=0, description="Weight of the PredANN objective; the baseline has 0.")
     temperature: float = Field(0.1, gt=0, description="Temperature of the PredANN objective.")
     epochs: int = Field(50, ge=1, description="Longest training, in epochs.")
-    batch_size: int = Field(48, ge=2, description="Windows per training step.")
-    learning_rate: float = Field(3e-3, gt=0, description="Highest learning rate.")
+    batch_size: int = Field(96, ge=2, description="Windows per training step.")
+    learning_rate: float = Field(1e-2, gt=0, description="Highest learning rate.")
     weight_decay: float = Field(1e-2, ge=0, description="Weight decay.")
     patience: int = Field(15, ge=1, description="Epochs without a better validation loss before training stops.")
     seed: int = Field(0, ge=0, description="Seed of everything random.")

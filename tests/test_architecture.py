@@ -46,9 +46,23 @@ def test_every_folder_has_its_arrows():
 def test_models_need_torch_alone():
     for file in (ROOT / "models").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names = (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
             for name in names:
-                assert name.split(".")[0] in {"torch", "torchaudio", "predann_bids", "__future__", "collections", "dataclasses", "typing"}
+                assert name.split(".")[0] in {
+                    "torch",
+                    "torchaudio",
+                    "predann_bids",
+                    "__future__",
+                    "collections",
+                    "dataclasses",
+                    "typing",
+                }
 
 
 @pytest.mark.parametrize("file", sorted(ROOT.rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT)))

@@ -141,3 +141,14 @@ def test_a_recording_without_eeg_is_refused(make_raw):
 def test_a_rate_too_low_for_the_band_is_refused_with_the_remedy(make_raw):
     with pytest.raises(UnusableData, match=r"40 Hz.*half the sampling rate.*--h-freq"):
         preprocess(make_raw(rate_hz=80.0), Preprocessing(notch="none"))
+
+
+@pytest.mark.parametrize("rate_hz", [200.0, 250.0, 500.0, 512.0, 1000.0])
+@pytest.mark.parametrize("odd_samples", [0, 1, 3])
+def test_resampling_keeps_time_whatever_the_length_of_the_recording(make_raw, rate_hz, odd_samples):
+    raw = make_raw((10,), seconds=20 + odd_samples / rate_hz, names=["Cz"], rate_hz=rate_hz)
+    config = Preprocessing(l_freq=0, h_freq=0, notch="none", reference="none")
+    found = preprocess(raw, config).raw.get_data()[0]
+    assert len(found) == int((20 + odd_samples / rate_hz) * 125)
+    expected = 0.5e-5 * np.sin(2 * np.pi * 10 * np.arange(len(found)) / 125)
+    np.testing.assert_allclose(found[250:-250], expected[250:-250], atol=0.01 * 0.5e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -206,11 +207,16 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def copy_positions(recording: Recording, output_dir: Path) -> None:
-    """Copy the recording's electrode positions, which preprocessing does not change, next to its derivative."""
+    """Copy the recording's electrode positions, which preprocessing does not change, next to its derivative.
+
+    The entity `space` is dropped: with it, a derivative dataset must describe the space once more, while the
+    coordsystem.json that comes along has named it already.
+    """
     for suffix, extension in (("electrodes", ".tsv"), ("coordsystem", ".json")):
         source = recording.sidecar(suffix, extension)
         if source:
             target = output_dir / source.relative_to(recording.root)
+            target = target.with_name(re.sub(r"_space-[^_]+", "", target.name))
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
 

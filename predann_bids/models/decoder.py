@@ -35,6 +35,8 @@ class DecoderSettings:
         Length of the longest remembered representation, in frames.
     n_bands, width, dimensions : int
         Mel bands; channels inside the encoders and of the representation.
+    channel_dropout : float
+        Share of EEG channels left out in training.
     memory_temperature : float
         Divides similarities before they are summed up over moments.
     """
@@ -46,8 +48,9 @@ class DecoderSettings:
     window_s: float
     memory_frames: int = 0
     n_bands: int = 32
-    width: int = 32
+    width: int = 16
     dimensions: int = 16
+    channel_dropout: float = 0.1
     memory_temperature: float = 0.05
 
     def plain(self) -> dict[str, Any]:
@@ -79,7 +82,9 @@ class Decoder(nn.Module):
         self.settings = settings
         n_songs, dimensions = len(settings.songs), settings.dimensions
         self.spectra = LogMel(settings.rate_hz, settings.n_bands)
-        self.eeg_encoder = LinearEegEncoder(len(settings.channels), width=settings.width, dimensions=dimensions)
+        self.eeg_encoder = LinearEegEncoder(
+            len(settings.channels), width=settings.width, dimensions=dimensions, dropout=settings.channel_dropout
+        )
         self.audio_encoder = AudioEncoder(settings.n_bands, width=settings.width, dimensions=dimensions)
         self.audio_head = nn.Linear(dimensions, n_songs)
         self.register_buffer("memory", torch.zeros(n_songs, dimensions, settings.memory_frames))

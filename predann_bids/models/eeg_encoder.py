@@ -24,13 +24,16 @@ class LinearEegEncoder(nn.Module):
         Number of spatial filters.
     dimensions : int
         Channels D of the representation.
+    dropout : float
+        Share of EEG channels left out in training, so that no single electrode decides.
     """
 
-    def __init__(self, n_channels: int, *, width: int, dimensions: int) -> None:
+    def __init__(self, n_channels: int, *, width: int, dimensions: int, dropout: float) -> None:
         super().__init__()
+        self.dropout = nn.Dropout1d(dropout)
         self.spatial = nn.Conv1d(n_channels, width, kernel_size=1, bias=False)
         self.temporal = nn.Conv1d(width, dimensions, KERNEL, padding=KERNEL // 2, bias=False)
 
     def forward(self, eeg: Tensor) -> Tensor:
         """Predict the representation from scaled EEG."""
-        return centre(self.temporal(self.spatial(halve(eeg))))
+        return centre(self.temporal(self.spatial(self.dropout(halve(eeg)))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,13 +54,9 @@ def preprocess(raw: BaseRaw, config: Preprocessing) -> Preprocessed:
         raise UnusableData("no channel is of type EEG; see the column 'type' of channels.tsv")
     raw.load_data(verbose="error")
     _check_values(raw)
-    steps = [
-        *place_electrodes(raw),
-        *_repair(raw),
-        *_filter(raw, config),
-        *_reference(raw, config),
-        *_resample(raw, config),
-    ]
+    steps = [*place_electrodes(raw), *_repair(raw), *_filter(raw, config), *_reference(raw, config)]
+    raw, resampling = _resample(raw, config)
+    steps += resampling
     bad: list[str] = next((step.parameters["channels"] for step in steps if step.name == "bad channels"), [])
     return Preprocessed(raw, tuple(steps), tuple(bad))
 
@@ -152,9 +149,24 @@ def _reference(raw: BaseRaw, config: Preprocessing) -> Sequence[Step]:
     return [Step("reference", {"kind": "average"})]
 
 
-def _resample(raw: BaseRaw, config: Preprocessing) -> Sequence[Step]:
+def _resample(raw: BaseRaw, config: Preprocessing) -> tuple[BaseRaw, Sequence[Step]]:
     before = raw.info["sfreq"]
     if before == config.resample:
-        return []
-    raw.resample(config.resample, method="polyphase", verbose="error")
-    return [Step("resample", {"from_hz": before, "to_hz": config.resample, "method": "polyphase"})]
+        return raw, []
+    samples = raw.n_times
+    ratio = Fraction(config.resample / before).limit_denominator(10_000)
+    # MNE rounds the number of samples and stretches time to fit, by up to half a sample. A length that the ratio
+    # divides leaves nothing to round; what is appended for it is cut off again.
+    longer = _append(raw, -samples % ratio.denominator)
+    longer.resample(config.resample, method="polyphase", verbose="error")
+    longer.crop(tmax=(int(samples * ratio) - 1) / config.resample)
+    return longer, [Step("resample", {"from_hz": before, "to_hz": config.resample, "method": "polyphase"})]
+
+
+def _append(raw: BaseRaw, samples: int) -> BaseRaw:
+    """Repeat the last sample; `raw.append` would not do, as MNE resamples what was appended apart."""
+    from mne.io import RawArray
+
+    if not samples:
+        return raw
+    return RawArray(np.pad(raw.get_data(), ((0, 0), (0, samples)), mode="edge"), raw.info, verbose="error")

@@ -258,7 +258,7 @@ def everything_else(
     eeg += alpha(electrodes, rate, n_samples, rngs["alpha"])
     eeg += blinks(electrodes, rate, n_samples, rngs["blinks"])
     eeg += drift(len(electrodes), rate, n_samples, rngs["drift"])
-    if LINE_HZ < rate.hz / 2:
+    if rate.hz / 2 > LINE_HZ:
         eeg += line_noise(len(electrodes), rate, n_samples, rngs["line"])
     for playback in playbacks:
         span = playback.span

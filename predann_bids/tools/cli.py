@@ -41,7 +41,9 @@ def tools() -> None:
 def _simulate_options(command: Any) -> Any:
     for name, text in reversed(SIMULATE_OPTIONS.items()):
         default = getattr(Simulation, name)
-        option = click.option(f"--{name.replace('_', '-')}", type=type(default), default=default, show_default=True, help=text)
+        option = click.option(
+            f"--{name.replace('_', '-')}", type=type(default), default=default, show_default=True, help=text
+        )
         command = option(command)
     return command
 

@@ -1,0 +1,46 @@
+"""A tiny dataset with music in it, and its derivatives, made once for all tests of a process."""
+
+import shutil
+import warnings
+
+import pytest
+
+from predann_bids.cli import make_command, run
+from predann_bids.tools.simulate import simulate
+from predann_bids.tools.simulation import Simulation
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """Four participants, three songs of 12 s, 8 channels; read-only by agreement."""
+    root = tmp_path_factory.mktemp("simulated") / "ds"
+    return simulate(
+        root, Simulation(participants=4, songs=3, seconds=12, channels=8, sampling_rate=200, snr=1.0, seed=1)
+    )
+
+
+@pytest.fixture
+def dataset_copy(dataset, tmp_path):
+    """A copy to damage."""
+    return shutil.copytree(dataset, tmp_path / "ds")
+
+
+@pytest.fixture(scope="session")
+def derivatives(dataset, tmp_path_factory):
+    """The participant level's output for `dataset`, without reports; read-only by agreement."""
+    output = tmp_path_factory.mktemp("derivatives") / "out"
+    with warnings.catch_warnings():
+        assert run(make_command(), [str(dataset), str(output), "participant", "--no-report", "--n-procs", "1"]) == 0
+    return output
+
+
+@pytest.fixture
+def app(capsys):
+    """Run `predann-bids` in this process; gives the exit code, standard output and standard error."""
+
+    def app(*arguments):
+        code = run(make_command(), [str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return app

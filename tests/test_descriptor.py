@@ -1,0 +1,95 @@
+import json
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from predann_bids import __version__
+from predann_bids.cli import make_command
+from predann_bids.config import Science
+from predann_bids.options import SCIENCE_FLAGS, ListOption, expand_arguments
+from predann_bids.tools.descriptor import boutiques_descriptor, main, options_markdown
+
+ROOT = Path(__file__).parents[1]
+REMEDY = "run: python -m predann_bids.tools.descriptor"
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    return {given["id"]: given for given in boutiques_descriptor()["inputs"]}
+
+
+def options():
+    return [parameter for parameter in make_command().params if isinstance(parameter, click.Option)]
+
+
+def test_boutiques_json_says_what_the_command_line_says():
+    written = json.loads((ROOT / "boutiques.json").read_text(encoding="utf-8"))
+    assert written == boutiques_descriptor(), REMEDY
+
+
+def test_the_page_of_options_says_what_the_command_line_says():
+    assert (ROOT / "docs/options.md").read_text(encoding="utf-8") == options_markdown(), REMEDY
+
+
+def test_one_command_writes_both_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main()
+    assert json.loads((tmp_path / "boutiques.json").read_text(encoding="utf-8")) == boutiques_descriptor()
+    assert (tmp_path / "docs/options.md").read_text(encoding="utf-8") == options_markdown()
+
+
+def test_every_option_is_in_the_descriptor_except_version_and_other_names_of_the_arguments(inputs):
+    flags = {given.get("command-line-flag") for given in inputs.values()}
+    missing = {option.opts[-1] for option in options() if not flags & set(option.opts)}
+    assert missing == {"--input-dataset", "--output-location", "--analysis-level", "--version"}
+
+
+def test_every_option_is_on_the_page_with_its_help():
+    page = options_markdown().replace("\\|", "|")
+    for option in options():
+        assert all(f"`{name}" in page for name in option.opts)
+        assert (option.help or "").split(" [default: ")[0] in page
+
+
+def test_every_key_of_the_configuration_is_on_the_page():
+    page = options_markdown()
+    for section in ("preprocessing", "windows", "splitting", "training", "evaluation"):
+        for key in type(getattr(Science(), section)).model_fields:
+            assert f"`{section}.{key}`" in page
+
+
+def test_boutiques_finds_the_descriptor_valid():
+    validator = pytest.importorskip("boutiques.validator")
+    validator.validate_descriptor(boutiques_descriptor())
+
+
+def test_lists_are_separated_by_spaces_as_the_command_line_takes_them(inputs):
+    lists = {option.opts[0] for option in options() if isinstance(option, ListOption)}
+    assert {given["command-line-flag"] for given in inputs.values() if given.get("list")} == lists
+    assert all(given["list-separator"] == " " for given in inputs.values() if given.get("list"))
+    assert expand_arguments(["--fold", "1", "2"], frozenset(lists)) == ["--fold", "1", "--fold", "2"]
+
+
+def test_no_option_has_a_default_that_would_win_over_the_configuration_file(inputs):
+    assert not any("default-value" in given for given in inputs.values())
+
+
+def test_numbers_choices_and_flags_are_described_as_such(inputs):
+    assert inputs["l_freq"]["type"] == "Number"
+    assert inputs["epochs"]["integer"] is True
+    assert inputs["n_procs"]["minimum"] == 1
+    assert inputs["split"]["value-choices"][0] == "participant"
+    assert inputs["overwrite"]["type"] == "Flag"
+    assert inputs["bids_dir"]["type"] == "File"
+
+
+def test_the_page_names_the_key_of_each_option_that_changes_results():
+    page = options_markdown().splitlines()
+    for flag, key in SCIENCE_FLAGS.items():
+        assert any(line.startswith(f"| `{flag} ") and line.endswith(f"| `{key}` |") for line in page)
+
+
+def test_the_image_is_named_after_the_version_of_the_package():
+    assert re.findall(r"^ARG VERSION=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE) == [__version__]

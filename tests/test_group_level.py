@@ -1,0 +1,196 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import predann_bids
+from predann_bids.cli import make_command, run
+
+QUICK = (
+    "--n-folds",
+    "2",
+    "--epochs",
+    "3",
+    "--batch-size",
+    "12",
+    "--window",
+    "2",
+    "--skip-bids-validation",
+    "--n-procs",
+    "1",
+)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "quick.toml"
+    path.write_text("[evaluation]\nlengths = [2, 3]\nresamples = 199\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def output(dataset, derivatives, config, tmp_path_factory):
+    """A group run on copied derivatives, with report."""
+    output = shutil.copytree(derivatives, tmp_path_factory.mktemp("group") / "out")
+    assert run(make_command(), [str(a) for a in (dataset, output, "group", "--config", config, *QUICK)]) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def group(output):
+    return output / "group" / "predann"
+
+
+@pytest.fixture(scope="module")
+def metrics(group):
+    return json.loads((group / "metrics.json").read_text())
+
+
+def test_metrics_have_the_keys_of_the_contract(metrics):
+    assert set(metrics) == {"protocol", "chance", "models", "comparison"}
+    assert metrics["chance"] == pytest.approx(1 / 3)
+    protocol = {"split", "n_folds", "n_participants", "n_stimuli", "window", "delay", "seed", "preset"}
+    assert set(metrics["protocol"]) == protocol
+    assert set(metrics["models"]) == {"predann", "baseline", "linear"}
+    expected = {"accuracy", "ci95", "balanced_accuracy", "top3_accuracy", "match_accuracy", "match_ci95", "by_length"}
+    expected |= {"by_participant", "by_stimulus", "confusion", "retrieval", "permutation"}
+    for model in ("predann", "baseline"):
+        assert set(metrics["models"][model]) >= expected
+        assert set(metrics["models"][model]["by_length"]["3"]) == {"mean", "max", "majority", "match"}
+    assert set(metrics["comparison"]) >= {"accuracy_difference", "ci95", "p_value", "test"}
+
+
+def test_metrics_follow_from_the_table_of_predictions(group, metrics):
+    table = pd.read_csv(group / "predictions.tsv", sep="\t", dtype={"participant": str})
+    for how, key in (("mean", "accuracy"), ("match", "match_accuracy")):
+        rows = table[(table.model == "predann") & (table.length == 2) & (table.aggregation == how)]
+        assert (rows.predicted == rows.stimulus).mean() == pytest.approx(metrics["models"]["predann"][key])
+        np.testing.assert_allclose(rows.filter(like="p_").sum(axis=1), 1, atol=1e-3)
+
+
+def test_every_window_is_decided_by_a_decoder_that_never_saw_its_participant(group):
+    splits = pd.read_csv(group / "splits.tsv", sep="\t", dtype=str)
+    predictions = pd.read_csv(group / "predictions.tsv", sep="\t", dtype=str)
+    for fold, rows in predictions.groupby("fold"):
+        seen = set(splits[(splits.fold == fold) & (splits.set != "test")].participant)
+        assert not seen & set(rows.participant)
+    assert set(predictions.participant) == {"01", "02", "03", "04"}
+
+
+def test_the_report_begins_with_the_result(group):
+    page = (group / "report.html").read_text()
+    assert "of people it was never trained on" in page
+    assert "<svg" in page
+    assert list((group / "figures").glob("*.png"))
+
+
+def test_training_curves_are_kept(group):
+    with (group / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["fold"], row["model"]) for row in rows} == {(f, m) for f in "12" for m in ("predann", "baseline")}
+    assert all(float(row["validation_loss"]) > 0 for row in rows)
+    assert (group / "fold-1" / "history.csv").is_file()
+
+
+def test_a_trained_decoder_loads_and_decodes(group):
+    decoder = predann_bids.load_decoder(group)
+    logits, representation = decoder.encode_eeg(torch.randn(2, 8, 250))
+    assert logits.shape == (2, 3)
+    assert representation.shape == decoder.encode_audio(torch.randn(2, 2 * decoder.audio_rate))[1].shape
+
+
+def test_the_baseline_is_the_same_model_with_weight_zero(group):
+    kept = [torch.load(group / "fold-1" / f"{name}.ckpt", weights_only=True) for name in ("predann", "baseline")]
+    differing = {key for key in kept[0]["training"] if kept[0]["training"][key] != kept[1]["training"][key]}
+    assert differing == {"predann_weight"}
+    assert kept[1]["training"]["predann_weight"] == 0
+    assert kept[0]["settings"] == kept[1]["settings"]
+
+
+def run_again(output, dataset, tmp_path, app, *more, keep_group=False):
+    again = shutil.copytree(output, tmp_path / "again", ignore=None if keep_group else shutil.ignore_patterns("group"))
+    code, out, err = app(dataset, again, "group", *QUICK, *more)
+    return again / "group" / "predann", code, out, err
+
+
+def test_the_written_configuration_and_seed_give_the_same_bytes(output, group, dataset, tmp_path, app):
+    other, code, _, _ = run_again(output, dataset, tmp_path, app, "--config", group / "config.toml")
+    assert code == 0
+    for name in ("metrics.json", "predictions.tsv", "splits.tsv", "history.csv"):
+        assert (other / name).read_bytes() == (group / name).read_bytes(), name
+
+
+def test_another_seed_gives_other_predictions(output, group, dataset, config, tmp_path, app):
+    other, *_ = run_again(output, dataset, tmp_path, app, "--config", config, "--seed", "7", "--no-report")
+    assert (other / "predictions.tsv").read_bytes() != (group / "predictions.tsv").read_bytes()
+
+
+def test_finished_folds_are_not_trained_again(output, dataset, config, tmp_path, app, monkeypatch):
+    def trained(_):
+        pytest.fail("a finished fold was trained again")
+
+    monkeypatch.setattr("predann_bids.workflows.group.train_one", trained)
+    _, code, *_ = run_again(output, dataset, tmp_path, app, "--config", config, keep_group=True)
+    assert code == 0
+
+
+def test_folds_can_be_done_one_by_one_and_the_last_run_pools_them(output, group, dataset, config, tmp_path, app):
+    other, code, out, _ = run_again(output, dataset, tmp_path, app, "--config", config, "--fold", "2", "--no-report")
+    assert code == 0
+    assert "Folds still to do: 1" in out
+    assert not (other / "metrics.json").exists()
+    code, out, _ = app(dataset, tmp_path / "again", "group", *QUICK, "--config", config, "--fold", "1", "--no-report")
+    assert code == 0
+    assert (other / "metrics.json").read_bytes() == (group / "metrics.json").read_bytes()
+
+
+def test_the_chunk_split_is_warned_of(output, dataset, tmp_path, app):
+    config = tmp_path / "chunk.toml"
+    config.write_text("[evaluation]\nlengths = [2]\nresamples = 199\n[splitting]\nsplit = 'chunk'\nchunk = 2.5\n")
+    quick = [a for a in QUICK if a not in ("--n-folds", "2")]
+    again = shutil.copytree(output, tmp_path / "again", ignore=shutil.ignore_patterns("group"))
+    code, out, _ = app(
+        dataset,
+        again,
+        "group",
+        "--config",
+        config,
+        "--epochs",
+        "1",
+        "--batch-size",
+        "12",
+        "--window",
+        "2",
+        "--no-baseline",
+        *quick[-3:],
+    )
+    assert code == 0
+    metrics = json.loads((again / "group/predann/metrics.json").read_text())
+    assert metrics["protocol"]["split"] == "chunk"
+    assert metrics["models"]["baseline"] is None
+    assert metrics["comparison"] is None
+    assert "does not show" in (again / "group/predann/report.html").read_text()
+
+
+def test_training_finds_music_that_is_strong(dataset, derivatives, tmp_path, app):
+    output = shutil.copytree(derivatives, tmp_path / "out")
+    arguments = (
+        "--n-folds",
+        "2",
+        "--epochs",
+        "40",
+        "--batch-size",
+        "24",
+        "--no-baseline",
+        "--no-report",
+        "--skip-bids-validation",
+        "--n-procs",
+        "1",
+    )
+    assert app(dataset, output, "group", *arguments)[0] == 0
+    model = json.loads((output / "group/predann/metrics.json").read_text())["models"]["predann"]
+    assert model["match_accuracy"] > 0.6

@@ -1,0 +1,171 @@
+import json
+import shutil
+import subprocess
+import sysconfig
+
+import mne
+import numpy as np
+import pandas as pd
+import pytest
+from mne_bids import BIDSPath, read_raw_bids
+
+STEM = "sub-01/eeg/sub-01_task-music_desc-preproc"
+
+
+def files_of(directory):
+    return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def reported(dataset, tmp_path_factory):
+    from predann_bids.cli import make_command, run
+
+    output = tmp_path_factory.mktemp("reported") / "out"
+    before = files_of(dataset)
+    assert run(make_command(), [str(dataset), str(output), "participant", "--n-procs", "2"]) == 0
+    assert files_of(dataset) == before, "the input dataset was written to"
+    return output
+
+
+def test_the_derivatives_are_a_valid_bids_dataset(reported):
+    validator = sysconfig.get_path("scripts") + "/bids-validator-deno"
+    finished = subprocess.run(
+        [validator, str(reported), "--ignoreWarnings", "--format", "json"], capture_output=True, text=True, check=False
+    )
+    assert json.loads(finished.stdout)["issues"]["issues"] == []
+
+
+def test_every_participant_has_eeg_tables_and_a_report(reported):
+    for participant in ("01", "02", "03", "04"):
+        stem = reported / f"sub-{participant}" / "eeg" / f"sub-{participant}_task-music_desc-preproc"
+        for suffix in ("_eeg.vhdr", "_eeg.vmrk", "_eeg.eeg", "_eeg.json", "_channels.tsv", "_events.tsv"):
+            assert stem.with_name(stem.name + suffix).stat().st_size > 0
+        assert "<html" in (reported / f"sub-{participant}.html").read_text()[:2000]
+
+
+def test_nothing_unfinished_is_left(reported):
+    assert [p for p in reported.rglob(".writing-*")] == []
+
+
+def test_mne_reads_the_derivative_with_its_units_positions_and_annotations(dataset, reported):
+    source = read_raw_bids(BIDSPath(root=dataset, subject="01", task="music", datatype="eeg"), verbose="error")
+    read = mne.io.read_raw_brainvision(reported / f"{STEM}_eeg.vhdr", preload=True, verbose="error")
+    assert read.info["sfreq"] == 125
+    assert 1e-6 < read.get_data().std() < 1e-4  # volts
+    for before, after in zip(source.info["chs"], read.info["chs"], strict=True):
+        np.testing.assert_allclose(after["loc"][:3], before["loc"][:3], atol=1e-6)
+    assert sorted(read.annotations.description) == ["Comment/song-01", "Comment/song-02", "Comment/song-03"]
+
+
+def test_the_derivative_is_what_mne_makes_of_the_recording(dataset, reported):
+    raw = read_raw_bids(BIDSPath(root=dataset, subject="01", task="music", datatype="eeg"), verbose="error").load_data(
+        verbose="error"
+    )
+    raw.notch_filter([50.0], verbose="error").filter(1, 40, verbose="error")
+    raw.set_eeg_reference("average", projection=False, verbose="error")
+    raw.crop(tmax=(raw.n_times // 8 * 8 - 1) / 200)  # a length for which MNE's resampling needs no rounding
+    raw.resample(125, verbose="error")
+    read = mne.io.read_raw_brainvision(reported / f"{STEM}_eeg.vhdr", preload=True, verbose="error")
+    inner = slice(250, -250)
+    np.testing.assert_allclose(
+        read.get_data()[:, : raw.n_times][:, inner],
+        raw.get_data()[:, inner],
+        atol=0.01 * raw.get_data()[:, inner].std(axis=1).min(),
+    )
+
+
+def test_the_events_table_holds_one_row_for_each_presentation(dataset, reported):
+    table = pd.read_csv(reported / f"{STEM}_events.tsv", sep="\t")
+    assert list(table.columns) == ["onset", "duration", "trial_type", "stim_file", "audio_start"]
+    events = pd.read_csv(dataset / "sub-01/eeg/sub-01_task-music_events.tsv", sep="\t")
+    music = events[events["stim_file"].notna()]
+    np.testing.assert_allclose(table["onset"], music["onset"], atol=1e-5)
+    assert table["stim_file"].tolist() == music["stim_file"].tolist()
+
+
+def test_the_sidecar_names_source_steps_and_bad_channels(reported):
+    sidecar = json.loads((reported / f"{STEM}_eeg.json").read_text())
+    assert sidecar["Sources"] == ["bids:raw:sub-01/eeg/sub-01_task-music_eeg.vhdr"]
+    assert [step["Name"] for step in sidecar["PreprocessingSteps"]] == ["notch", "band-pass", "reference", "resample"]
+    assert sidecar["BadChannels"] == []
+    assert sidecar["SamplingFrequency"] == 125
+    assert sidecar["EEGReference"] == "average"
+
+
+def test_the_dataset_says_what_made_it_and_from_what(dataset, reported):
+    description = json.loads((reported / "dataset_description.json").read_text())
+    assert description["DatasetType"] == "derivative"
+    assert description["GeneratedBy"][0]["Name"] == "PredANN-BIDS"
+    assert description["SourceDatasets"][0]["URL"] == dataset.as_uri()
+    assert "band-pass filtered from 1 to 40 Hz" in (reported / "CITATION.md").read_text()
+
+
+def test_the_second_run_does_only_what_is_missing_or_changed(dataset_copy, tmp_path, app):
+    arguments = (
+        dataset_copy,
+        tmp_path / "out",
+        "participant",
+        "--no-report",
+        "--n-procs",
+        "1",
+        "--skip-bids-validation",
+    )
+    assert app(*arguments)[0] == 0
+    (tmp_path / "out/sub-02/eeg/sub-02_task-music_desc-preproc_events.tsv").unlink()
+    events = dataset_copy / "sub-03/eeg/sub-03_task-music_events.tsv"
+    events.write_text(events.read_text().replace("song-01.wav", "song-02.wav"))
+    code, out, _ = app(*arguments)
+    status = dict(line.split("│")[1:3] for line in out.splitlines() if "sub-" in line)
+    assert code == 0
+    assert [value.strip() for value in status.values()] == ["kept", "done", "done", "kept"]
+    _, out, _ = app(*arguments, "--l-freq", "2")
+    assert out.count("done") == 4
+
+
+def test_results_do_not_depend_on_the_number_of_processes(dataset, derivatives, reported):
+    for name in ("01", "02", "03", "04"):
+        data = f"sub-{name}/eeg/sub-{name}_task-music_desc-preproc_eeg.eeg"
+        assert (derivatives / data).read_bytes() == (reported / data).read_bytes()
+
+
+def test_one_participant_can_be_asked_for_with_or_without_prefix(dataset, tmp_path, app):
+    code, out, _ = app(dataset, tmp_path / "out", "participant", "--participant_label", "sub-02", "--no-report")
+    assert code == 0
+    assert [path.name for path in sorted((tmp_path / "out").glob("sub-*"))] == ["sub-02"]
+    assert "sub-02_task-music" in out
+
+
+def test_a_killed_run_leaves_nothing_that_looks_finished(dataset, tmp_path, monkeypatch, app):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("predann_bids.workflows.participant.write_json", killed)
+    arguments = (
+        dataset,
+        tmp_path / "out",
+        "participant",
+        "--participant-label",
+        "01",
+        "--no-report",
+        "--skip-bids-validation",
+    )
+    code, _, err = app(*arguments)
+    assert code == 130
+    assert "goes on where it stopped" in err
+    assert list((tmp_path / "out").rglob("*_eeg.json")) == []
+    monkeypatch.undo()
+    assert app(*arguments)[0] == 0
+    assert (tmp_path / "out" / f"{STEM}_eeg.json").is_file()
+
+
+def test_positions_lie_in_the_derivative_for_readers_of_bids_too(reported):
+    read = read_raw_bids(
+        BIDSPath(root=reported, subject="01", task="music", datatype="eeg", description="preproc"), verbose="error"
+    )
+    assert all(np.isfinite(channel["loc"][:3]).all() for channel in read.info["chs"])
+
+
+def test_links_to_the_audio_lead_to_the_audio(dataset, reported, tmp_path):
+    for audio in (dataset / "stimuli").iterdir():
+        assert (reported / "stimuli" / audio.name).read_bytes() == audio.read_bytes()
+    shutil.rmtree(tmp_path)
