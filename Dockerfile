@@ -26,11 +26,12 @@ RUN python -m venv /tmp/uv && /tmp/uv/bin/pip install --no-cache-dir uv==0.13.9 
 COPY --from=wheel /wheels /src/wheels
 RUN pip --python /opt/predann-bids/bin/python install --no-cache-dir --no-index --no-deps /src/wheels/*.whl
 
-# Any user id will do, and a read-only root file system: what libraries keep in HOME goes to /tmp (Apptainer sets HOME
-# itself), and USER spares PyTorch a look-up that fails for users who are not in /etc/passwd.
+# Any user id will do, and a read-only root file system: what libraries keep in HOME goes to /tmp. Apptainer replaces
+# HOME, and then only matplotlib complains; USER spares PyTorch a look-up that fails for users without an account.
 ARG VERSION=0.1.0
 ENV PATH=/opt/predann-bids/bin:$PATH \
     HOME=/tmp \
+    MPLCONFIGDIR=/tmp/.config/matplotlib \
     USER=predann \
     PREDANN_BIDS_CONTAINER=predann-bids:$VERSION
 LABEL org.opencontainers.image.title="PredANN-BIDS" \

@@ -153,7 +153,7 @@ def test_the_chunk_split_is_warned_of(output, dataset, tmp_path, app):
     config.write_text("[evaluation]\nlengths = [2]\nresamples = 199\n[splitting]\nsplit = 'chunk'\nchunk = 2.5\n")
     quick = [a for a in QUICK if a not in ("--n-folds", "2")]
     again = shutil.copytree(output, tmp_path / "again", ignore=shutil.ignore_patterns("group"))
-    code, out, _ = app(
+    code, _out, _ = app(
         dataset,
         again,
         "group",

@@ -108,23 +108,28 @@ def test_a_decoder_that_remembers_nothing_says_so():
 
 def test_logits_within_a_batch_leave_out_the_window_s_own_moment():
     similarities = torch.eye(4) * 100.0
-    logits = logits_within_batch(similarities, torch.tensor([0, 0, 1, 1]), 2, 1.0)
+    logits, _ = logits_within_batch(similarities, torch.tensor([0, 0, 1, 1]), 2, 1.0)
     torch.testing.assert_close(logits, torch.zeros(4, 2))
 
 
 def test_logits_within_a_batch_are_a_log_mean_over_the_other_windows_of_a_song():
     torch.manual_seed(2)
     s = torch.randn(4, 4)
-    logits = logits_within_batch(s, torch.tensor([0, 0, 0, 1]), 2, 0.5)
+    logits, _ = logits_within_batch(s, torch.tensor([0, 0, 0, 1]), 2, 0.5)
     assert float(logits[0, 0]) == pytest.approx(
         math.log((math.exp(s[0, 1] / 0.5) + math.exp(s[0, 2] / 0.5)) / 2), rel=1e-5
     )
     assert float(logits[0, 1]) == pytest.approx(float(s[0, 3] / 0.5), rel=1e-5)
 
 
+def test_a_window_whose_song_no_other_window_belongs_to_has_no_right_answer():
+    _, answerable = logits_within_batch(torch.randn(4, 4), torch.tensor([0, 0, 1, 2]), 3, 0.05)
+    assert answerable.tolist() == [True, True, False, False]
+
+
 def test_a_song_that_no_other_window_belongs_to_gets_a_finite_loss_and_gradient():
     s = torch.randn(3, 3, requires_grad=True)
-    logits = logits_within_batch(s, torch.tensor([0, 0, 1]), 3, 0.05)
+    logits, _ = logits_within_batch(s, torch.tensor([0, 0, 1]), 3, 0.05)
     F.cross_entropy(logits[:2], torch.tensor([0, 0])).backward()
     assert torch.isfinite(logits).all()
     assert torch.isfinite(s.grad).all()

@@ -44,7 +44,7 @@ def test_every_participant_has_eeg_tables_and_a_report(reported):
 
 
 def test_nothing_unfinished_is_left(reported):
-    assert [p for p in reported.rglob(".writing-*")] == []
+    assert list(reported.rglob(".writing-*")) == []
 
 
 def test_mne_reads_the_derivative_with_its_units_positions_and_annotations(dataset, reported):

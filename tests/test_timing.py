@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ def test_samples_survive_the_way_to_seconds_and_back(samples, hz):
 def test_halves_go_up_so_that_equal_steps_stay_equal():
     rate = Rate(125)
     edges = [rate.samples(0.1 * step) for step in range(0, 50, 2)]
-    assert [b - a for a, b in zip(edges, edges[1:], strict=False)] == [25] * 24
+    assert [b - a for a, b in itertools.pairwise(edges)] == [25] * 24
 
 
 @pytest.mark.parametrize("hz", [0, -1, float("nan"), float("inf")])

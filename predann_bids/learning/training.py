@@ -101,8 +101,9 @@ class ValidationBatches(IterableDataset[Batch]):
 class DecoderTraining(pl.LightningModule):
     """The weighted sum of objectives: CE(EEG song logits) + CE(audio song logits) + weight * PredANN.
 
-    Unlike the published method, the audio representation is not detached in the PredANN objective: both networks
-    move towards what EEG and audio share (measured; see docs/results.md).
+    A window whose song no other window of the batch belongs to does not count in the first. Unlike the published
+    method, the audio representation is not detached in the PredANN objective: both networks move towards what EEG and
+    audio share (measured; see docs/results.md).
     """
 
     def __init__(self, settings: dict[str, Any], training: dict[str, Any], fold: int) -> None:
@@ -151,10 +152,11 @@ class DecoderTraining(pl.LightningModule):
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         config, decoder = self.training_config, self.decoder
         z_eeg, z_audio = decoder.eeg_encoder(batch.eeg), decoder.audio_encoder(batch.spectra)
-        logits = logits_within_batch(
+        logits, answerable = logits_within_batch(
             similarity(z_eeg, z_audio), batch.stimuli, len(decoder.settings.songs), decoder.settings.memory_temperature
         )
-        eeg = F.cross_entropy(logits, batch.stimuli)
+        errors = F.cross_entropy(logits, batch.stimuli, reduction="none")
+        eeg = (errors * answerable).sum() / answerable.sum().clamp(min=1)
         audio = F.cross_entropy(decoder.audio_logits(z_audio), batch.stimuli)
         predann = predann_loss(z_eeg, z_audio, config.temperature)
         return {

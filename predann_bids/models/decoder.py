@@ -14,6 +14,7 @@ from predann_bids.models.audio_encoder import AudioEncoder, LogMel
 from predann_bids.models.eeg_encoder import LinearEegEncoder
 from predann_bids.models.temporal import HALVING, log_power
 
+ABSENT = -1e4  # logit of a song that cannot be judged; finite, so that gradients stay finite
 MOMENT_STRIDE = 2  # frames of the representation between the moments that the memory is searched at
 
 
@@ -49,7 +50,7 @@ class DecoderSettings:
     memory_frames: int = 0
     n_bands: int = 32
     width: int = 16
-    dimensions: int = 16
+    dimensions: int = 8
     channel_dropout: float = 0.1
     memory_temperature: float = 0.05
 
@@ -203,7 +204,9 @@ class Decoder(nn.Module):
         return similarities.transpose(0, 1), there
 
 
-def logits_within_batch(similarities: Tensor, stimuli: Tensor, n_songs: int, temperature: float) -> Tensor:
+def logits_within_batch(
+    similarities: Tensor, stimuli: Tensor, n_songs: int, temperature: float
+) -> tuple[Tensor, Tensor]:
     """Form song logits while training, when the other windows of the batch stand for the memory.
 
     A window's own moment is left out: this objective tells the EEG network only which song was heard. Which moment
@@ -223,12 +226,15 @@ def logits_within_batch(similarities: Tensor, stimuli: Tensor, n_songs: int, tem
     Returns
     -------
     Tensor, shape (B, n_songs)
-        For a song that no other window of the batch belongs to, a very low logit.
+        Very low for songs that no other window of the batch belongs to.
+    Tensor of bool, shape (B,)
+        Whether another window of the batch belongs to the right song, so that there is a right answer.
     """
     own = torch.eye(len(stimuli), dtype=torch.bool, device=stimuli.device)
     belongs = F.one_hot(stimuli, n_songs).T.bool()  # (S, B)
     counted = belongs[None] & ~own[:, None]  # (B, S, B)
-    scaled = (similarities / temperature)[:, None].masked_fill(~counted, -torch.inf)
     number = counted.sum(dim=2)
-    summed = torch.logsumexp(scaled.masked_fill((number == 0)[..., None], -1e4), dim=2)
-    return summed - torch.log(number.clamp(min=1))
+    scaled = (similarities / temperature)[:, None].masked_fill(~counted, -torch.inf)
+    summed = torch.logsumexp(scaled.masked_fill((number == 0)[..., None], ABSENT), dim=2)
+    logits = summed - torch.log(number.clamp(min=1))
+    return logits, number.gather(1, stimuli[:, None])[:, 0] > 0

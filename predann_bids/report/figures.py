@@ -295,7 +295,8 @@ def _draw_dots(axes: Axes, style: ModelStyle, values: NDArray[np.float64], shift
 
 def _shifts(n_models: int) -> NDArray[np.float64]:
     """Places of several models within a row of height one, so that no dot hides another."""
-    return (np.arange(n_models) - (n_models - 1) / 2) * min(0.3, 0.7 / n_models)
+    step = min(0.3, 0.7 / n_models)
+    return np.array([step * (model - (n_models - 1) / 2) for model in range(n_models)])
 
 
 def row_height_in(n_rows: int) -> float:
@@ -386,7 +387,7 @@ def _write_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float
 
 def _draw_scale(figure: Figure, grid: NDArray[Any], chance: float | None) -> None:
     bar = figure.colorbar(grid[0].images[0], ax=list(grid), shrink=0.75 if len(grid) == 1 else 0.6, aspect=28, pad=0.02)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_label("Share of the windows of a song heard (%)")
     if chance is not None:
         bar.ax.axhline(100 * chance, color=CHANCE, linestyle="--", linewidth=1.4)
@@ -502,7 +503,7 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame, model: str, columns: Sequence[s
             line = ":" if column.startswith("train") else "-"
             axes.plot(fold["epoch"], scale * fold[column], line, color=colour, linewidth=0.9)
             if column == "validation_loss" and fold[column].notna().any():
-                best = fold.loc[fold[column].idxmin()]
+                best = fold.iloc[int(fold[column].to_numpy().argmin())]
                 axes.plot([best["epoch"]], [best[column]], "o", color=colour, markersize=4)
 
 

@@ -1,7 +1,7 @@
 """The participant report: for each recording, what was done to it and what the EEG looks like before and after.
 
-The page is an `mne.Report` with one section per recording. It shows a reader what no table of scores can: which channels
-were bad, whether filters did what the sidecar claims, and which music was heard when.
+The page is an `mne.Report` with one section per recording. It shows a reader what no table of scores can: which
+channels were bad, whether filters did what the sidecar claims, and which music was heard when.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import mne
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.signal import welch
 
 from predann_bids import __version__
@@ -33,8 +36,7 @@ SPECTRUM_STRETCH_S = 300.0  # the first minutes show the filters as well as hour
 SPECTRUM_SEGMENT_S = 4.0  # resolves 0.25 Hz, so that a notch is seen as one
 SPECTRUM_HIGHEST_HZ = 80.0
 TRACE_BEFORE_S, TRACE_AFTER_S = 2.0, 8.0
-MOST_TRACES = 64
-MOST_BARS_NAMED = 60
+MOST_TRACES = 32
 LONGEST_NAME = 32
 WIDTH_IN, DPI = 9.5, 100
 
@@ -47,6 +49,7 @@ CSS = """
 #content .accordion-body table { font-size: 0.92rem; }
 #content .accordion-body td, #content .accordion-body th { padding: 0.3rem 0.9rem 0.3rem 0.3rem; }
 #content .accordion-body td.number, #content .accordion-body th.number { text-align: right; }
+#content .accordion-body figure svg, #content .accordion-body figure img { max-width: 100%; height: auto; }
 #content .accordion-body figcaption { max-width: 56rem; margin: 0.4rem auto 0; }
 #content .predann-warnings { color: #9c3a00; }
 """
@@ -138,15 +141,14 @@ def write_report(job: ReportJob) -> Path:
     except OSError as error:
         if error.errno == 28:
             raise TryAgain(f"No space is left for {job.target}. Free some and repeat the command.") from error
-        raise ReadOrWriteFailed(f"The report {job.target} cannot be written: {error}.") from error
+        raise ReadOrWriteFailed(f"The report {job.target} cannot be made: {error}.") from error
     finally:
         beside.unlink(missing_ok=True)
     return job.target
 
 
 def _compose(job: ReportJob) -> mne.Report:
-    report = mne.Report(title=f"sub-{job.participant} - PredANN-BIDS", image_format="png", verbose="error")
-    report.img_max_width, report.img_max_res = None, DPI
+    report = mne.Report(title=f"sub-{job.participant} - PredANN-BIDS", image_format="svg", verbose="error")
     report.add_custom_css(CSS)
     opened = [_open(recording, paths) for recording, paths in job.recordings]
     report.add_html(_overview(opened), title="Overview", tags=("overview",))
@@ -188,8 +190,7 @@ def _add_recording(report: mne.Report, recorded: _Recorded, colours: Mapping[str
     add_figure(timeline, "Presentations", "presentations", "Which stimulus played when; the axis spans the recording.")
     add_html(_presentation_table(recorded.presentations), "Table of presentations", "presentations")
     if recorded.presentations:
-        figure, caption = _draw_first_presentation(recorded)
-        add_figure(figure, "EEG around the first presentation", "traces", caption)
+        add_html(_first_presentation(recorded), "EEG around the first presentation", "traces")
 
 
 # Tables
@@ -346,11 +347,12 @@ def draw_sensors(info: mne.Info) -> Figure:
     size = max(20.0, min(430.0, 16000 / crowd))
     mne.viz.plot_sensors(info, axes=axes, show_names=False, pointsize=size, linewidth=0.8, show=False, verbose="error")
     dots = axes.collections[-1]
+    dots.set_zorder(4)  # above the outline of the head
     bad = [name in info["bads"] for name in info["ch_names"]]
     dots.set_facecolor([BAD if is_bad else "#dce9f3" for is_bad in bad])
     dots.set_edgecolor([INK if is_bad else AFTER for is_bad in bad])
-    for name, (x, y), is_bad in zip(info["ch_names"], dots.get_offsets(), bad, strict=True):
-        text = axes.text(x, y, name, ha="center", va="center", parse_math=False)
+    for name, (x, y), is_bad in zip(info["ch_names"], np.asarray(dots.get_offsets()), bad, strict=True):
+        text = axes.text(x, y, name, ha="center", va="center", zorder=5, parse_math=False)
         text.set(fontsize=max(4.0, min(8.0, 420 / crowd)), color="white" if is_bad else INK)
         text.set_fontweight("bold" if is_bad else "normal")
     return figure
@@ -379,9 +381,10 @@ def draw_spectra(
     figure = Figure(figsize=(WIDTH_IN, 3.9), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for spectra, colour, name in ((before, BEFORE, "before"), (after, AFTER, "after preprocessing")):
-        low, median, high = np.percentile(spectra.power_db, [25, 50, 75], axis=0)
-        axes.fill_between(spectra.frequencies, low, high, color=colour, alpha=0.25, linewidth=0)
-        axes.plot(spectra.frequencies, median, color=colour, linewidth=1.4, label=name)
+        frequencies = spectra.frequencies[spectra.frequencies <= SPECTRUM_HIGHEST_HZ]
+        low, median, high = np.percentile(spectra.power_db[:, : frequencies.size], [25, 50, 75], axis=0)
+        axes.fill_between(frequencies, low, high, color=colour, alpha=0.25, linewidth=0)
+        axes.plot(frequencies, median, color=colour, linewidth=1.4, label=name)
     axes.set_xlim(0, min(before.frequencies[-1], SPECTRUM_HIGHEST_HZ))
     axes.set_ylim(*_decibel_limits(before, after))
     edges = [(hz, f"{hz:g} Hz", "--") for hz in band_hz if hz]
@@ -464,21 +467,44 @@ def draw_timeline(presentations: Sequence[Presentation], recording_s: float, col
     return figure
 
 
-def _draw_first_presentation(recorded: _Recorded) -> tuple[Figure, str]:
+def _first_presentation(recorded: _Recorded) -> str:
     first, rate = recorded.presentations[0], recorded.after.info["sfreq"]
     names = _shown_channels(recorded.after.ch_names, recorded.bad)
     start_s = max(0.0, first.onset - TRACE_BEFORE_S)
     eeg = _microvolts(recorded.after, start_s, first.onset + TRACE_AFTER_S, names)
     times = start_s - first.onset + np.arange(eeg.shape[1]) / rate
     figure = draw_traces(eeg, times, names, recorded.bad)
-    shown = "" if len(names) == len(recorded.after.ch_names) else f" {len(names)} of {len(recorded.after.ch_names)}."
-    marked = " Channels that were bad are in the colour of their names." if recorded.bad else ""
-    return figure, f"Preprocessed EEG; at 0 s {escape(first.label)} begins.{shown}{marked}"
+    total = len(recorded.after.ch_names)
+    shown = f" {len(names)} of {total} channels are shown." if len(names) < total else ""
+    marked = f" Vermilion: channels that were bad ({escape(', '.join(recorded.bad))})." if recorded.bad else ""
+    return _as_image(figure, f"Preprocessed EEG; at 0 s {escape(first.label)} begins.{shown}{marked}")
+
+
+def _as_image(figure: Figure, caption: str) -> str:
+    # Tens of thousands of points weigh less as pixels than as vectors, and a fifth with no more than 16 colours.
+    drawn, small = BytesIO(), BytesIO()
+    figure.savefig(drawn, format="png")
+    pixels = Image.open(drawn).convert("RGB").quantize(palette=_palette(INK, BAD, AFTER), dither=Image.Dither.NONE)
+    pixels.save(small, "PNG", optimize=True)
+    source = f"data:image/png;base64,{b64encode(small.getvalue()).decode()}"
+    return (
+        f'<figure class="figure mx-auto d-block"><img class="mx-auto d-block" alt="Traces of EEG" src="{source}">'
+        f'<figcaption class="figure-caption text-center">{caption}</figcaption></figure>'
+    )
 
 
 def _shown_channels(names: Sequence[str], bad: Sequence[str]) -> list[str]:
     every = math.ceil(len(names) / MOST_TRACES)
     return [name for place, name in enumerate(names) if place % every == 0 or name in bad]
+
+
+def _palette(*inks: str, shades: int = 5) -> Image.Image:
+    """Make a palette of white and of each ink in shades, which is what smooth lines on white paper consist of."""
+    strengths = np.arange(1, shades + 1) / shades
+    colours = [1 - strength * (1 - np.array(matplotlib.colors.to_rgb(ink))) for ink in inks for strength in strengths]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([255, 255, 255, *(round(255 * part) for colour in colours for part in colour)])
+    return palette
 
 
 def draw_traces(
@@ -497,7 +523,7 @@ def draw_traces(
     bad : sequence of str
         Channels to set apart.
     """
-    figure = Figure(figsize=(WIDTH_IN, 1.2 + max(8, len(names)) * min(0.22, 9 / len(names))), dpi=DPI)
+    figure = Figure(figsize=(WIDTH_IN, 1.0 + 0.19 * max(10, len(names))), dpi=DPI)
     figure.set_layout_engine("constrained")
     axes = figure.subplots()
     spacing = _round_up(3 * float(np.median(np.std(eeg, axis=1))))
@@ -505,10 +531,10 @@ def draw_traces(
         colour = BAD if name in bad else INK
         axes.plot(times, trace / spacing - lane, color=colour, linewidth=0.55)
     axes.axvline(0, color=AFTER, linewidth=1.2)
-    axes.set_yticks(-np.arange(len(names)), names, fontsize=max(4.5, min(8.0, 400 / len(names))), parse_math=False)
+    axes.set_yticks(-np.arange(len(names)), names, fontsize=8, parse_math=False)
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
         label.set_color(BAD if name in bad else INK)
-    axes.set_xlim(times[0], times[-1])
+    axes.set_xlim(times[0], math.ceil(times[-1]))
     axes.set_ylim(-len(names) - 0.2, 1.2)
     axes.plot([1.012, 1.012], [-1, 0], transform=axes.get_yaxis_transform(), color=INK, linewidth=2, clip_on=False)
     axes.text(1.02, -0.5, f"{spacing:g} µV", transform=axes.get_yaxis_transform(), va="center", fontsize=9)

@@ -1,16 +1,17 @@
 """EEG of a simulated listener: a response to the music, under everything else that electrodes pick up.
 
-All potentials are in microvolts. Every field on the scalp is that of current dipoles inside a unit sphere, so that it varies
-smoothly from electrode to electrode and sums with others as real fields do. The response follows the audio that is
-played: its onsets (spectral flux) and the envelopes of its frequency bands, each convolved with the waves P50, N100 and
-P200. Every part of the recording has its own random generator: changing the strength of the response changes no other
-part.
+All potentials are in microvolts. Every field on the scalp is that of current dipoles inside a unit sphere, so that it
+varies smoothly from electrode to electrode and sums with others as real fields do. The response follows the audio that
+is played: its onsets (spectral flux) and the envelopes of its frequency bands, each convolved with the waves P50, N100
+and P200. Every part of the recording has its own random generator: changing the strength of the response changes no
+other part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ KERNEL_SECONDS = 0.4
 WAVE_PLACES = np.array([[0.40, 0.10, 0.10], [0.40, 0.00, 0.10], [0.40, -0.10, 0.15]])
 WAVE_MOMENTS = np.array([[-0.10, 0.80, 0.70], [-0.25, 0.45, 0.90], [-0.25, 0.00, 1.0]])
 
-# Six bands, equally wide in log frequency (Hz); the auditory cortex is tonotopic, so each moves the generators a little.
+# Six bands, equally wide in log frequency (Hz); the auditory cortex is tonotopic: each moves the generators a little.
 BAND_EDGES_HZ = np.geomspace(100.0, 8000.0, 7)
 TONOTOPIC_STEP = np.array([-0.03, -0.05, 0.02])
 FLUX_WEIGHT, BAND_WEIGHT = 1.0, 0.35
@@ -147,7 +148,7 @@ def hear(song: Array, audio_rate: Rate, eeg_rate: Rate) -> Array:
     frequencies = fft.rfftfreq(SPECTRUM_SAMPLES, 1 / audio_rate.hz)
     first_bins = np.searchsorted(frequencies, BAND_EDGES_HZ)
     flux, bands = np.empty(n_samples), np.empty((n_samples, len(first_bins) - 1))
-    before = np.zeros((1, len(frequencies)))
+    before: NDArray[np.floating[Any]] = np.zeros((1, len(frequencies)))
     # Single precision is 24 bits, more than the audio has, and twice as fast.
     padded = np.pad(song.astype(np.float32), (SPECTRUM_SAMPLES // 2, SPECTRUM_SAMPLES))
     # In blocks, since the whole spectrogram of a long song at a high rate would be gigabytes.
@@ -195,7 +196,7 @@ def draw_listener(electrodes: Array, rng: np.random.Generator) -> Listener:
 def response(
     listener: Listener, rate: Rate, n_samples: int, playbacks: Sequence[Playback], drives: Sequence[Array]
 ) -> Array:
-    """Potentials (C, n_samples) that the music evokes, at an arbitrary scale, which is that of the listener's fields."""
+    """Potentials (C, n_samples) that the music evokes, at the arbitrary scale of the listener's fields."""
     eeg = np.zeros((listener.fields.shape[2], n_samples))
     kernels = wave_kernels(listener, rate)
     evoked: dict[int, Array] = {}
@@ -275,14 +276,16 @@ def dipole_field(electrodes: Array, place: Array, moment: Array) -> Array:
     """
     offset = electrodes - place
     field: Array = (offset @ moment) / np.linalg.norm(offset, axis=1) ** 3
-    return field / np.sqrt(np.mean(field**2))
+    scaled: Array = field / np.sqrt(np.mean(field**2))
+    return scaled
 
 
 def bilateral_field(electrodes: Array, place: Array, moment: Array) -> Array:
     """Field (C,) of a dipole and its mirror image in the other hemisphere, one in root mean square."""
     mirror = np.array([-1.0, 1.0, 1.0])
     field = dipole_field(electrodes, place, moment) + dipole_field(electrodes, mirror * place, mirror * moment)
-    return field / np.sqrt(np.mean(field**2))
+    scaled: Array = field / np.sqrt(np.mean(field**2))
+    return scaled
 
 
 def random_field(electrodes: Array, rng: np.random.Generator) -> Array:
@@ -296,13 +299,14 @@ def random_field(electrodes: Array, rng: np.random.Generator) -> Array:
 def coloured_noise(
     amplitude: Callable[[Array], Array], n_series: int, rate: Rate, n_samples: int, rng: np.random.Generator
 ) -> Array:
-    """Gaussian noise (n_series, n_samples) of a given amplitude spectrum (a function of Hz), one in root mean square."""
+    """Gaussian noise (n_series, n_samples), one in root mean square, of an amplitude spectrum (a function of Hz)."""
     padded = fft.next_fast_len(n_samples, real=True)
     weights = amplitude(fft.rfftfreq(padded, 1 / rate.hz))
     weights[..., 0] = 0.0
     spectra = weights * rng.standard_normal((n_series, weights.shape[-1], 2)).view(complex)[..., 0]
     noise: Array = fft.irfft(spectra, padded)[:, :n_samples]
-    return noise / np.sqrt(np.mean(noise**2, axis=1, keepdims=True))
+    scaled: Array = noise / np.sqrt(np.mean(noise**2, axis=1, keepdims=True))
+    return scaled
 
 
 def background(electrodes: Array, rate: Rate, n_samples: int, rng: np.random.Generator) -> Array:

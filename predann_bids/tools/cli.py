@@ -52,8 +52,9 @@ def _simulate_options(command: Any) -> Any:
 @click.argument("out_dir", type=click.Path(path_type=Path))
 @_simulate_options
 def simulate(out_dir: Path, **options: Any) -> None:
-    """Write a small EEG-BIDS dataset to OUT_DIR, of people listening to synthetic songs that are physically present
-    in their EEG. Nothing is downloaded.
+    """Simulate a small EEG-BIDS dataset in OUT_DIR.
+
+    Simulated people listen to synthetic songs, which are physically present in their EEG. Nothing is downloaded.
     """
     try:
         simulation = Simulation(**options)

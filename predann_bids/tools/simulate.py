@@ -29,8 +29,8 @@ TASK = "music"
 FIXATION_CODE, FIRST_SONG_CODE = 1, 11
 PAUSE_SECONDS = (5.0, 8.0)
 
-# Electrodes in the order in which they join a growing cap: 10-20 system, then the caps of 32 and of 64. What a cap of 128
-# has besides follows in its own order.
+# Electrodes in the order in which they join a growing cap: 10-20 system, then the caps of 32 and of 64. What a cap of
+# 128 has besides follows in its own order.
 CAP = (
     "Cz Fz C3 C4 Fp1 Fp2 O1 O2 Pz F3 F4 P3 P4 T7 T8 F7 F8 P7 P8 "
     "Oz FC1 FC2 CP1 CP2 FC5 FC6 CP5 CP6 AF3 AF4 PO3 PO4 "
@@ -151,9 +151,10 @@ def electrode_names(channels: int) -> list[str]:
 
 def electrode_places(montage: mne.channels.DigMontage, names: Sequence[str]) -> Array:
     """Places (C, 3) of electrodes on the unit sphere."""
-    places = montage.get_positions()["ch_pos"]
-    metres = np.array([places[name] for name in names])
-    return metres / np.linalg.norm(metres, axis=1, keepdims=True)
+    known = montage.get_positions()["ch_pos"]
+    metres = np.array([known[name] for name in names])
+    places: Array = metres / np.linalg.norm(metres, axis=1, keepdims=True)
+    return places
 
 
 def _write_recording(root: Path, number: int, drives: Sequence[Array], simulation: Simulation) -> None:
@@ -252,14 +253,16 @@ EVENTS_SIDECAR = {
 
 README = """Simulated EEG of people listening to music
 
-No human took part. {participants} simulated participants listen to {songs} songs of {seconds:g} s, {repetitions} time(s)
-each, in random order. Songs and EEG were made by `predann-tools simulate` of PredANN-BIDS from the seed {seed}.
+No human took part. {participants} simulated participants listen to {songs} songs of {seconds:g} s,
+{repetitions} time(s) each, in random order. Songs and EEG were made by `predann-tools simulate` of PredANN-
+BIDS from the seed {seed}.
 
-The EEG contains a response to the onsets and to the band envelopes of the music that was played, with waves near 50, 100 and
-200 ms. Its power is {snr:g} times that of everything else (1 to 30 Hz, mean over channels): 1/f background, alpha rhythm,
-blinks, drift, 50 Hz line noise. Besides, each presentation has a stationary signature of its own that has nothing to
-do with the music, as stretches of real recordings have: a decoder that is tested on other parts of the presentations it was
-trained on reads the signature, and only a test on other participants tells how much music it has found.
+The EEG contains a response to the onsets and to the band envelopes of the music that was played, with waves
+near 50, 100 and 200 ms. Its power is {snr:g} times that of everything else (1 to 30 Hz, mean over channels):
+1/f background, alpha rhythm, blinks, drift, 50 Hz line noise. Besides, each presentation has a stationary
+signature of its own that has nothing to do with the music, as stretches of real recordings have: a decoder
+that is tested on other parts of the presentations it was trained on reads the signature, and only a test on
+other participants tells how much music it has found.
 
 The songs in `stimuli` are in the public domain (CC0), like everything else here.
 """
@@ -292,6 +295,6 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    lines = [rows[0].keys(), *(row.values() for row in rows)]
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
     text = "".join("\t".join(str(cell) for cell in line) + "\n" for line in lines)
     path.write_text(text, encoding="utf-8")

@@ -22,8 +22,7 @@ class Simulation:
     sampling_rate : float
         Of the EEG, in Hz.
     snr : float
-        Power of the response to the music over power of everything else, from 1 to 30 Hz. With the default, a linear
-        decoder finds the song from 3 s of an unknown participant's EEG in five of six cases; with 0 the EEG holds no
+        Power of the response to the music over power of everything else, from 1 to 30 Hz; with 0 the EEG holds no
         music at all and is otherwise the same.
     seed : int
         Same simulation, same bytes.
@@ -35,7 +34,7 @@ class Simulation:
     repetitions: int = 1
     channels: int = 32
     sampling_rate: float = 250.0
-    snr: float = 0.05
+    snr: float = 0.03
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Songs composed and synthesised from a seed, so that a demonstration needs no download and no licence.
 
-Neighbouring songs differ in tempo, metre, scale, key and instrument. Within a song rhythm, texture and percussion change
-from bar to bar: a stretch of a few seconds is recognisable by when its notes start, which is what EEG follows best.
+Neighbouring songs differ in tempo, metre, scale, key and instrument. Within a song rhythm, texture and percussion
+change from bar to bar: a stretch of a few seconds is recognisable by when its notes start, which is what EEG follows best.
 """
 
 from __future__ import annotations
@@ -274,7 +274,7 @@ def adsr(time: Waveform, held: float, attack: float, decay: float, sustain: floa
 
 
 def _partials(frequency: float, time: Waveform, amplitudes: tuple[float, ...], damping: float = 0.0) -> Waveform:
-    """Sum of harmonics; with `damping` (1/s) the n-th dies away n times as fast as the first, as on a plucked string."""
+    """Sum of harmonics; with `damping` (1/s) the n-th dies away n times as fast as the first, as on a string."""
     sound = np.zeros_like(time)
     for harmonic, amplitude in enumerate(amplitudes, start=1):
         if amplitude and harmonic * frequency < 0.4 * AUDIO_RATE.hz:

@@ -431,8 +431,9 @@ def _pool(
     if not len(windows["predann"].table):
         raise UnusableData("The test sets hold no window.")
     scores = {name: score(found, material.labels, layout) for name, found in windows.items()}
-    metrics = {
-        "protocol": _protocol(science, material, fits),
+    protocol = _protocol(science, material, fits)
+    metrics: dict[str, Any] = {
+        "protocol": protocol,
         "chance": 1 / len(material.labels),
         "models": {name: scores.get(name) for name in ("predann", "baseline", "linear")},
         "comparison": compare(windows["predann"], windows["baseline"], layout) if "baseline" in windows else None,
@@ -446,7 +447,7 @@ def _pool(
     write_text(directory / "predictions.tsv", predictions.to_csv(sep="\t", index=False, na_rep="n/a"))
     write_text(directory / "history.csv", history.to_csv(index=False))
     write_text(directory / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    methods = f"{preprocessing_methods(science.preprocessing)}\n\n{group_methods(science, metrics['protocol'])}"
+    methods = f"{preprocessing_methods(science.preprocessing)}\n\n{group_methods(science, protocol)}"
     write_citation(output_dir, methods)
     page = None
     if execution.report:
