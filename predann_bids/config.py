@@ -68,7 +68,8 @@ class Windows(Section):
     audio_context: float = Field(
         0.0,
         ge=0,
-        description="Length of the audio window in seconds, centred on the EEG window; 0 means as long as it.",
+        description="Length in seconds of the audio that the audio network sees in training, centred on the EEG"
+        " window; 0 means as long as it.",
     )
     stride: float = Field(1.0, gt=0, description="Distance of evaluation windows in seconds.")
 

@@ -10,6 +10,7 @@ from predann_bids.learning.checkpoints import FORMAT, load_decoder, save_decoder
 from predann_bids.models.audio_encoder import LogMel
 from predann_bids.models.decoder import MOMENT_STRIDE, Decoder, DecoderSettings, logits_within_batch
 from predann_bids.models.losses import predann_loss, similarity
+from predann_bids.models.temporal import middle
 
 SONGS = ("a", "b", "c")
 
@@ -191,6 +192,11 @@ def test_a_file_that_is_no_decoder_is_refused(tmp_path):
 def test_a_directory_without_a_finished_fold_is_missing_input(tmp_path):
     with pytest.raises(MissingInput, match="no finished fold"):
         load_decoder(tmp_path)
+
+
+def test_context_is_cut_off_around_the_middle():
+    z = torch.arange(10.0).repeat(1, 2, 1)
+    torch.testing.assert_close(middle(z, 4), torch.tensor([-1.5, -0.5, 0.5, 1.5]).repeat(1, 2, 1))
 
 
 def test_similarity_of_unlike_numbers_of_windows_is_a_table(decoder):

@@ -169,3 +169,36 @@ def test_links_to_the_audio_lead_to_the_audio(dataset, reported, tmp_path):
     for audio in (dataset / "stimuli").iterdir():
         assert (reported / "stimuli" / audio.name).read_bytes() == audio.read_bytes()
     shutil.rmtree(tmp_path)
+
+
+def test_a_report_that_fails_is_named_and_stops_nothing_else(dataset, tmp_path, monkeypatch, app):
+    from predann_bids.report import participant
+
+    def fail(job):
+        if job.participant == "01":
+            raise RuntimeError("no ink")
+        job.target.write_text("report")
+        return job.target
+
+    monkeypatch.setattr(participant, "write_report", fail)
+    arguments = ("participant", "--participant-label", "01", "02", "--n-procs", "1", "--skip-bids-validation")
+    code, _, err = app(dataset, tmp_path / "out", *arguments)
+    assert code == 1
+    assert "report of participant 01 failed: no ink" in err
+    assert (tmp_path / "out" / "sub-02.html").is_file()
+    assert len(list((tmp_path / "out").rglob("*_eeg.json"))) == 2
+
+
+def test_a_report_is_renewed_when_a_recording_is_done_again(dataset_copy, tmp_path, monkeypatch, app):
+    from predann_bids.report import participant
+
+    written = []
+    monkeypatch.setattr(participant, "write_report", lambda job: written.append(job) or job.target.with_name("x"))
+    arguments = (dataset_copy, tmp_path / "out", "participant", "--participant-label", "01", "--n-procs", "1")
+    assert app(*arguments, "--skip-bids-validation")[0] == 0
+    (tmp_path / "out" / "sub-01.html").write_text("of the first run")
+    assert app(*arguments, "--skip-bids-validation")[0] == 0
+    assert len(written) == 1
+    assert app(*arguments, "--skip-bids-validation", "--l-freq", "2")[0] == 0
+    assert len(written) == 2
+    assert not (tmp_path / "out" / "sub-01.html").exists()

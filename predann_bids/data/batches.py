@@ -83,20 +83,22 @@ class AudioStore:
 
     features: tuple[Floats, ...]
 
-    def windows(self, trials: Sequence[Trial], windows: Windows, length: int) -> Floats:
-        """Gather the audio features of the windows, shape (windows, bands, length)."""
-        moments = self.moments(trials, windows)
-        stimuli = windows.stimuli(trials)
-        return np.stack([self.features[s][:, m : m + length] for s, m in zip(stimuli, moments, strict=True)])
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: int = 0) -> Floats:
+        """Gather the audio features of windows, with a margin of context on both sides.
 
-    def at(self, stimulus: int, moments: Ints, length: int) -> Floats:
-        """Gather windows of one stimulus at given moments, shape (moments, bands, length)."""
-        return np.stack([self.features[stimulus][:, m : m + length] for m in moments])
+        Beyond the ends of a stimulus its first and last frame are repeated.
 
-    def lasts(self, stimulus: int, moments: Ints, length: int) -> NDArray[np.bool_]:
-        """Tell at which moments a whole window of a stimulus is there."""
-        there: NDArray[np.bool_] = moments + length <= self.features[stimulus].shape[1]
-        return there
+        Returns
+        -------
+        ndarray, shape (windows, bands, length + 2 * margin)
+        """
+        offsets = np.arange(-margin, length + margin)
+        pairs = zip(windows.stimuli(trials), self.moments(trials, windows), strict=True)
+        return np.stack([self._frames(self.features[stimulus], moment + offsets) for stimulus, moment in pairs])
+
+    @staticmethod
+    def _frames(features: Floats, wanted: Ints) -> Floats:
+        return features[:, np.clip(wanted, 0, features.shape[1] - 1)]
 
     @staticmethod
     def moments(trials: Sequence[Trial], windows: Windows) -> Ints:

@@ -27,6 +27,7 @@ from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, draw, grid
 from predann_bids.models.decoder import Decoder, DecoderSettings, logits_within_batch
 from predann_bids.models.losses import predann_loss, similarity
+from predann_bids.models.temporal import middle
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 SAVE_EVERY_S = 60.0
@@ -43,19 +44,20 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """Where windows are taken from: trials, stores, and how windows are cut (in samples)."""
+    """Where windows are taken from, and how they are cut, in samples: `margin` is the audio's context on both sides."""
 
     trials: Sequence[Trial]
     eeg: EegStore
     audio: AudioStore
     length: int
     delay: int
+    margin: int = 0
 
     def batch(self, windows: Windows) -> Batch:
         """Gather a batch."""
         return Batch(
             torch.from_numpy(self.eeg.windows(self.trials, windows, self.length, self.delay)),
-            torch.from_numpy(self.audio.windows(self.trials, windows, self.length)),
+            torch.from_numpy(self.audio.windows(self.trials, windows, self.length, self.margin)),
             torch.from_numpy(windows.stimuli(self.trials)),
         )
 
@@ -151,7 +153,8 @@ class DecoderTraining(pl.LightningModule):
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         config, decoder = self.training_config, self.decoder
-        z_eeg, z_audio = decoder.eeg_encoder(batch.eeg), decoder.audio_encoder(batch.spectra)
+        z_eeg = decoder.eeg_encoder(batch.eeg)
+        z_audio = middle(decoder.audio_encoder(batch.spectra), z_eeg.shape[2])
         logits, answerable = logits_within_batch(
             similarity(z_eeg, z_audio), batch.stimuli, len(decoder.settings.songs), decoder.settings.memory_temperature
         )

@@ -69,6 +69,12 @@ def centre(z: Tensor) -> Tensor:
     return z - z.mean(dim=2, keepdim=True)
 
 
+def middle(z: Tensor, frames: int) -> Tensor:
+    """Keep the frames in the middle, where a representation was made with context: (B, D, T) -> (B, D, frames)."""
+    first = (z.shape[2] - frames) // 2
+    return centre(z[:, :, first : first + frames])
+
+
 def log_power(z: Tensor) -> Tensor:
     """Log of the mean square over time: (B, D, T) -> (B, D)."""
     return torch.log(z.square().mean(dim=2) + 1e-4)

@@ -20,6 +20,11 @@ GROUP_REFERENCES = (
         "https://doi.org/10.1080/00031305.2015.1089789",
     ),
     (
+        "He, H. and Wu, D. (2020). Transfer learning for brain–computer interfaces: A Euclidean space data alignment"
+        " approach. IEEE Transactions on Biomedical Engineering, 67, 399–410.",
+        "https://doi.org/10.1109/TBME.2019.2913914",
+    ),
+    (
         "Nichols, T. E. and Holmes, A. P. (2002). Nonparametric permutation tests for functional neuroimaging: A primer"
         " with examples. Human Brain Mapping, 15, 1–25.",
         "https://doi.org/10.1002/hbm.1058",
@@ -87,7 +92,9 @@ def _windows_in_words(science: Science, protocol: Mapping[str, Any]) -> str:
         f"Music was decoded from the EEG of {protocol['n_participants']} participants listening to"
         f" {protocol['n_stimuli']} songs, with PredANN-BIDS {__version__}, after Akama et al. (2025). Recordings were"
         f" cut into windows of {windows.length:g} s, the EEG {later} the audio that it was paired with.{context} Each"
-        " channel of each recording was scaled by its own median and interquartile range and clamped to ±20."
+        " recording was standardised by the median and interquartile range of each of its channels (values limited to"
+        " ±5), whitened with the symmetric inverse root of its own channel covariance (He and Wu, 2020), and limited to"
+        " ±20; this uses no label, but the whole recording, those of test participants included."
     )
 
 
@@ -120,9 +127,10 @@ def _decoder_in_words(preset: str) -> str:
             " representation."
         )
     return (
-        "Two networks of dilated temporal convolutions encode the EEG and log-mel spectra of the audio; both yield"
-        " representations that keep their time axis. The representation of the EEG is trained to predict that of the"
-        " audio at the same moment. It is compared (cosine similarity) with the audio's representation at every moment"
+        "The EEG is encoded by spatial filters followed by temporal filters, the audio by a network of dilated temporal"
+        " convolutions on log-mel spectra; both yield representations that keep their time axis. The representation of"
+        " the EEG is trained to predict that of the audio at the same moment. It is compared (cosine similarity) with"
+        " the audio's representation at every moment"
         " of every song, and the song logits of the EEG are the evidence for each song summed up over its moments, so"
         " that the moment need not be known."
     )
@@ -153,15 +161,16 @@ def _decisions_in_words(science: Science) -> str:
         " similar to the representation that the EEG predicts, among the songs that last that long, for which the time"
         " since the onset of the music must be known. Chance is one in the number of candidates. For segments of"
         f" {_listed(lengths)} s, the windows inside were combined by the mean or the maximum of their song"
-        " probabilities, by a majority vote of their decisions (of equals, the one that appears first), and by the mean of their"
-        " similarities."
+        " probabilities, by a majority vote of their decisions (of equals, the one that appears first), and by the mean"
+        " of their similarities."
     )
 
 
 def _statistics_in_words(science: Science) -> str:
     difference = (
         " The difference between PredANN and its baseline is the mean of the participants' differences, with an"
-        " interval of the same kind and a two-sided sign-flip permutation test over participants (Nichols and Holmes, 2002)."
+        " interval of the same kind and a two-sided sign-flip permutation test over participants (Nichols and Holmes,"
+        " 2002)."
         if science.training.baseline
         else ""
     )

@@ -48,10 +48,13 @@ BEFORE, AFTER, BAD, INK, PALE = "#E69F00", "#0072B2", "#D55E00", "#222222", "#8a
 CSS = """
 #content .accordion-body table { font-size: 0.92rem; }
 #content .accordion-body td, #content .accordion-body th { padding: 0.3rem 0.9rem 0.3rem 0.3rem; }
+#content .accordion-body th { white-space: nowrap; }
 #content .accordion-body td.number, #content .accordion-body th.number { text-align: right; }
 #content .accordion-body figure svg, #content .accordion-body figure img { max-width: 100%; height: auto; }
 #content .accordion-body figcaption { max-width: 56rem; margin: 0.4rem auto 0; }
 #content .predann-warnings { color: #9c3a00; }
+#content .predann-long { max-height: 26rem; overflow-y: auto; }
+@media print { #content .predann-long { max-height: none; } }
 """
 
 
@@ -244,7 +247,7 @@ def _presentation_table(presentations: Sequence[Presentation]) -> str:
         for n, p in enumerate(presentations, 1)
     ]
     header = ["#", "Onset (s)", "Duration (s)", "Stimulus", "Audio file", "Audio start (s)"]
-    return _table(header, rows, numbers=(0, 1, 2, 5))
+    return f'<div class="predann-long">{_table(header, rows, numbers=(0, 1, 2, 5))}</div>'
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
@@ -312,7 +315,9 @@ def estimate_spectra(eeg: NDArray[np.float64], rate_hz: float) -> Spectra:
         Sampling rate.
     """
     segment = min(eeg.shape[1], round(SPECTRUM_SEGMENT_S * rate_hz))
-    frequencies, power = welch(eeg, rate_hz, nperseg=segment)
+    # one channel at a time, as the windows of all together take several times the memory of the EEG
+    power = np.stack([welch(trace, rate_hz, nperseg=segment)[1] for trace in eeg])
+    frequencies = np.arange(power.shape[1]) * rate_hz / segment
     floor = np.finfo(np.float64).tiny  # a channel without any signal has no logarithm
     return Spectra(frequencies, 10 * np.log10(np.maximum(power, floor)))
 
@@ -323,7 +328,8 @@ def _microvolts(raw: Any, start_s: float, stop_s: float, names: Sequence[str]) -
     data: NDArray[np.float64] = _quietly(
         raw.get_data, picks=list(names), start=stretch.start, stop=stretch.stop, verbose="error"
     )
-    return data * 1e6
+    data *= 1e6
+    return data
 
 
 def stimulus_colours(labels: Sequence[str]) -> dict[str, str]:
@@ -528,8 +534,8 @@ def draw_traces(
     axes = figure.subplots()
     spacing = _round_up(3 * float(np.median(np.std(eeg, axis=1))))
     for lane, (name, trace) in enumerate(zip(names, eeg, strict=True)):
-        colour = BAD if name in bad else INK
-        axes.plot(times, trace / spacing - lane, color=colour, linewidth=0.55)
+        colour, width = (BAD, 0.9) if name in bad else (INK, 0.55)
+        axes.plot(times, trace / spacing - lane, color=colour, linewidth=width)
     axes.axvline(0, color=AFTER, linewidth=1.2)
     axes.set_yticks(-np.arange(len(names)), names, fontsize=8, parse_math=False)
     for label, name in zip(axes.get_yticklabels(), names, strict=True):

@@ -254,8 +254,8 @@ EVENTS_SIDECAR = {
 README = """Simulated EEG of people listening to music
 
 No human took part. {participants} simulated participants listen to {songs} songs of {seconds:g} s,
-{repetitions} time(s) each, in random order. Songs and EEG were made by `predann-tools simulate` of PredANN-
-BIDS from the seed {seed}.
+{repetitions} time(s) each, in random order. Songs and EEG were made by `predann-tools simulate` of PredANN-BIDS
+from the seed {seed}.
 
 The EEG contains a response to the onsets and to the band envelopes of the music that was played, with waves
 near 50, 100 and 200 ms. Its power is {snr:g} times that of everything else (1 to 30 Hz, mean over channels):

@@ -34,7 +34,7 @@ class Simulation:
     repetitions: int = 1
     channels: int = 32
     sampling_rate: float = 250.0
-    snr: float = 0.03
+    snr: float = 0.02
     seed: int = 0
 
     def __post_init__(self) -> None:

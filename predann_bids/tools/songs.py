@@ -1,7 +1,8 @@
 """Songs composed and synthesised from a seed, so that a demonstration needs no download and no licence.
 
 Neighbouring songs differ in tempo, metre, scale, key and instrument. Within a song rhythm, texture and percussion
-change from bar to bar: a stretch of a few seconds is recognisable by when its notes start, which is what EEG follows best.
+change from bar to bar: a stretch of a few seconds is recognisable by when its notes start, which is what EEG follows
+best.
 """
 
 from __future__ import annotations

@@ -79,12 +79,14 @@ class Material:
 
         eeg = EegStore.open([map_brainvision(header) for header in self.headers])
         windows = science.windows
+        context = max(windows.audio_context, windows.length)
         return Source(
             self.trials,
             eeg,
             AudioStore(self.spectra),
-            self.rate.samples(windows.length),
-            self.rate.samples(windows.delay),
+            length=self.rate.samples(windows.length),
+            delay=self.rate.samples(windows.delay),
+            margin=self.rate.samples((context - windows.length) / 2),
         )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,10 @@ from predann_bids.signals.brainvision import write_brainvision
 from predann_bids.workflows.execution import Execution, Failure, exclusive, run_all
 
 if TYPE_CHECKING:
+    from predann_bids.report.participant import ReportJob
     from predann_bids.signals.eeg import Preprocessed
 
+REPORT_GB = 0.6
 PRELOAD = ("mne", "mne_bids", "scipy.signal", "pandas", "soundfile", __name__)
 
 
@@ -91,11 +93,10 @@ def run_participant(
     jobs = [_Job(r, output_dir, audio_dir, science.preprocessing, execution.overwrite) for r in recordings]
     outcomes = _process(jobs, execution)
     _log_failures(outcomes, output_dir)
-    if execution.report:
-        _write_reports(outcomes, output_dir, execution)
     if on_done:
         on_done(outcomes)
-    _raise_failures(outcomes)
+    failed_reports = _write_reports(outcomes, bids_dir, output_dir, execution) if execution.report else []
+    _raise_failures(outcomes, failed_reports)
     return outcomes
 
 
@@ -150,7 +151,14 @@ def _finished(recording: Recording, paths: DerivativePaths, fingerprint: str) ->
     if sidecar.get("ScienceHash") != fingerprint:
         return None
     summary = sidecar["Presentations"]
-    return RecordingOutcome(recording, "kept", summary["Count"], summary["Seconds"], tuple(sidecar["BadChannels"]))
+    return RecordingOutcome(
+        recording,
+        "kept",
+        summary["Count"],
+        summary["Seconds"],
+        tuple(sidecar["BadChannels"]),
+        tuple(summary["Warnings"]),
+    )
 
 
 def _read(recording: Recording) -> Any:
@@ -176,6 +184,7 @@ def _write(job: _Job, paths: DerivativePaths, done: Preprocessed, resolution: Re
     for leftover in paths.stem.parent.glob(f".writing-{paths.header.stem}-*"):
         shutil.rmtree(leftover)  # of a run that was killed; this process holds the recording's lock
     paths.sidecar.unlink(missing_ok=True)  # from here on the recording is unfinished
+    _report_path(job.output_dir, job.recording.participant).unlink(missing_ok=True)  # and its report out of date
     markers = [(p.onset, p.duration, p.label) for p in resolution.presentations]
     write_brainvision(done.raw, paths.header, markers)
     copy_positions(job.recording, job.output_dir)
@@ -264,34 +273,58 @@ def _log_failures(outcomes: Sequence[RecordingOutcome], output_dir: Path) -> Non
             log.unlink(missing_ok=True)
 
 
-def _write_reports(outcomes: Sequence[RecordingOutcome], output_dir: Path, execution: Execution) -> None:
-    from predann_bids.report.participant import ReportJob, write_report
+def _report_path(output_dir: Path, participant: str) -> Path:
+    return output_dir / f"sub-{participant}.html"
+
+
+def _write_reports(
+    outcomes: Sequence[RecordingOutcome], bids_dir: Path, output_dir: Path, execution: Execution
+) -> list[str]:
+    """Report each participant of whom there is something new, on all finished recordings; return what went wrong."""
+    from predann_bids.report.participant import ReportJob
 
     jobs = []
-    for participant, group in groupby(outcomes, key=lambda outcome: outcome.recording.participant):
-        finished = [outcome for outcome in group if outcome.status in ("done", "kept")]
-        target = output_dir / f"sub-{participant}.html"
-        if finished and (any(outcome.status == "done" for outcome in finished) or not target.is_file()):
-            pairs = tuple((o.recording, DerivativePaths.of(o.recording, output_dir)) for o in finished)
-            jobs.append(ReportJob(participant, pairs, target))
-    if not jobs:
-        return
-    with Progress("Participant reports", len(jobs)) as progress:
-        preload = (*PRELOAD, "predann_bids.report.participant")
-        for path in run_all(write_report, jobs, execution.processes, preload=preload, on_beat=progress.beat):
-            progress.advance(note=path.name)
+    for participant in sorted({o.recording.participant for o in outcomes if o.status in ("done", "kept")}):
+        target = _report_path(output_dir, participant)
+        if not target.is_file():
+            recordings = find_recordings(bids_dir, Selection(participants=(participant,)))
+            pairs = [(recording, DerivativePaths.of(recording, output_dir)) for recording in recordings]
+            jobs.append(ReportJob(participant, tuple(pair for pair in pairs if pair[1].sidecar.is_file()), target))
+    failures: list[str] = []
+    if jobs:
+        with Progress("Participant reports", len(jobs)) as progress:
+            preload = (*PRELOAD, "predann_bids.report.participant")
+            processes = execution.processes_for(REPORT_GB)
+            for done in run_all(report_participant, jobs, processes, preload=preload, on_beat=progress.beat):
+                if isinstance(done, Failure):
+                    failures.append(done.message)
+                progress.advance(note="failed" if isinstance(done, Failure) else done.name)
+    return failures
 
 
-def _raise_failures(outcomes: Sequence[RecordingOutcome]) -> None:
+def report_participant(job: ReportJob) -> Path | Failure:
+    """Write one report, whatever happens; an error is the result."""
+    from predann_bids.report.participant import write_report
+
+    try:
+        return write_report(job)
+    except Exception as error:  # one report must not stop the others
+        log = job.target.parent / "logs" / f"sub-{job.participant}_report.log"
+        write_text(log, traceback.format_exc())
+        return Failure.of(UnusableData(f"The report of participant {job.participant} failed: {error}; see {log}."))
+
+
+def _raise_failures(outcomes: Sequence[RecordingOutcome], failed_reports: Sequence[str]) -> None:
     participants = {outcome.recording.participant for outcome in outcomes}
-    failed = [outcome for outcome in outcomes if outcome.failure]
-    if failed:
-        first = failed[0].failure
-        assert first is not None
-        lines = [f"{o.recording.name}: {o.failure.message}" for o in failed if o.failure]
-        if {o.recording.participant for o in failed} == participants:
-            raise (first.kind or UnusableData)("\n".join(lines))
-        raise SomeParticipantsFailed("Some participants failed, the rest is complete:\n" + "\n".join(lines))
+    failures = {o.recording: o.failure for o in outcomes if o.failure}
+    lines = [f"{recording.name}: {failure.message}" for recording, failure in failures.items()]
+    if failures and {recording.participant for recording in failures} == participants:
+        kind = next(iter(failures.values())).kind or UnusableData
+        raise kind("\n".join(lines))
+    if failures or failed_reports:
+        raise SomeParticipantsFailed(
+            "Some participants failed, the rest is complete:\n" + "\n".join([*lines, *failed_reports])
+        )
     if not any(outcome.status in ("done", "kept") for outcome in outcomes):
         raise UnusableData(
             f"No event of {len(outcomes)} recordings says which music was played: no row of their events.tsv names an"
