@@ -8,8 +8,8 @@ COPY predann_bids predann_bids
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.11-slim-bookworm
-# PyPI's PyTorch runs on processors and NVIDIA GPUs and brings some gigabytes of CUDA. Another index, such as
-# https://download.pytorch.org/whl/cpu, may hold a smaller build; only torch and torchaudio are taken from it.
+# The PyTorch of the default package index runs on processors and NVIDIA GPUs and brings some gigabytes of CUDA. Another
+# index, such as that of PyTorch's own CPU builds, may hold a smaller one; only torch and torchaudio are taken from it.
 ARG TORCH_INDEX=""
 
 # Everything but the package itself, in a layer that changes with the dependencies only. All are wheels: nothing is
