@@ -106,6 +106,21 @@ def test_more_folds_than_participants_are_refused():
         split(dataset(), n_folds=9)
 
 
+@pytest.mark.parametrize("n_participants", range(3, 12))
+def test_every_number_of_folds_is_either_refused_or_leaves_all_sets_filled(n_participants):
+    for n_folds in range(2, n_participants + 1):
+        try:
+            folds = split(dataset(n_participants), n_folds=n_folds)
+        except WrongUsage:
+            continue
+        assert all(fold.train and fold.validation and fold.test for fold in folds)
+
+
+def test_folds_that_leave_nobody_to_validate_are_refused():
+    with pytest.raises(WrongUsage, match="--n-folds 2 does not fit 3 participants: use 3 to 3"):
+        split(dataset(n_participants=3), n_folds=2)
+
+
 def test_trials_shorter_than_a_window_are_left_out():
     trials = [*dataset(), Trial("00", "", "music", "", 0, 0, 90_000, WINDOW - 1, 0)]
     used = {s.trial for fold in split(trials) for stretches in fold.sets().values() for s in stretches}

@@ -16,7 +16,14 @@ from predann_bids.bids.presentations import Presentation, from_table
 from predann_bids.bids.recordings import Recording
 from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed, TryAgain, UnusableData
 
-IGNORED = ("CITATION.md", "*.html", "logs/", "group/", ".writing-*", ".locks/")
+# without a slash: the validator does not take `group/` for the directory
+IGNORED = ("CITATION.md", "*.html", "logs", "group", ".writing-*")
+
+EVENTS_SIDECAR = {
+    "trial_type": {"Description": "Name of the stimulus that plays"},
+    "stim_file": {"Description": "Audio file, relative to /stimuli"},
+    "audio_start": {"Description": "Place in the audio file at which the presentation begins", "Units": "s"},
+}
 
 CITATION = """\
 # Methods
@@ -77,6 +84,11 @@ class DerivativePaths:
     def channels(self) -> Path:
         """Channel table."""
         return self.stem.with_name(f"{self.stem.name}_channels.tsv")
+
+    @property
+    def events_sidecar(self) -> Path:
+        """Description of the columns of the table of presentations."""
+        return self.stem.with_name(f"{self.stem.name}_events.json")
 
     @property
     def events(self) -> Path:

@@ -6,6 +6,7 @@ of a recording are moved by the same neural delay, which keeps them apart in the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,9 +84,11 @@ def participant_splits(
             f"The split 'participant' needs at least 3 participants, one each to train, validate and test; there are"
             f" {len(participants)}. Preprocess more, or use --split chunk."
         )
-    if not 2 <= n_folds <= len(participants):
+    # each fold must leave one to train on and one to validate with
+    fewest = math.ceil(len(participants) / (len(participants) - 2))
+    if not fewest <= n_folds <= len(participants):
         raise WrongUsage(
-            f"--n-folds {n_folds} does not fit {len(participants)} participants: use 2 to {len(participants)}."
+            f"--n-folds {n_folds} does not fit {len(participants)} participants: use {fewest} to {len(participants)}."
         )
     order = rng.permutation(participants)
     splits = []

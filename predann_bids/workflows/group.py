@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +174,7 @@ def run_group(
     """
     execution = execution or Execution()
     derivatives = _select(read_derivatives(output_dir), selection or Selection(), output_dir)
-    material, notes = _gather(derivatives, stimuli_dir or bids_dir / "stimuli", science)
+    material, notes = _gather(derivatives, stimuli_dir or bids_dir / "stimuli", science, execution)
     splits = _split(material, science)
     unknown = sorted(set(folds) - {split.fold for split in splits})
     if unknown:
@@ -215,23 +216,17 @@ def _select(derivatives: Sequence[Derivative], selection: Selection, output_dir:
     return chosen
 
 
-def _gather(derivatives: Sequence[Derivative], stimuli_dir: Path, science: Science) -> tuple[Material, tuple[str, ...]]:
-    import torch
-
-    from predann_bids.models.audio_encoder import LogMel
-    from predann_bids.models.decoder import DecoderSettings
-    from predann_bids.signals.audio import read_audio
-
+def _gather(
+    derivatives: Sequence[Derivative], stimuli_dir: Path, science: Science, execution: Execution
+) -> tuple[Material, tuple[str, ...]]:
     recordings = [map_brainvision(derivative.paths.header) for derivative in derivatives]
     files = _audio_files(derivatives, stimuli_dir)
     labels = tuple(sorted(files))
     if len(labels) < 2:
         raise UnusableData(f"Only one stimulus was heard ({labels[0]}): there is nothing to tell apart.")
     rate = Rate(recordings[0].rate_hz)
-    transform = LogMel(rate.hz, DecoderSettings.n_bands)
-    spectra = tuple(
-        transform(torch.from_numpy(read_audio(files[name], transform.audio_rate))).numpy() for name in labels
-    )
+    found = _read_spectra([_Audio(label, files[label], rate.hz) for label in labels], execution)
+    spectra = tuple(found[label] for label in labels)
     trials = list_trials(
         derivatives,
         labels,
@@ -242,6 +237,44 @@ def _gather(derivatives: Sequence[Derivative], stimuli_dir: Path, science: Scien
     )
     headers = tuple(derivative.paths.header for derivative in derivatives)
     return Material(headers, tuple(trials), labels, spectra, rate), _channel_notes(recordings)
+
+
+@dataclass(frozen=True)
+class _Audio:
+    """A stimulus to make spectra of, with as many frames per second as the EEG has samples."""
+
+    label: str
+    path: Path
+    rate_hz: float
+
+
+def _read_spectra(stimuli: Sequence[_Audio], execution: Execution) -> dict[str, Any]:
+    # In worker processes, as long as there are any: this process then never needs PyTorch.
+    spectra = {}
+    with Progress("Reading audio", len(stimuli)) as progress:
+        processes = execution.processes_for(FIT_GB)
+        for stimulus, found in run_all(read_spectra, stimuli, processes, preload=PRELOAD, on_beat=progress.beat):
+            if isinstance(found, Failure):
+                raise (found.kind or UnusableData)(found.message)
+            spectra[stimulus.label] = found
+            progress.advance(note=stimulus.label)
+    return spectra
+
+
+def read_spectra(stimulus: _Audio) -> tuple[_Audio, Any]:
+    """Read a stimulus and transform it; the second is an array (bands, frames), or what went wrong."""
+    import torch
+
+    from predann_bids.models.audio_encoder import LogMel
+    from predann_bids.models.decoder import DecoderSettings
+    from predann_bids.signals.audio import read_audio
+
+    try:
+        transform = LogMel(stimulus.rate_hz, DecoderSettings.n_bands)
+        sound = torch.from_numpy(read_audio(stimulus.path, transform.audio_rate))
+        return stimulus, transform(sound).numpy()
+    except Exception as error:  # travels to the parent, which raises it
+        return stimulus, Failure.of(error)
 
 
 def _audio_files(derivatives: Sequence[Derivative], stimuli_dir: Path) -> dict[str, Path]:
@@ -339,9 +372,15 @@ def _train(fits: Sequence[_Fit], execution: Execution) -> None:
 
 
 def _uses_accelerator(execution: Execution) -> bool:
+    # PyTorch takes seconds to import, so look first whether there can be a device at all.
+    devices = ("nvidiactl", "dxg", "kfd")
+    if execution.accelerator == "cpu" or (
+        sys.platform == "linux" and not any(Path("/dev", name).exists() for name in devices)
+    ):
+        return False
     import torch
 
-    return execution.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def train_one(fit: _Fit) -> Failure | None:

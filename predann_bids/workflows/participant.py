@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from predann_bids import __version__
 from predann_bids.bids.derivatives import (
+    EVENTS_SIDECAR,
     DerivativePaths,
     copy_positions,
     prepare_output,
@@ -191,6 +192,7 @@ def _write(job: _Job, paths: DerivativePaths, done: Preprocessed, resolution: Re
     provide_stimuli((p.stim_file for p in resolution.presentations), job.stimuli_dir, job.output_dir)
     write_text(paths.channels, _channel_table(done, job.config))
     write_text(paths.events, to_table(resolution.presentations).to_csv(sep="\t", index=False, na_rep="n/a"))
+    write_json(paths.events_sidecar, EVENTS_SIDECAR)
     write_json(paths.sidecar, _sidecar(job, done, resolution, fingerprint))
 
 
