@@ -256,7 +256,7 @@ def test_a_group_run_that_another_process_is_busy_with_is_worth_trying_again(gro
 
     fold = tmp_path / "out/group/predann/fold-1"
     fold.mkdir(parents=True)
-    with FileLock(fold / "predann.lock"):
+    with FileLock(fold / ".predann.lock"):
         code, _, err = group("--fold", "1")
     assert code == 75
     assert "Another process" in err

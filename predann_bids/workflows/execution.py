@@ -149,8 +149,8 @@ def run_all(
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock on something in the output directory.
+def exclusive(path: Path, wait_s: float = 0) -> Iterator[None]:
+    """Hold a lock on something in the output directory, and wait for it for some seconds when another has it.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def exclusive(path: Path) -> Iterator[None]:
         Another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock: Any = FileLock(path, timeout=0)
+    lock: Any = FileLock(path, timeout=wait_s)
     try:
         with lock:
             yield

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 PRELOAD = ("predann_bids.learning.training", "predann_bids.learning.checkpoints", "sklearn.model_selection", __name__)
 FIT_GB = 0.7
+POOLING_S = 600.0  # jobs for different folds may finish at the same moment; the second pools the same once more
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def run_group(
     missing = sorted({fit.split.fold for fit in fits if not fit.is_finished()})
     if missing:
         return GroupOutcome(directory, None, None, tuple(missing))
-    with exclusive(directory / "pooling.lock"):
+    with exclusive(directory / ".pooling.lock", wait_s=POOLING_S):
         return _pool(fits, directory, science, output_dir, label, notes, execution)
 
 
@@ -386,7 +387,7 @@ def _uses_accelerator(execution: Execution) -> bool:
 def train_one(fit: _Fit) -> Failure | None:
     """Train, test and save one decoder; return what went wrong."""
     try:
-        with exclusive(fit.directory / f"{fit.model}.lock"):
+        with exclusive(fit.directory / f".{fit.model}.lock"):
             _train_locked(fit)
     except Exception as error:  # travels to the parent, which raises it
         return Failure.of(error)
