@@ -146,7 +146,8 @@ def test_failed_report_leaves_nothing_half_written(job, monkeypatch):
 
 
 def test_report_that_cannot_be_written_is_named(job, tmp_path):
-    target = tmp_path / "missing" / "sub-01.html"
+    (tmp_path / "file").write_text("precious")
+    target = tmp_path / "file" / "sub-01.html"
     with pytest.raises(ReadOrWriteFailed, match=re.escape(str(target))):
         write_report(ReportJob("01", job.recordings[:1], target))
 

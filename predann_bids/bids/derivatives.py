@@ -14,7 +14,8 @@ from typing import Any
 from predann_bids import __version__
 from predann_bids.bids.presentations import Presentation, from_table
 from predann_bids.bids.recordings import Recording
-from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed, TryAgain, UnusableData
+from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed
+from predann_bids.files import read_json, write_json, write_text
 
 # without a slash: the validator does not take `group/` for the directory
 IGNORED = ("CITATION.md", "*.html", "logs", "group", ".writing-*")
@@ -155,7 +156,7 @@ def prepare_output(output_dir: Path, source_dir: Path) -> None:
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         source = _source_description(source_dir)
-        write_text(output_dir / "dataset_description.json", _as_json(_description(source, source_dir)))
+        write_json(output_dir / "dataset_description.json", _description(source, source_dir))
         write_text(
             output_dir / "README.md", README.format(version=__version__, source=source.get("Name", source_dir.name))
         )
@@ -171,51 +172,6 @@ def prepare_output(output_dir: Path, source_dir: Path) -> None:
 def write_citation(output_dir: Path, methods: str) -> None:
     """Write the methods text for a paper, with references."""
     write_text(output_dir / "CITATION.md", CITATION.format(methods=methods))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
-
-    Raises
-    ------
-    ReadOrWriteFailed
-        The file cannot be written.
-    TryAgain
-        No space is left.
-    """
-    beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        if error.errno == 28:
-            raise TryAgain(f"No space is left for {path}. Free some and repeat the command.") from error
-        raise ReadOrWriteFailed(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises
-    ------
-    UnusableData
-        It is not valid.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UnusableData(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise UnusableData(f"{path} must hold a JSON object.")
-    return content
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    write_text(path, _as_json(content))
 
 
 def copy_positions(recording: Recording, output_dir: Path) -> None:
@@ -298,7 +254,3 @@ def _description(source: Mapping[str, Any], source_dir: Path) -> dict[str, Any]:
         "DatasetLinks": {"raw": source_dir.resolve().as_uri()},
         "HowToAcknowledge": "See CITATION.md.",
     }
-
-
-def _as_json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -9,6 +9,7 @@ import torch
 
 from predann_bids import __version__
 from predann_bids.errors import MissingInput, UnusableData
+from predann_bids.files import written_whole
 from predann_bids.models.decoder import Decoder, DecoderSettings
 
 FORMAT = "predann-bids decoder 1"
@@ -23,9 +24,8 @@ def save_decoder(decoder: Decoder, path: Path, **more: Any) -> None:
         "state_dict": decoder.state_dict(),
         **more,
     }
-    beside = path.with_name(f".writing-{path.name}")
-    torch.save(content, beside)
-    beside.replace(path)
+    with written_whole(path) as beside:
+        torch.save(content, beside)
 
 
 def load_decoder(path: str | Path) -> Decoder:

@@ -6,7 +6,6 @@ The result stands first, in a sentence that says so when it is none; what limits
 from __future__ import annotations
 
 import math
-import os
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
@@ -18,10 +17,9 @@ from typing import Any
 import pandas as pd
 
 from predann_bids import __version__
-from predann_bids.bids.derivatives import write_text
 from predann_bids.config import Science
 from predann_bids.data.splits import WITHIN_RECORDING
-from predann_bids.errors import ReadOrWriteFailed, TryAgain
+from predann_bids.files import write_text, written_whole
 from predann_bids.report.figures import (
     BY_LOGITS,
     BY_MATCH,
@@ -433,20 +431,8 @@ def _configuration(science: Science) -> str:
 
 def _write_figure(directory: Path, illustration: Illustration, svg: str) -> None:
     write_text(directory / f"{illustration.name}.svg", svg)
-    _write_bytes(directory / f"{illustration.name}.png", illustration.png())
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    except OSError as error:
-        if error.errno == 28:
-            raise TryAgain(f"No space is left for {path}. Free some and repeat the command.") from error
-        raise ReadOrWriteFailed(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_whole(directory / f"{illustration.name}.png") as beside:
+        beside.write_bytes(illustration.png())
 
 
 # Numbers as text

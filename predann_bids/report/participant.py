@@ -7,7 +7,6 @@ channels were bad, whether filters did what the sidecar claims, and which music 
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -26,10 +25,10 @@ from PIL import Image
 from scipy.signal import welch
 
 from predann_bids import __version__
-from predann_bids.bids.derivatives import DerivativePaths, read_json
+from predann_bids.bids.derivatives import DerivativePaths
 from predann_bids.bids.presentations import Presentation, from_table
 from predann_bids.bids.recordings import Recording
-from predann_bids.errors import ReadOrWriteFailed, TryAgain
+from predann_bids.files import read_json, written_whole
 from predann_bids.signals.eeg import has_positions
 
 SPECTRUM_STRETCH_S = 300.0  # the first minutes show the filters as well as hours do
@@ -133,20 +132,12 @@ def write_report(job: ReportJob) -> Path:
     TryAgain
         No space is left.
     """
-    beside = job.target.with_name(f".writing-{os.getpid()}-{job.target.name}")
-    try:
+    with written_whole(job.target) as beside:
         with warnings.catch_warnings():
             # Names in a script that the font lacks are drawn as boxes; the tables have them in full.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             report = _compose(job)
         report.save(beside, open_browser=False, overwrite=True, verbose="error")
-        beside.replace(job.target)
-    except OSError as error:
-        if error.errno == 28:
-            raise TryAgain(f"No space is left for {job.target}. Free some and repeat the command.") from error
-        raise ReadOrWriteFailed(f"The report {job.target} cannot be made: {error}.") from error
-    finally:
-        beside.unlink(missing_ok=True)
     return job.target
 
 

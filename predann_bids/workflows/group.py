@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,10 +17,7 @@ from predann_bids.bids.derivatives import (
     Derivative,
     prepare_output,
     read_derivatives,
-    read_json,
     write_citation,
-    write_json,
-    write_text,
 )
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Science, dump, science_hash
@@ -29,6 +25,7 @@ from predann_bids.data.splits import Split, make_splits, splits_table
 from predann_bids.data.trials import Trial, list_trials
 from predann_bids.data.windows import grid
 from predann_bids.errors import MissingInput, NothingSelected, UnusableData, WrongUsage
+from predann_bids.files import read_json, write_json, write_text, written_whole
 from predann_bids.learning.evaluation import (
     Grid,
     WindowPredictions,
@@ -435,11 +432,10 @@ def _train_locked(fit: _Fit) -> None:
     )
     test = grid(fit.split.test, source.length, material.rate.samples(windows.stride))
     probabilities, similarities = predict(decoder, source, test)
-    beside = fit.outputs.with_name(f".writing-{fit.outputs.name}")
-    np.savez_compressed(
-        beside, trial=test.trial, start=test.start, probabilities=probabilities, similarities=similarities
-    )
-    beside.replace(fit.outputs)
+    with written_whole(fit.outputs) as beside, beside.open("wb") as file:
+        np.savez_compressed(
+            file, trial=test.trial, start=test.start, probabilities=probabilities, similarities=similarities
+        )
     table = pd.DataFrame(history)
     write_text(fit.history, table.to_csv(index=False))
     save_decoder(
@@ -488,7 +484,7 @@ def _pool(
     history = _history(fits)
     write_text(directory / "predictions.tsv", predictions.to_csv(sep="\t", index=False, na_rep="n/a"))
     write_text(directory / "history.csv", history.to_csv(index=False))
-    write_text(directory / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_json(directory / "metrics.json", metrics)
     methods = f"{preprocessing_methods(science.preprocessing)}\n\n{group_methods(science, protocol)}"
     write_citation(output_dir, methods)
     page = None

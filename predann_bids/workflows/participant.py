@@ -17,16 +17,14 @@ from predann_bids.bids.derivatives import (
     copy_positions,
     prepare_output,
     provide_stimuli,
-    read_json,
     source_fingerprint,
     write_citation,
-    write_json,
-    write_text,
 )
 from predann_bids.bids.presentations import Resolution, resolve_presentations, to_table
 from predann_bids.bids.recordings import Recording, Selection, find_recordings
 from predann_bids.config import Preprocessing, Science, science_hash
 from predann_bids.errors import PredannError, SomeParticipantsFailed, UnusableData
+from predann_bids.files import read_json, write_json, write_text
 from predann_bids.progress import Progress
 from predann_bids.report.methods import preprocessing_methods
 from predann_bids.signals.audio import audio_seconds
