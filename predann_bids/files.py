@@ -6,7 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ def written_whole(path: Path) -> Iterator[Path]:
             raise TryAgain(f"No space is left for {path}. Free some and repeat the command.") from error
         raise ReadOrWriteFailed(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # there is nothing to remove, or no directory to remove it from
+            beside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,9 +14,14 @@ def test_a_file_appears_whole_with_its_directories(tmp_path):
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     write_text(tmp_path / "x", "old")
-    with pytest.raises(RuntimeError), written_whole(tmp_path / "x") as beside:
-        beside.write_text("half of the n")
-        raise RuntimeError
+
+    def fail():
+        with written_whole(tmp_path / "x") as beside:
+            beside.write_text("half of the n")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("x", "old")]
 
 
