@@ -47,6 +47,7 @@ STYLE: Mapping[str, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
     "axes.edgecolor": "#888888",
+    "figure.constrained_layout.wspace": 0.05,
     "legend.frameon": False,
     "svg.fonttype": "none",
 }
@@ -116,6 +117,7 @@ class Illustration:
             # Names in a script that the font lacks are drawn as boxes in the PNG; SVG and tables have them in full.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             self.figure.savefig(buffer, **options)
+        self.figure.set_layout_engine("none")  # the layout, which takes longest, is found once
 
 
 def _tidy(svg: str, title: str) -> str:
@@ -323,7 +325,7 @@ def confusion_figure(models: Models, chance: float | None, labels: Sequence[str]
     title = f"Which song {style_of(model).name} names for which"
     height = 4.1 if beside else 0.6 + len(panels) * (5.6 + 0.035 * len(labels))
     figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(title, x=0.005, ha="left")
     grid = figure.subplots(*((1, len(panels)) if beside else (len(panels), 1)), squeeze=False).ravel()
     for place, (axes, (panel, counts)) in enumerate(zip(grid, panels, strict=True)):
         _draw_confusion(axes, counts, labels, named=place == 0 or not beside, small=beside)
@@ -345,7 +347,7 @@ def _confusion_caption(n_songs: int) -> str:
 def _draw_confusion(axes: Axes, counts: NDArray[np.int64], labels: Sequence[str], *, named: bool, small: bool) -> None:
     totals = counts.sum(axis=1, keepdims=True)
     shares = 100 * counts / np.maximum(totals, 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, interpolation="none")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, interpolation="none", aspect="auto")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     n = len(labels)
@@ -468,7 +470,7 @@ def training_figure(history: pd.DataFrame, models: Models, chance: float | None)
         return None
     title = "Training"
     figure = Figure(figsize=(WIDTH_IN, 1.2 + 2.15 * len(kinds)), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(title, x=0.005, ha="left")
     grid = figure.subplots(len(kinds), len(shown), squeeze=False, sharex=True)
     for row, (name, columns, level) in zip(grid, kinds, strict=True):
         for axes, model in zip(row, shown, strict=True):
@@ -527,7 +529,7 @@ def shorten(name: str, longest: int = LONGEST_NAME) -> str:
 
 def _panels(title: str, n_panels: int, height_in: float) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(title, x=0.005, ha="left")
     return figure, list(figure.subplots(1, n_panels, squeeze=False, sharey=True)[0])
 
 

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import torch
+
+from predann_bids.config import Training
+from predann_bids.data.batches import AudioStore, EegStore
+from predann_bids.data.splits import Split
+from predann_bids.data.trials import Stretch, Trial
+from predann_bids.data.windows import grid
+from predann_bids.learning import training
+from predann_bids.learning.training import Hardware, Source, TrainingBatches, fit, predict
+from predann_bids.models.decoder import DecoderSettings
+from predann_bids.signals.brainvision import MappedRecording
+from predann_bids.timing import Span
+
+RATE_HZ, LENGTH = 50.0, 60
+CONFIG = Training(epochs=4, batch_size=8, patience=4)
+
+
+@pytest.fixture(scope="module")
+def source():
+    """Three listeners of two songs, whose EEG holds the songs' loudness."""
+    rng = np.random.default_rng(0)
+    songs = [rng.standard_normal((32, 400)).astype(np.float32) for _ in range(2)]
+    trials, recordings = [], []
+    for person in range(3):
+        data = rng.standard_normal((1000, 3)).astype(np.float32)
+        for number, song in enumerate(songs):
+            onset = 50 + 450 * number
+            data[onset : onset + 400, 0] += 2 * song.mean(axis=0) / song.mean(axis=0).std()
+            trials.append(Trial(str(person), "", "", "", person, number, onset, 400, 0))
+        recordings.append(MappedRecording(data, np.ones(3, np.float32), ("A", "B", "C"), RATE_HZ))
+    return Source(tuple(trials), EegStore.open(recordings), AudioStore(tuple(songs)), LENGTH, 0)
+
+
+@pytest.fixture
+def split():
+    sets = [tuple(Stretch(2 * person + song, Span(0, 400)) for song in range(2)) for person in range(3)]
+    return Split(1, *sets)
+
+
+@pytest.fixture
+def train(source, split, tmp_path):
+    settings = DecoderSettings(("A", "B", "C"), ("a", "b"), RATE_HZ, 0.0, LENGTH / RATE_HZ, memory_frames=200)
+
+    def train(config=CONFIG, report=lambda units, note: None, directory="training"):
+        return fit(
+            source,
+            split,
+            settings,
+            config,
+            directory=tmp_path / directory,
+            name="x",
+            hardware=Hardware(),
+            report=report,
+        )
+
+    return train
+
+
+def weights(decoder):
+    return torch.cat([parameter.flatten() for parameter in decoder.parameters()])
+
+
+def test_equal_seeds_train_equal_decoders_and_others_do_not(train):
+    one, same = (train(directory=name)[0] for name in ("one", "same"))
+    other = train(CONFIG.model_copy(update={"seed": 1}), directory="other")[0]
+    assert torch.equal(weights(one), weights(same))
+    assert not torch.equal(weights(one), weights(other))
+
+
+def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(train, monkeypatch):
+    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
+    whole, history = train(directory="whole")
+    epochs = []
+
+    def kill(units, note):
+        epochs.append(units)
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(BaseException, match=r".*") as stop:
+        train(report=kill, directory="killed")
+    assert stop.type in (KeyboardInterrupt, SystemExit)
+    resumed, resumed_history = train(report=lambda units, note: epochs.append(note), directory="killed")
+    assert len([note for note in epochs if isinstance(note, str) and "loss" in note]) < CONFIG.epochs
+    assert resumed_history == history
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_progress_adds_up_to_all_epochs_even_when_training_stops_early(train):
+    done = []
+    train(CONFIG.model_copy(update={"epochs": 30, "patience": 1}), report=lambda units, note: done.append(units))
+    assert sum(done) == 30
+
+
+def test_the_baseline_weight_takes_the_predann_objective_out_of_the_gradient(train):
+    _, with_it = train(CONFIG.model_copy(update={"epochs": 1}), directory="with")
+    _, without = train(CONFIG.model_copy(update={"epochs": 1, "predann_weight": 0.0}), directory="without")
+    first = with_it[0]
+    assert first["validation_loss"] == pytest.approx(
+        first["validation_eeg_loss"] + first["validation_audio_loss"] + 3 * first["validation_predann_loss"], rel=1e-4
+    )
+    assert without[0]["validation_loss"] == pytest.approx(
+        without[0]["validation_eeg_loss"] + without[0]["validation_audio_loss"], rel=1e-4
+    )
+
+
+def test_every_epoch_draws_other_windows_and_each_epoch_the_same_ones_again(source, split):
+    def starts(epoch):
+        batches = TrainingBatches(source, split.train, 4, (0, 1), lambda: epoch)
+        return torch.cat([batch.eeg.flatten() for batch in batches])
+
+    assert torch.equal(starts(0), starts(0))
+    assert not torch.equal(starts(0), starts(1))
+
+
+def test_a_data_set_smaller_than_a_batch_is_still_one_step(source, split):
+    batches = TrainingBatches(source, split.train, 1000, (0, 1), lambda: 0)
+    assert [len(batch.stimuli) for batch in batches] == [12]
+
+
+def test_predictions_are_probabilities_and_similarities_of_every_window(train, source, split):
+    decoder, _ = train(CONFIG.model_copy(update={"epochs": 20, "patience": 20}))
+    windows = grid(split.test, LENGTH, 20)
+    probabilities, similarities = predict(decoder, source, windows)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert np.abs(similarities).max() <= 1 + 1e-6
+    assert (similarities.argmax(axis=1) == windows.stimuli(source.trials)).mean() > 0.6
