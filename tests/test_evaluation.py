@@ -10,6 +10,7 @@ from predann_bids.learning.evaluation import (
     WindowPredictions,
     compare,
     decide,
+    overlap_widening,
     participant_interval,
     predictions_table,
     score,
@@ -153,6 +154,22 @@ def test_the_interval_of_few_participants_is_about_that_of_a_t_test():
     half = t.ppf(0.975, 7) * means.std() / np.sqrt(8)
     low, high = participant_interval(decided(windows, "mean", 3.0), GRID)
     assert high - low == pytest.approx(2 * half, rel=0.2)
+
+
+@pytest.mark.parametrize("n_folds", [2, 4, 8])
+def test_overlapping_training_sets_widen_intervals_as_nadeau_and_bengio_say(n_folds):
+    share = 1 / n_folds
+    corrected, naive = 1 / n_folds + share / (1 - share), 1 / n_folds
+    assert overlap_widening(n_folds, share, 1 - share) == pytest.approx(np.sqrt(corrected / naive))
+
+
+def test_a_widened_interval_keeps_its_middle_and_stays_within_zero_and_one():
+    wide = Grid(3.0, 1.0, (3.0,), 999, 0, widening=1.5)
+    decisions = decided(simulated(0.5), "mean", 3.0)
+    (low, high), (lower, higher) = participant_interval(decisions, GRID), participant_interval(decisions, wide)
+    accuracy = decisions.correct.mean()
+    assert (accuracy - lower, higher - accuracy) == pytest.approx((1.5 * (accuracy - low), 1.5 * (high - accuracy)))
+    assert participant_interval(decided(simulated(0.99), "mean", 3.0), wide)[1] <= 1
 
 
 def test_one_participant_has_no_interval():

@@ -159,13 +159,45 @@ def _softmax(similarities: Floats, temperature: float = 0.1) -> Floats:
 
 @dataclass(frozen=True)
 class Grid:
-    """How test windows were laid out, and how much is drawn from them."""
+    """How test windows were laid out, and how intervals are made.
+
+    Parameters
+    ----------
+    window_s, stride_s : float
+        Length and distance of windows in seconds.
+    lengths_s : tuple of float
+        Lengths of the segments to decide about, the shortest first.
+    resamples : int
+        Bootstrap resamples, and flips of the test of a difference.
+    seed : int
+        Seed of both.
+    widening : float
+        Factor on the width of intervals; see `overlap_widening`.
+    """
 
     window_s: float
     stride_s: float
     lengths_s: tuple[float, ...]
     resamples: int
     seed: int
+    widening: float = 1.0
+
+
+def overlap_widening(n_folds: int, tested: float, trained: float) -> float:
+    """Tell how much wider an interval must be because the training sets of the folds overlap.
+
+    Each fold's test participants are in the training sets of the other folds, so accuracies are not independent: what
+    two recordings have in common by chance counts in both directions. Nadeau and Bengio (2003, Inference for the
+    generalization error, Machine Learning 52) correct the variance 1 / J of the mean of J folds to 1 / J + n2 / n1.
+
+    Parameters
+    ----------
+    n_folds : int
+        Number of folds J.
+    tested, trained : float
+        Mean amount of data n2 that a fold tests, and n1 that it trains with, in any unit.
+    """
+    return math.sqrt(1 + n_folds * tested / trained)
 
 
 def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict[str, Any]:
@@ -211,7 +243,8 @@ def participant_interval(decisions: Decisions, grid: Grid) -> list[float] | None
     """Bootstrap a 95 % interval of the accuracy by resampling participants, whole.
 
     The percentile interval is expanded to the width that a t interval has with as many participants, as plain
-    percentiles are too narrow for few (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 3.3).
+    percentiles are too narrow for few (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 3.3),
+    and widened because training sets overlap (`overlap_widening`).
 
     Returns
     -------
@@ -220,7 +253,8 @@ def participant_interval(decisions: Decisions, grid: Grid) -> list[float] | None
     counts = pd.DataFrame({"participant": decisions.table["participant"], "correct": decisions.correct})
     grouped = counts.groupby("participant")["correct"].agg(["sum", "count"])
     hits, totals = (grouped[name].to_numpy(dtype=np.float64) for name in ("sum", "count"))
-    return _interval(lambda h, t, axis=-1: h.sum(axis=axis) / t.sum(axis=axis), (hits, totals), grid)
+    found = _interval(lambda h, t, axis=-1: h.sum(axis=axis) / t.sum(axis=axis), (hits, totals), grid)
+    return [min(1.0, max(0.0, limit)) for limit in found] if found else None
 
 
 def compare(first: WindowPredictions, second: WindowPredictions, grid: Grid) -> dict[str, Any] | None:
@@ -306,7 +340,8 @@ def _interval(statistic: Callable[..., Any], samples: tuple[Floats, ...], grid: 
         method="percentile",
         rng=np.random.default_rng(grid.seed),
     ).confidence_interval
-    return [float(found.low), float(found.high)]
+    middle = float(statistic(*samples))
+    return [middle + grid.widening * (float(limit) - middle) for limit in (found.low, found.high)]
 
 
 def _participant_means(decisions: Decisions) -> pd.Series[float]:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 WIDTH_IN, DPI = 8.0, 150
 INK, CHANCE, FAINT = "#222222", "#555555", "#dddddd"
+CHANCE_LINE: Mapping[str, Any] = {"color": CHANCE, "linestyle": "--", "linewidth": 1.2, "zorder": 1}
 LONGEST_NAME = 28
 MOST_SONGS_BESIDE = 6  # so many rows and columns fit twice into the width
 MOST_SONGS_NAMED_TWICE = 15  # beyond, columns are numbered, and cells are too small for text
@@ -222,8 +223,9 @@ def _draw_interval(axes: Axes, place: float, style: ModelStyle, value: float, lo
     axes.plot([100 * value], [place], style.marker, color=style.colour, markersize=7.5)
     if math.isfinite(value):
         axes.annotate(
-            _percent(value), (100 * value, place), (0, 7), textcoords="offset points", ha="center", va="bottom"
-        )
+            _percent(value), (100 * value, place), (0, 8), textcoords="offset points", ha="center", va="bottom",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
 
 
 # By participant, by song
@@ -321,6 +323,9 @@ def confusion_figure(models: Models, chance: float | None, labels: Sequence[str]
     ]
     if not panels:
         return None
+    # Where cells are too small for numbers, colour has to show what there is; else it is the same in all reports.
+    many = len(labels) > MOST_SONGS_NAMED_TWICE
+    top = _upper([share for _, counts in panels for share in _row_shares(counts).ravel() / 100]) if many else 100.0
     beside = len(labels) <= MOST_SONGS_BESIDE
     title = f"Which song {style_of(model).name} names for which"
     height = 4.1 if beside else 0.6 + len(panels) * (5.6 + 0.035 * len(labels))
@@ -328,7 +333,7 @@ def confusion_figure(models: Models, chance: float | None, labels: Sequence[str]
     figure.suptitle(title, x=0.005, ha="left")
     grid = figure.subplots(*((1, len(panels)) if beside else (len(panels), 1)), squeeze=False).ravel()
     for place, (axes, (panel, counts)) in enumerate(zip(grid, panels, strict=True)):
-        _draw_confusion(axes, counts, labels, named=place == 0 or not beside, small=beside)
+        _draw_confusion(axes, counts, labels, top=top, named=place == 0 or not beside, small=beside)
         axes.set_title(panel)
     _draw_scale(figure, grid, chance)
     return Illustration("confusion", title, _confusion_caption(len(labels)), figure)
@@ -336,7 +341,7 @@ def confusion_figure(models: Models, chance: float | None, labels: Sequence[str]
 
 def _confusion_caption(n_songs: int) -> str:
     cells = " Each cell gives the percentage and, below it, the number of windows."
-    numbers = " Columns carry the numbers that stand before the songs' names."
+    numbers = " Columns carry the numbers that stand behind the names of the songs."
     return (
         "Rows: the song that was heard; columns: the song that was named. Each row adds up to 100 %; a perfect decoder"
         " has 100 % on the diagonal, a guessing one has the marked chance level everywhere."
@@ -344,10 +349,17 @@ def _confusion_caption(n_songs: int) -> str:
     )
 
 
-def _draw_confusion(axes: Axes, counts: NDArray[np.int64], labels: Sequence[str], *, named: bool, small: bool) -> None:
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = 100 * counts / np.maximum(totals, 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, interpolation="none", aspect="auto")
+def _row_shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Percentages of the windows of each song heard, (songs, songs)."""
+    shares: NDArray[np.float64] = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return shares
+
+
+def _draw_confusion(
+    axes: Axes, counts: NDArray[np.int64], labels: Sequence[str], *, top: float, named: bool, small: bool
+) -> None:
+    shares = _row_shares(counts)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=top, interpolation="none", aspect="auto")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     n = len(labels)
@@ -360,7 +372,7 @@ def _draw_confusion(axes: Axes, counts: NDArray[np.int64], labels: Sequence[str]
     if named:
         axes.set_ylabel("Song heard")
     if n <= MOST_SONGS_NAMED_TWICE:
-        _write_cells(axes, counts, shares)
+        _write_cells(axes, counts, shares, dark=0.55 * top)
 
 
 def _name_songs(axes: Axes, labels: Sequence[str], *, named: bool, longest: int) -> None:
@@ -370,18 +382,18 @@ def _name_songs(axes: Axes, labels: Sequence[str], *, named: bool, longest: int)
         columns = [str(number) for number in range(1, n + 1)]
         turn: Mapping[str, Any] = {"rotation": 90, "ha": "center"}
     else:
-        rows, columns = ([shorten(label, length) for label in labels] for length in (longest, 16))
+        rows, columns = ([shorten(label, length) for label in labels] for length in (longest, 18))
         turn = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
     size = max(5.0, min(9.0, 320 / n))
     axes.set_yticks(range(n), rows if named else [""] * n, fontsize=size, parse_math=False)  # a $ is a $
     axes.set_xticks(range(n), columns, fontsize=size, parse_math=False, **turn)
 
 
-def _write_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+def _write_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64], dark: float) -> None:
     n = len(counts)
     size = 9.0 if n <= MOST_SONGS_BESIDE else 7.5
     for (row, column), share in np.ndenumerate(shares):
-        ink = "white" if share > 55 else INK
+        ink = "white" if share > dark else INK
         axes.text(column, row - 0.06, f"{share:.0f}", ha="center", va="bottom", color=ink, fontsize=size)
         count = str(counts[row, column])
         axes.text(column, row + 0.06, count, ha="center", va="top", color=ink, fontsize=0.72 * size, alpha=0.85)
@@ -392,7 +404,7 @@ def _draw_scale(figure: Figure, grid: NDArray[Any], chance: float | None) -> Non
     bar.outline.set_visible(False)
     bar.set_label("Share of the windows of a song heard (%)")
     if chance is not None:
-        bar.ax.axhline(100 * chance, color=CHANCE, linestyle="--", linewidth=1.4)
+        bar.ax.axhline(100 * chance, **CHANCE_LINE)
         bar.ax.annotate(
             f"chance {_percent(chance)}", (0, 100 * chance), (-4, 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", rotation=90, ha="right", va="bottom" if chance < 0.2 else "center", fontsize=8,
@@ -422,9 +434,10 @@ def length_figure(models: Models, chance: float | None) -> Illustration | None:
         axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
         axes.margins(x=0.12)
         axes.grid(axis="y", color=FAINT, linewidth=0.7)
-        _draw_chance_across(axes, levels[way], top)
+        if (level := levels[way]) is not None:
+            axes.axhline(100 * level, **CHANCE_LINE)
     row[0].set_ylabel("Accuracy (%)")
-    _legend(figure, models)
+    _legend(figure, models, _chance_name(levels))
     caption = (
         "Accuracy when the windows inside a longer segment decide together: by the mean or the maximum of their song"
         " probabilities, by a majority vote of their decisions, or by the mean similarity with the audio of the same"
@@ -438,15 +451,14 @@ def _by_length(scores: Scores, lengths: Sequence[float], way: str) -> NDArray[np
     return np.array([_number((table.get(f"{length:g}") or {}).get(way)) for length in lengths], dtype=np.float64)
 
 
-def _draw_chance_across(axes: Axes, level: float | None, top: float) -> None:
-    if level is None:
-        return
-    axes.axhline(100 * level, color=CHANCE, linestyle="--", linewidth=1.2, zorder=1)
-    axes.annotate(
-        f"chance {_percent(level)}", (0.03, 100 * level), (0, 2 if level < 0.9 * top / 100 else -2),
-        xycoords=("axes fraction", "data"), textcoords="offset points", ha="left",
-        va="bottom" if level < 0.9 * top / 100 else "top", fontsize=8, color=CHANCE,
-    )  # fmt: skip
+def _chance_name(levels: Mapping[str, float | None]) -> str | None:
+    """Name the dashed lines for a legend, as one unless the candidates of a match are fewer than all songs."""
+    by_logits, by_match = (next((x for way, x in levels.items() if (way == "match") is m), None) for m in (False, True))
+    names = [None if level is None else _percent(level) for level in (by_logits, by_match)]
+    if names[0] and names[1] and names[0] != names[1]:
+        return f"chance {names[0]}, of a match {names[1]}"
+    name = names[0] or names[1]
+    return f"chance {name}" if name else None
 
 
 # Training
@@ -512,7 +524,7 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame, model: str, columns: Sequence[s
 def _draw_training_chance(axes: Axes, level: float | None) -> None:
     if level is None:
         return
-    axes.axhline(level, color=CHANCE, linestyle="--", linewidth=1.2, zorder=1)
+    axes.axhline(level, **CHANCE_LINE)
     axes.annotate(
         f"chance {level:.2g}", (0.99, level), (0, 2), xycoords=("axes fraction", "data"),
         textcoords="offset points", ha="right", va="bottom", fontsize=8, color=CHANCE,
@@ -549,17 +561,20 @@ def _draw_chance(axes: Axes, level: float | None) -> None:
     """Draw and name the chance level across horizontal rows."""
     if level is None:
         return
-    axes.axvline(100 * level, color=CHANCE, linestyle="--", linewidth=1.2, zorder=1)
+    axes.axvline(100 * level, **CHANCE_LINE)
     axes.annotate(
         f"chance {_percent(level)}", (100 * level, 1), (0, 3), xycoords=("data", "axes fraction"),
         textcoords="offset points", ha="center", va="bottom", fontsize=8, color=CHANCE,
     )  # fmt: skip
 
 
-def _legend(figure: Figure, models: Models) -> None:
+def _legend(figure: Figure, models: Models, chance: str | None = None) -> None:
     styles = [style_of(model) for model in models]
     handles = [Line2D([], [], color=s.colour, marker=s.marker, linestyle="", markersize=6) for s in styles]
-    figure.legend(handles, [s.name for s in styles], loc="outside lower center", ncols=len(styles))
+    names = [style.name for style in styles]
+    if chance:
+        handles, names = [*handles, Line2D([], [], **CHANCE_LINE)], [*names, chance]
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
 
 
 def _common_match_chance(models: Models, chance: float | None) -> float | None:

@@ -25,6 +25,10 @@ GROUP_REFERENCES = (
         "https://doi.org/10.1109/TBME.2019.2913914",
     ),
     (
+        "Nadeau, C. and Bengio, Y. (2003). Inference for the generalization error. Machine Learning, 52, 239–281.",
+        "https://doi.org/10.1023/A:1024068626366",
+    ),
+    (
         "Nichols, T. E. and Holmes, A. P. (2002). Nonparametric permutation tests for functional neuroimaging: A primer"
         " with examples. Human Brain Mapping, 15, 1–25.",
         "https://doi.org/10.1002/hbm.1058",
@@ -176,7 +180,8 @@ def _statistics_in_words(science: Science) -> str:
     )
     return (
         f"Intervals (95 %) are bootstrapped over whole participants with {science.evaluation.resamples} resamples:"
-        f" percentile intervals, expanded for the small number of participants (Hesterberg, 2015).{difference}"
+        " percentile intervals, expanded for the small number of participants (Hesterberg, 2015), and widened because"
+        f" the training sets of the folds overlap (Nadeau and Bengio, 2003).{difference}"
     )
 
 

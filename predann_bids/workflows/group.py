@@ -30,6 +30,7 @@ from predann_bids.learning.evaluation import (
     Grid,
     WindowPredictions,
     compare,
+    overlap_widening,
     predictions_table,
     score,
     window_table,
@@ -464,6 +465,7 @@ def _pool(
         science.evaluation.lengths,
         science.evaluation.resamples,
         science.training.seed,
+        _widening(fits),
     )
     windows = {m: WindowPredictions.concatenate([_outputs(fit) for fit in fits if fit.model == m]) for m in models}
     if not len(windows["predann"].table):
@@ -492,6 +494,13 @@ def _pool(
         evidence = GroupEvidence(label, science, metrics, predictions, history, material.labels, notes)
         page = write_group_report(evidence, directory)
     return GroupOutcome(directory, metrics, page)
+
+
+def _widening(fits: Sequence[_Fit]) -> float:
+    splits = list({fit.split.fold: fit.split for fit in fits}.values())
+    tested = sum(stretch.span.length for split in splits for stretch in split.test)
+    trained = sum(s.span.length for split in splits for s in (*split.train, *split.validation))
+    return overlap_widening(len(splits), tested / len(splits), trained / len(splits))
 
 
 def _outputs(fit: _Fit) -> WindowPredictions:
