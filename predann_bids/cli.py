@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from predann_bids import __version__
-from predann_bids.config import Science, resolve
+from predann_bids.config import Science, read_selection, resolve
 from predann_bids.errors import MissingInput, PredannError, UnknownAnalysisLevel, WrongUsage
 from predann_bids.options import (
     SCIENCE_FLAGS,
@@ -139,6 +139,9 @@ def run(command: click.Command, arguments: list[str]) -> int:
         return _fail(
             f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.", code, verbose
         )
+    except Exception as error:  # a defect of this program; a traceback is of no use to most users
+        sentence = f"Something unforeseen happened ({type(error).__name__}: {error}). -v shows where; please report it."
+        return _fail(sentence, PredannError.exit_code, verbose)
     return 0
 
 
@@ -169,11 +172,17 @@ def _science(given: dict[str, Any]) -> Science:
 def _selection(given: dict[str, Any]) -> Selection:
     from predann_bids.bids.recordings import Selection, read_filter_file
 
+    written = read_selection(given["config"]) if given["config"] else {}
+
+    def labels(entity: str, prefix: str) -> tuple[str, ...]:
+        typed = _labels(given[f"{entity}_label"], prefix)
+        return typed or tuple(written.get(f"{entity}s", ()))
+
     return Selection(
-        participants=_labels(given["participant_label"], "sub-"),
-        sessions=_labels(given["session_label"], "ses-"),
-        tasks=_labels(given["task_label"], "task-"),
-        runs=_labels(given["run_label"], "run-"),
+        participants=labels("participant", "sub-"),
+        sessions=labels("session", "ses-"),
+        tasks=labels("task", "task-"),
+        runs=labels("run", "run-"),
         filters=read_filter_file(given["bids_filter_file"]) if given["bids_filter_file"] else {},
         database_dir=given["bids_database_dir"],
     )
@@ -183,12 +192,19 @@ def _labels(values: Sequence[str], prefix: str) -> tuple[str, ...]:
     words: list[str] = []
     for value in values:
         if Path(value).is_file():
-            words += Path(value).read_text(encoding="utf-8").split()
+            words += _read_labels(Path(value))
         elif "/" in value:
             raise MissingInput(f"The file {value} with labels does not exist.")
         else:
             words.append(value)
     return tuple(dict.fromkeys(word.removeprefix(prefix) for word in words))
+
+
+def _read_labels(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").split()
+    except UnicodeDecodeError as error:
+        raise WrongUsage(f"{file} is no text file with one label per line.") from error
 
 
 def _execution(given: dict[str, Any]) -> Execution:

@@ -14,11 +14,12 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from predann_bids.errors import MissingInput, WrongUsage
+from predann_bids.files import write_text
 
 Preset = Literal["default"]
 
@@ -34,7 +35,7 @@ class Preprocessing(Section):
 
     l_freq: float = Field(1.0, ge=0, description="Lower edge of the band-pass in Hz; 0 leaves it open.")
     h_freq: float = Field(40.0, ge=0, description="Upper edge of the band-pass in Hz; 0 leaves it open.")
-    notch: Literal["auto", "none"] | float = Field(
+    notch: Literal["auto", "none"] | Annotated[float, Field(gt=0)] = Field(
         "auto",
         description="Line frequency in Hz to remove with its harmonics, 'auto' for the sidecar's"
         " PowerLineFrequency, or 'none'.",
@@ -124,7 +125,9 @@ class Evaluation(Section):
     """How decisions are scored."""
 
     lengths: tuple[float, ...] = Field(
-        (3.0, 4.0, 5.0, 6.0, 7.0), description="Lengths of the evaluated segments in seconds."
+        (),
+        description="Lengths of the evaluated segments in seconds: the window's and it plus whole strides; empty means"
+        " the window's length and 1 to 4 strides more.",
     )
     resamples: int = Field(9999, ge=99, description="Bootstrap resamples of participants.")
 
@@ -140,11 +143,22 @@ class Science(Section):
     evaluation: Evaluation = Evaluation()
 
     @model_validator(mode="after")
-    def _lengths_hold_a_window(self) -> Self:
-        short = [length for length in self.evaluation.lengths if length < self.windows.length]
-        if short:
-            raise ValueError(f"evaluation lengths {short} are shorter than a window ({self.windows.length:g} s)")
+    def _lengths_are_made_of_windows(self) -> Self:
+        length, stride = self.windows.length, self.windows.stride
+        for wanted in self.evaluation.lengths:
+            steps = (wanted - length) / stride
+            if steps < 0 or abs(steps - round(steps)) > 1e-6:
+                raise ValueError(
+                    f"evaluation.lengths: {wanted:g} s is not a window ({length:g} s) and whole strides ({stride:g} s)"
+                )
         return self
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Lengths of the evaluated segments in seconds, the window's first."""
+        length, stride = self.windows.length, self.windows.stride
+        given = self.evaluation.lengths or tuple(length + steps * stride for steps in range(5))
+        return tuple(sorted({length, *given}))
 
 
 PRESETS: Mapping[Preset, Mapping[str, Any]] = {"default": {}}
@@ -172,7 +186,7 @@ def resolve(
         The file is not there.
     """
     values = _read(file) if file else {}
-    values.pop("selection", None)  # written into config.toml for the reader; the command line selects
+    values.pop("selection", None)  # no science; see `read_selection`
     _refuse_unknown(values, Science, file)
     chosen = preset or values.get("preset", "default")
     if chosen not in PRESETS:
@@ -188,7 +202,15 @@ def dump(science: Science, path: Path, **more: Mapping[str, Any]) -> None:
     """Write a configuration as TOML, sufficient to repeat the run; `more` adds tables such as the selection."""
     import tomli_w
 
-    path.write_text(tomli_w.dumps(science.model_dump(mode="json") | more))
+    write_text(path, tomli_w.dumps(science.model_dump(mode="json") | more))
+
+
+def read_selection(file: Path) -> dict[str, list[str]]:
+    """Read which participants, sessions, tasks and runs a written configuration was about."""
+    selection = _read(file).get("selection", {})
+    if not isinstance(selection, dict) or not all(isinstance(value, list) for value in selection.values()):
+        raise WrongUsage(f"{file}: [selection] must hold lists of labels.")
+    return selection
 
 
 def science_hash(*parts: Any) -> str:
@@ -200,8 +222,8 @@ def science_hash(*parts: Any) -> str:
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MissingInput(f"The configuration file {file} does not exist.") from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise MissingInput(f"There is no configuration file {file}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WrongUsage(f"{file} is not valid TOML: {error}.") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-import os
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +24,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     TryAgain
         No space is left.
     """
-    beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    beside = path.with_name(f".writing-{uuid.uuid4().hex[:8]}-{path.name}")  # process ids repeat across containers
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside

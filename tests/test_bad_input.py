@@ -251,6 +251,44 @@ def test_a_window_longer_than_all_music_is_unusable(group, tmp_path):
     assert "as long as a window" in err
 
 
+@pytest.mark.parametrize("label", ["../evil", "a/b", ".hidden", ""])
+def test_a_label_that_is_no_name_is_wrong_usage(group, label):
+    assert group("--label", label)[0] == 64
+
+
+@pytest.mark.parametrize("wrong", [("--precision", "foo"), ("--devices", "0"), ("--accelerator", "tpu")])
+def test_hardware_that_is_not_there_is_wrong_usage(group, wrong):
+    assert group("--epochs", "1", *wrong)[0] == 64
+
+
+def test_derivatives_that_were_made_differently_are_not_mixed(group, dataset_copy, tmp_path, app):
+    arguments = ("participant", "--participant-label", "03", "--l-freq", "2", *QUICK)
+    assert app(dataset_copy, tmp_path / "out", *arguments)[0] == 0
+    code, _, err = group()
+    assert code == 65
+    assert "preprocessed differently" in err
+
+
+def test_what_is_being_written_is_not_taken_for_a_derivative(dataset_copy, derivatives, tmp_path, app):
+    output = shutil.copytree(derivatives, tmp_path / "out")
+    (output / "sub-01/eeg/.writing-77-sub-01_task-music_desc-preproc_eeg.json").touch()
+    code, *_ = app(dataset_copy, output, "group", "--epochs", "1", "--n-folds", "2", "--no-baseline", *QUICK)
+    assert code == 0
+
+
+def test_labels_that_are_no_text_are_wrong_usage(participant, tmp_path):
+    (tmp_path / "labels").write_bytes(b"\xff\xfe\x00")
+    assert participant("--participant-label", tmp_path / "labels")[0] == 64
+
+
+def test_a_defect_is_told_without_a_traceback(dataset, tmp_path, app, monkeypatch):
+    monkeypatch.setattr("predann_bids.workflows.app.validate_dataset", lambda _: 1 / 0)
+    code, _, err = app(dataset, tmp_path / "out", "participant")
+    assert code == 70
+    assert "ZeroDivisionError" in err
+    assert_plain(code, err)
+
+
 def test_a_group_run_that_another_process_is_busy_with_is_worth_trying_again(group, tmp_path):
     from filelock import FileLock
 

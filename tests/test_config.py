@@ -1,6 +1,6 @@
 import pytest
 
-from predann_bids.config import Science, Training, dump, resolve, science_hash
+from predann_bids.config import Science, Training, dump, read_selection, resolve, science_hash
 from predann_bids.errors import MissingInput, WrongUsage
 
 
@@ -46,7 +46,9 @@ def test_a_value_in_place_of_a_section_is_refused(toml):
     [
         ({"preprocessing.l_freq": 50}, "must lie above"),
         ({"preprocessing.h_freq": 70}, "below half the sampling rate"),
-        ({"windows.length": 5}, "shorter than a window"),
+        ({"evaluation.lengths": [2]}, "not a window"),
+        ({"evaluation.lengths": [3, 4.5]}, r"4\.5 s is not a window"),
+        ({"preprocessing.notch": -5}, "notch"),
         ({"windows.audio_context": 1}, "at least as long"),
         ({"training.epochs": 0}, "epochs"),
     ],
@@ -62,7 +64,7 @@ def test_text_that_is_no_toml_is_refused(toml):
 
 
 def test_a_missing_file_is_missing_input(tmp_path):
-    with pytest.raises(MissingInput, match="does not exist"):
+    with pytest.raises(MissingInput, match="no configuration file"):
         resolve(file=tmp_path / "none.toml")
 
 
@@ -81,3 +83,14 @@ def test_equal_science_has_an_equal_hash_and_other_science_another():
 def test_science_cannot_be_changed_after_it_is_made():
     with pytest.raises(ValueError, match="frozen"):
         Science().training.seed = 3
+
+
+def test_segments_are_the_window_and_one_to_four_strides_more_unless_said_otherwise():
+    assert resolve().lengths == (3, 4, 5, 6, 7)
+    assert resolve(flags={"windows.length": 2.5}).lengths == (2.5, 3.5, 4.5, 5.5, 6.5)
+    assert resolve(flags={"evaluation.lengths": [6]}).lengths == (3, 6)
+
+
+def test_the_selection_of_a_written_configuration_is_read_back(tmp_path):
+    dump(Science(), tmp_path / "config.toml", selection={"participants": ["01", "02"]})
+    assert read_selection(tmp_path / "config.toml") == {"participants": ["01", "02"]}

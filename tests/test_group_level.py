@@ -185,6 +185,55 @@ def test_the_chunk_split_is_warned_of(output, dataset, tmp_path, app):
     assert "does not show" in (again / "group/predann/report.html").read_text()
 
 
+def test_a_written_configuration_repeats_its_selection(output, dataset, config, tmp_path, app):
+    again = shutil.copytree(output, tmp_path / "again", ignore=shutil.ignore_patterns("group"))
+    three = ("--config", config, "--participant-label", "01", "02", "04", "--n-folds", "3", *QUICK[2:], "--no-report")
+    assert app(dataset, again, "group", *three, "--label", "three")[0] == 0
+    written = again / "group/three/config.toml"
+    assert (
+        app(dataset, again, "group", "--config", written, "--skip-bids-validation", "--n-procs", "1", "--no-report")[0]
+        == 0
+    )
+    both = [json.loads((again / "group" / name / "metrics.json").read_text()) for name in ("three", "predann")]
+    assert both[0] == both[1]
+    assert both[0]["protocol"]["n_participants"] == 3
+
+
+def test_results_of_an_earlier_configuration_do_not_stay_beside_a_new_plan(output, dataset, config, tmp_path, app):
+    again = shutil.copytree(output, tmp_path / "again")
+    arguments = ("--config", config, *QUICK, "--seed", "5", "--fold", "1", "--no-report")
+    assert app(dataset, again, "group", *arguments)[0] == 0
+    assert not (again / "group/predann/metrics.json").exists()
+    assert not (again / "group/predann/report.html").exists()
+
+
+def test_methods_say_how_the_derivatives_were_made(dataset, tmp_path, app):
+    made = ("--l-freq", "2", "--reference", "none", "--no-report", "--skip-bids-validation", "--n-procs", "2")
+    assert app(dataset, tmp_path / "out", "participant", *made)[0] == 0
+    assert app(dataset, tmp_path / "out", "group", *QUICK, "--epochs", "1", "--no-baseline", "--no-report")[0] == 0
+    text = " ".join((tmp_path / "out" / "CITATION.md").read_text().split())
+    assert "from 2 to 40 Hz" in text
+    assert "re-referenced" not in text
+
+
+@pytest.mark.parametrize("wanted", [{"subject": ["01", "02", "03"]}, {"task": "music"}])
+def test_a_filter_file_is_applied_at_the_group_level_too(output, dataset, tmp_path, app, wanted):
+    again = shutil.copytree(output, tmp_path / "again", ignore=shutil.ignore_patterns("group"))
+    (tmp_path / "filter.json").write_text(json.dumps({"eeg": wanted}))
+    arguments = (
+        "--n-folds",
+        "3",
+        *QUICK[2:],
+        "--no-baseline",
+        "--no-report",
+        "--bids-filter-file",
+        tmp_path / "filter.json",
+    )
+    assert app(dataset, again, "group", *arguments)[0] == 0
+    protocol = json.loads((again / "group/predann/metrics.json").read_text())["protocol"]
+    assert protocol["n_participants"] == len(wanted.get("subject", "1234"))
+
+
 def test_training_finds_music_that_is_strong(dataset, derivatives, tmp_path, app):
     output = shutil.copytree(derivatives, tmp_path / "out")
     arguments = (

@@ -7,6 +7,7 @@ import mne
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from mne_bids import BIDSPath, read_raw_bids
 
 STEM = "sub-01/eeg/sub-01_task-music_desc-preproc"
@@ -16,14 +17,19 @@ def files_of(directory):
     return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
 
 
+def times_of(directory):
+    """When files and directories were changed: a file that came and went changes its directory."""
+    return {str(p): p.stat().st_mtime_ns for p in (directory, *directory.rglob("*"))}
+
+
 @pytest.fixture(scope="module")
 def reported(dataset, tmp_path_factory):
     from predann_bids.cli import make_command, run
 
     output = tmp_path_factory.mktemp("reported") / "out"
-    before = files_of(dataset)
+    before = files_of(dataset), times_of(dataset)
     assert run(make_command(), [str(dataset), str(output), "participant", "--n-procs", "2"]) == 0
-    assert files_of(dataset) == before, "the input dataset was written to"
+    assert (files_of(dataset), times_of(dataset)) == before, "the input dataset was written to"
     return output
 
 
@@ -120,6 +126,43 @@ def test_the_second_run_does_only_what_is_missing_or_changed(dataset_copy, tmp_p
     assert [value.strip() for value in status.values()] == ["kept", "done", "done", "kept"]
     _, out, _ = app(*arguments, "--l-freq", "2")
     assert out.count("done") == 4
+
+
+def test_changed_audio_is_noticed(dataset_copy, tmp_path, app):
+    arguments = (dataset_copy, tmp_path / "out", "participant", "--participant-label", "01", "--no-report")
+    assert app(*arguments)[0] == 0
+    sound, rate = soundfile.read(dataset_copy / "stimuli" / "song-01.wav")
+    soundfile.write(dataset_copy / "stimuli" / "song-01.wav", sound[: 8 * rate], rate)
+    _, out, _ = app(*arguments)
+    assert "done" in out
+    table = pd.read_csv(tmp_path / "out" / f"{STEM}_events.tsv", sep="\t")
+    assert table.set_index("trial_type").loc["song-01", "duration"] == 8
+
+
+def test_sidecars_are_inherited_key_by_key(dataset_copy, tmp_path, app):
+    sidecar = dataset_copy / "sub-01/eeg/sub-01_task-music_eeg.json"
+    content = json.loads(sidecar.read_text())
+    hertz = content.pop("PowerLineFrequency")
+    sidecar.write_text(json.dumps(content))
+    (dataset_copy / "task-music_eeg.json").write_text(json.dumps({"PowerLineFrequency": hertz, "TaskName": "other"}))
+    code, *_ = app(dataset_copy, tmp_path / "out", "participant", "--participant-label", "01", "--no-report")
+    assert code == 0
+    written = json.loads((tmp_path / "out" / f"{STEM}_eeg.json").read_text())
+    assert written["PreprocessingSteps"][0] == {
+        "Name": "notch",
+        "frequencies_hz": [50.0],
+        "filter": "zero-phase FIR, Hamming window",
+    }
+    assert written["TaskName"] == content["TaskName"]
+
+
+def test_what_a_killed_run_left_is_removed(dataset, tmp_path, app):
+    eeg = tmp_path / "out/sub-01/eeg"
+    (eeg / ".writing-sub-01_task-music_desc-preproc_eeg-xyz").mkdir(parents=True)
+    (eeg / ".writing-77-sub-01_task-music_desc-preproc_eeg.json").write_text("{")
+    arguments = ("participant", "--participant-label", "01", "--no-report", "--skip-bids-validation")
+    assert app(dataset, tmp_path / "out", *arguments)[0] == 0
+    assert list(eeg.glob(".writing-*")) == []
 
 
 def test_results_do_not_depend_on_the_number_of_processes(dataset, derivatives, reported):

@@ -15,7 +15,7 @@ from predann_bids import __version__
 from predann_bids.bids.presentations import Presentation, from_table
 from predann_bids.bids.recordings import Recording
 from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed
-from predann_bids.files import read_json, write_json, write_text
+from predann_bids.files import read_json, write_json, write_text, written_whole
 
 # without a slash: the validator does not take `group/` for the directory
 IGNORED = ("CITATION.md", "*.html", "logs", "group", ".writing-*")
@@ -41,6 +41,14 @@ CITATION = """\
   data analysis methods. PLOS Computational Biology, 13, e1005209. https://doi.org/10.1371/journal.pcbi.1005209
 - Gramfort, A. et al. (2013). MEG and EEG data analysis with MNE-Python. Frontiers in Neuroscience, 7, 267.
   https://doi.org/10.3389/fnins.2013.00267
+- He, H. and Wu, D. (2020). Transfer learning for brain-computer interfaces: A Euclidean space data alignment approach.
+  IEEE Transactions on Biomedical Engineering, 67, 399-410. https://doi.org/10.1109/TBME.2019.2913914
+- Hesterberg, T. C. (2015). What teachers should know about the bootstrap: Resampling in the undergraduate statistics
+  curriculum. The American Statistician, 69, 371-386. https://doi.org/10.1080/00031305.2015.1089789
+- Nadeau, C. and Bengio, Y. (2003). Inference for the generalization error. Machine Learning, 52, 239-281.
+  https://doi.org/10.1023/A:1024068626366
+- Nichols, T. E. and Holmes, A. P. (2002). Nonparametric permutation tests for functional neuroimaging: A primer with
+  examples. Human Brain Mapping, 15, 1-25. https://doi.org/10.1002/hbm.1058
 - Pernet, C. R. et al. (2019). EEG-BIDS, an extension to the brain imaging data structure for electroencephalography.
   Scientific Data, 6, 103. https://doi.org/10.1038/s41597-019-0104-8
 """
@@ -123,7 +131,7 @@ def read_derivatives(output_dir: Path) -> list[Derivative]:
     MissingInput
         There is none: the participant level has not been run.
     """
-    sidecars = sorted(output_dir.glob("sub-*/**/*_desc-preproc_eeg.json"))
+    sidecars = sorted(output_dir.glob("sub-*/**/sub-*_desc-preproc_eeg.json"))
     if not sidecars:
         raise MissingInput(
             f"{output_dir} holds no preprocessed recording. Run the participant level first:"
@@ -200,13 +208,11 @@ def provide_stimuli(names: Iterable[str], stimuli_dir: Path, output_dir: Path) -
         source, target = stimuli_dir.resolve() / name, output_dir.resolve() / "stimuli" / name
         if target.exists() and target.stat().st_size == source.stat().st_size:
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".writing-{os.getpid()}-{target.name}")
-        if linkable:
-            beside.symlink_to(os.path.relpath(source, target.parent))
-        else:
-            shutil.copyfile(source, beside)
-        beside.replace(target)
+        with written_whole(target) as beside:
+            if linkable:
+                beside.symlink_to(os.path.relpath(source, target.parent))
+            else:
+                shutil.copyfile(source, beside)
 
 
 def _mount_of(path: Path) -> Path:
@@ -214,20 +220,17 @@ def _mount_of(path: Path) -> Path:
     return next(parent for parent in (path, *path.parents) if parent.is_mount())
 
 
-def source_fingerprint(recording: Recording, events: Path | None) -> list[Any]:
+def source_fingerprint(recording: Recording, events: Path, stimuli: Iterable[Path]) -> list[Any]:
     """Describe everything a derivative is made from, so that a change of any of it is noticed.
 
-    Sidecars are taken by content; data files, which are large, by name, size and time of change.
+    Sidecars are taken by content; EEG and audio files, which are large, by name, size and time of change.
     """
-    data = [p for p in sorted(recording.path.parent.glob(f"{recording.name}_eeg.*")) if p.is_file()]
-    large = [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in data if p.suffix != ".json"]
-    found = [
-        recording.sidecar("channels", ".tsv"),
-        recording.sidecar("electrodes", ".tsv"),
-        recording.sidecar("eeg", ".json"),
-        events,
-    ]
-    return [*large, *[p.read_text(encoding="utf-8", errors="replace") for p in found if p]]
+    eeg = [path for path in sorted(recording.path.parent.glob(f"{recording.name}_eeg.*")) if path.suffix != ".json"]
+    large = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in (*eeg, *stimuli) if path.is_file()]
+    pairs = (("channels", ".tsv"), ("electrodes", ".tsv"), ("coordsystem", ".json"))
+    found = [events, *(recording.sidecar(suffix, extension) for suffix, extension in pairs)]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in found if path]
+    return [*large, *texts, recording.metadata()]
 
 
 def _source_description(source_dir: Path) -> dict[str, Any]:

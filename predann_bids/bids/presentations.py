@@ -77,6 +77,11 @@ def read_events(path: Path) -> pd.DataFrame:
     return table
 
 
+def list_audio(events: Path, stimuli_dir: Path) -> list[Path]:
+    """List the audio files that an events file names."""
+    return sorted({row.audio for row in _music_rows(events, stimuli_dir)})
+
+
 def resolve_presentations(
     events: Path,
     stimuli_dir: Path,

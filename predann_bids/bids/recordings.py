@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected, WrongUsage
+from predann_bids.files import read_json
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
@@ -77,14 +79,45 @@ class Recording:
         """Open the recording with its sidecars, data not loaded; what MNE would warn of is of no concern here."""
         from mne_bids import read_raw_bids
 
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _without_locks():
             warnings.simplefilter("ignore")
-            return read_raw_bids(self.bids_path(), verbose="error")
+            raw = read_raw_bids(self.bids_path(), verbose="error")
+        raw.info["line_freq"] = _frequency(self.metadata().get("PowerLineFrequency"))
+        return raw
+
+    def metadata(self) -> dict[str, Any]:
+        """Merge all JSON sidecars that apply to the recording; the nearer wins (inheritance principle)."""
+        mine = set(self.path.stem.split("_"))
+        directories = [self.root, *reversed(self.path.relative_to(self.root).parents[:-1])]
+        merged: dict[str, Any] = {}
+        for directory in (self.root / part for part in directories):
+            for sidecar in sorted(directory.glob("*eeg.json"), key=lambda file: len(file.name)):
+                if set(sidecar.stem.split("_")) <= mine:
+                    merged |= read_json(sidecar)
+        return merged
 
     def sidecar(self, suffix: str, extension: str) -> Path | None:
         """Find the sidecar that applies to this recording by the inheritance principle, if there is one."""
-        found = self.bids_path().find_matching_sidecar(suffix=suffix, extension=extension, on_error="ignore")
+        with _without_locks():
+            found = self.bids_path().find_matching_sidecar(suffix=suffix, extension=extension, on_error="ignore")
         return Path(found) if found else None
+
+
+@contextmanager
+def _without_locks() -> Iterator[None]:
+    """Keep mne-bids from putting lock files beside the sidecars it reads: the dataset is never written to."""
+    from mne_bids import _fileio
+
+    original = _fileio._soft_import
+    _fileio._soft_import = lambda *_, **__: False  # as if the package `filelock` were not there
+    try:
+        yield
+    finally:
+        _fileio._soft_import = original
+
+
+def _frequency(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and value > 0 else None
 
 
 def read_filter_file(path: Path) -> dict[str, Any]:
@@ -93,7 +126,7 @@ def read_filter_file(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingInput(f"The filter file {path} does not exist.") from error
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise WrongUsage(f"The filter file {path} is not valid JSON: {error}.") from error
     filters = content.get("eeg") if isinstance(content, dict) else None
     if not isinstance(filters, dict):

@@ -39,8 +39,15 @@ class EegStore:
     scalings: tuple[Scaling, ...]
 
     @classmethod
-    def open(cls, recordings: Sequence[MappedRecording]) -> EegStore:
+    def open(cls, recordings: Sequence[MappedRecording], excluded: frozenset[str] = frozenset()) -> EegStore:
         """Find the common channels, in the order of the first recording, and the scaling of each recording.
+
+        Parameters
+        ----------
+        recordings : sequence of MappedRecording
+            Derivatives to take windows from.
+        excluded : frozenset of str
+            Channels to leave out.
 
         Raises
         ------
@@ -53,9 +60,9 @@ class EegStore:
                 f"The derivatives have different sampling rates ({rates}); run the participant level again."
             )
         shared = set.intersection(*(set(recording.channels) for recording in recordings))
-        channels = tuple(name for name in recordings[0].channels if name in shared)
+        channels = tuple(name for name in recordings[0].channels if name in shared - excluded)
         if not channels:
-            raise UnusableData("No EEG channel has the same name in all recordings.")
+            raise UnusableData("No EEG channel has the same name in all recordings and is good in all.")
         columns = tuple(np.array([r.channels.index(name) for name in channels]) for r in recordings)
         scalings = tuple(Scaling.of(r.data[:, c]) for r, c in zip(recordings, columns, strict=True))
         return cls(tuple(recordings), columns, channels, scalings)

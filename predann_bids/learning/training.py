@@ -25,6 +25,7 @@ from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, draw, grid
+from predann_bids.errors import WrongUsage
 from predann_bids.models.decoder import Decoder, DecoderSettings, logits_within_batch
 from predann_bids.models.losses import predann_loss, similarity
 from predann_bids.models.temporal import middle
@@ -262,11 +263,11 @@ def fit(
     )
     last = directory / "last.ckpt"
     with _quiet_lightning():
-        trainer = pl.Trainer(
+        trainer = _trainer(
             accelerator=hardware.accelerator,
             devices=int(hardware.devices) if hardware.devices.isdigit() else hardware.devices,
             num_nodes=hardware.num_nodes,
-            precision=hardware.precision,  # type: ignore[arg-type]  # the command line takes any text, Lightning checks it
+            precision=hardware.precision,
             max_epochs=config.epochs,
             callbacks=[EarlyStopping("validation_loss", patience=config.patience), best, history, _SaveOnce(last)],
             default_root_dir=directory,
@@ -289,6 +290,18 @@ def fit(
     decoder.remember([torch.from_numpy(features) for features in source.audio.features])
     report(config.epochs - len(history.rows), f"{name}: done")
     return decoder, history.rows
+
+
+def _trainer(**settings: Any) -> pl.Trainer:
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        return pl.Trainer(**settings)
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        raise WrongUsage(
+            f"Lightning cannot run with --accelerator {settings['accelerator']} --devices {settings['devices']}"
+            f" --num-nodes {settings['num_nodes']} --precision {settings['precision']}: {error}"
+        ) from error
 
 
 @contextmanager

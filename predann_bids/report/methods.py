@@ -38,9 +38,14 @@ GROUP_REFERENCES = (
 
 def preprocessing_methods(config: Preprocessing) -> str:
     """Describe the participant level in words."""
-    steps = ["Channels that were flat or marked as bad were interpolated with spherical splines."]
+    steps = [
+        "Channels that were flat or marked as bad were interpolated with spherical splines where positions were known."
+    ]
     if config.notch == "auto":
-        steps.append("Line noise and its harmonics were removed with zero-phase FIR notch filters.")
+        steps.append(
+            "Line noise at the frequency that the dataset states, and its harmonics, were removed with zero-phase FIR"
+            " notch filters."
+        )
     elif config.notch != "none":
         steps.append(f"Line noise ({config.notch:g} Hz and harmonics) was removed with zero-phase FIR notch filters.")
     if config.l_freq or config.h_freq:
@@ -158,7 +163,7 @@ def _training_in_words(training: Training) -> str:
 
 
 def _decisions_in_words(science: Science) -> str:
-    lengths = [f"{length:g}" for length in science.evaluation.lengths]
+    lengths = [f"{length:g}" for length in science.lengths]
     return (
         f"Test windows lay {science.windows.stride:g} s apart. Each decision was made in two ways. By song logits: the"
         " song with the highest logit, from the EEG alone. By match: the song whose audio at the same moment is most"

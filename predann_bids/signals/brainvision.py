@@ -119,7 +119,7 @@ def map_brainvision(header: Path) -> MappedRecording:
         values.reshape(-1, len(entries)),
         np.array([float(entry[2] or 1) for entry in entries], dtype=np.float32),
         tuple(entry[0].replace("\\1", ",") for entry in entries),
-        1e6 / float(common["SamplingInterval"]),
+        round(1e6 / float(common["SamplingInterval"]), 4),  # the interval is rounded, a rate is a plain number
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Science
@@ -68,7 +68,7 @@ def _participant(
     from predann_bids.workflows.participant import RecordingOutcome, run_participant
 
     def summarise(outcomes: Sequence[RecordingOutcome]) -> None:
-        table = Table("recording", "status", "presentations", "music (min)", "bad channels")
+        table = Table(Column("recording", no_wrap=True), "status", "presentations", "music (min)", "bad channels")
         for outcome in outcomes:
             table.add_row(
                 outcome.recording.name,
@@ -77,7 +77,9 @@ def _participant(
                 f"{outcome.music_s / 60:.1f}",
                 ", ".join(outcome.bad_channels) or "none",
             )
-        Console().print(table)
+        out = Console()
+        # a file or a pipe has no width, and names must not be cut
+        (out if out.is_terminal else Console(width=200)).print(table)
         for warning in (w for outcome in outcomes for w in outcome.warnings):
             Console(stderr=True).print(f"Warning: {warning}", highlight=False, soft_wrap=True, markup=False)
 

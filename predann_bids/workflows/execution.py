@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -93,8 +95,19 @@ def report(units: int, note: str) -> None:
         _Reporter.to(units, note)
 
 
-def _report_through(queue: Any) -> None:
+def _begin_worker(queue: Any, parent: int) -> None:
     _Reporter.to = lambda units, note: queue.put((units, note))
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    # A worker's own parent is the fork server, which outlives a parent that is killed.
+    while True:
+        try:
+            os.kill(parent, 0)
+        except ProcessLookupError:
+            os._exit(1)
+        time.sleep(1)
 
 
 def run_all(
@@ -131,7 +144,9 @@ def run_all(
     context.set_forkserver_preload(list(preload))
     reports = context.Queue()
     count = min(processes, len(tasks))
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_report_through, initargs=(reports,)) as pool:
+    with ProcessPoolExecutor(
+        count, mp_context=context, initializer=_begin_worker, initargs=(reports, os.getpid())
+    ) as pool:
         pending = {pool.submit(work, task) for task in tasks}
         try:
             while pending:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,7 +22,7 @@ from predann_bids.bids.derivatives import (
     write_citation,
 )
 from predann_bids.bids.recordings import Selection
-from predann_bids.config import Science, dump, science_hash
+from predann_bids.config import Preprocessing, Science, dump, science_hash
 from predann_bids.data.splits import Split, make_splits, splits_table
 from predann_bids.data.trials import Trial, list_trials
 from predann_bids.data.windows import grid
@@ -64,6 +66,8 @@ class Material:
         Audio features of the stimuli.
     rate : Rate
         Sampling rate of the EEG, and of the frames.
+    excluded : frozenset of str
+        Channels not to use: bad in some recording, and not interpolated.
     """
 
     headers: tuple[Path, ...]
@@ -71,13 +75,14 @@ class Material:
     labels: tuple[str, ...]
     spectra: tuple[Any, ...]
     rate: Rate
+    excluded: frozenset[str] = frozenset()
 
     def source(self, science: Science) -> Source:
         """Open the stores that windows are taken from."""
         from predann_bids.data.batches import AudioStore, EegStore
         from predann_bids.learning.training import Source
 
-        eeg = EegStore.open([map_brainvision(header) for header in self.headers])
+        eeg = EegStore.open([map_brainvision(header) for header in self.headers], self.excluded)
         windows = science.windows
         context = max(windows.audio_context, windows.length)
         return Source(
@@ -120,7 +125,6 @@ class _Fit:
     science: Science
     directory: Path
     fingerprint: str
-    threads: int
     execution: Execution
 
     @property
@@ -172,7 +176,11 @@ def run_group(
         The participant level has not been run, or audio is missing.
     """
     execution = execution or Execution()
+    if not re.fullmatch(r"\w[\w.-]*", label):
+        raise WrongUsage(f"--label '{label}' is no name: use letters, digits, '-', '_' and '.'.")
+    _check_accelerator(execution)
     derivatives = _select(read_derivatives(output_dir), selection or Selection(), output_dir)
+    science = science.model_copy(update={"preprocessing": _preprocessing_of(derivatives)})
     material, notes = _gather(derivatives, stimuli_dir or bids_dir / "stimuli", science, execution)
     splits = _split(material, science)
     unknown = sorted(set(folds) - {split.fold for split in splits})
@@ -182,6 +190,7 @@ def run_group(
     directory = output_dir / "group" / label
     _write_plan(directory, science, material, splits, derivatives)
     fits = _fits(material, splits, science, directory, execution, derivatives)
+    _remove_outdated(directory, fits)
     _train([fit for fit in fits if not folds or fit.split.fold in folds], execution)
     missing = sorted({fit.split.fold for fit in fits if not fit.is_finished()})
     if missing:
@@ -197,22 +206,62 @@ def _select(derivatives: Sequence[Derivative], selection: Selection, output_dir:
         raise NothingSelected(
             f"{output_dir} has no preprocessed participant {', '.join(missing)}; it has {', '.join(sorted(present))}."
         )
+    unknown = set(selection.filters) - {"subject", "session", "task", "run", "suffix", "extension", "datatype"}
+    if unknown:
+        raise WrongUsage(
+            f"The filter file names {', '.join(sorted(unknown))}; the group level knows subject, session, task, run."
+        )
+    wanted = {
+        "participant": (selection.participants, selection.filters.get("subject")),
+        "session": (selection.sessions, selection.filters.get("session")),
+        "task": (selection.tasks, selection.filters.get("task")),
+        "run": (selection.runs, selection.filters.get("run")),
+    }
     chosen = [
         derivative
         for derivative in derivatives
-        if all(
-            not wanted or value in wanted
-            for wanted, value in (
-                (selection.participants, derivative.participant),
-                (selection.sessions, derivative.session),
-                (selection.tasks, derivative.task),
-                (selection.runs, derivative.run),
-            )
-        )
+        if all(_has_label(getattr(derivative, entity), labels) for entity, pair in wanted.items() for labels in pair)
     ]
     if not chosen:
         raise NothingSelected(f"The filters select none of the preprocessed recordings of {output_dir}. Loosen them.")
     return chosen
+
+
+def _has_label(label: str, wanted: Any) -> bool:
+    """Tell whether a label is among those wanted; of runs, which are numbers, 1 and 01 are the same."""
+    if not wanted:
+        return True
+    several = [str(one) for one in ([wanted] if isinstance(wanted, str | int) else wanted)]
+    return label in several or (label.isdigit() and int(label) in {int(one) for one in several if one.isdigit()})
+
+
+def _preprocessing_of(derivatives: Sequence[Derivative]) -> Preprocessing:
+    """Read from the derivatives how they were made, which must be the same for all."""
+    made = {json.dumps(d.sidecar.get("PreprocessingConfiguration"), sort_keys=True): d for d in derivatives}
+    if len(made) > 1:
+        one, other, *_ = made.values()
+        raise UnusableData(
+            f"{one.paths.sidecar} and {other.paths.sidecar} were preprocessed differently. Run the participant level"
+            " again with one configuration, or select with --participant-label."
+        )
+    try:
+        return Preprocessing.model_validate(derivatives[0].sidecar.get("PreprocessingConfiguration"))
+    except ValueError as error:
+        raise UnusableData(
+            f"{derivatives[0].paths.sidecar} does not say how it was made. Run the participant level again."
+        ) from error
+
+
+def _remove_outdated(directory: Path, fits: Sequence[_Fit]) -> None:
+    """Remove what an earlier run with another configuration has left: pooled results, and folds that are no more."""
+    folds = {fit.split.fold for fit in fits}
+    for fold in directory.glob("fold-*"):
+        if int(fold.name.removeprefix("fold-")) not in folds:
+            shutil.rmtree(fold)
+    if not all(fit.is_finished() for fit in fits):
+        for name in ("metrics.json", "predictions.tsv", "report.html", "history.csv"):
+            (directory / name).unlink(missing_ok=True)
+        shutil.rmtree(directory / "figures", ignore_errors=True)
 
 
 def _gather(
@@ -235,7 +284,8 @@ def _gather(
         audio_samples={name: frames.shape[1] for name, frames in zip(labels, spectra, strict=True)},
     )
     headers = tuple(derivative.paths.header for derivative in derivatives)
-    return Material(headers, tuple(trials), labels, spectra, rate), _channel_notes(recordings)
+    excluded = frozenset(name for derivative in derivatives for name in _bad_channels(derivative))
+    return Material(headers, tuple(trials), labels, spectra, rate, excluded), _channel_notes(recordings, excluded)
 
 
 @dataclass(frozen=True)
@@ -294,12 +344,19 @@ def _audio_files(derivatives: Sequence[Derivative], stimuli_dir: Path) -> dict[s
     return files
 
 
-def _channel_notes(recordings: Sequence[MappedRecording]) -> tuple[str, ...]:
+def _bad_channels(derivative: Derivative) -> list[str]:
+    steps = {step["Name"] for step in derivative.sidecar.get("PreprocessingSteps", [])}
+    return [] if "interpolation" in steps else list(derivative.sidecar.get("BadChannels", []))
+
+
+def _channel_notes(recordings: Sequence[MappedRecording], excluded: frozenset[str]) -> tuple[str, ...]:
     every = set.union(*(set(recording.channels) for recording in recordings))
-    shared = set.intersection(*(set(recording.channels) for recording in recordings))
-    if every == shared:
+    used = set.intersection(*(set(recording.channels) for recording in recordings)) - excluded
+    if every == used:
         return ()
-    return (f"Only the {len(shared)} channels that all recordings have in common were used, of {len(every)}.",)
+    return (
+        f"Of {len(every)} channels, only the {len(used)} were used that all recordings have and that are good in all.",
+    )
 
 
 def _split(material: Material, science: Science) -> list[Split]:
@@ -314,9 +371,12 @@ def _write_plan(
 ) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     table = splits_table(splits, material.trials, material.labels, material.rate)
-    write_text(directory / "splits.tsv", table.to_csv(sep="\t", index=False, float_format="%.6g"))
-    participants = sorted({derivative.participant for derivative in derivatives})
-    dump(science, directory / "config.toml", selection={"participants": participants})
+    write_text(directory / "splits.tsv", table.to_csv(sep="\t", index=False))
+    selection = {
+        f"{entity}s": sorted({getattr(derivative, entity) for derivative in derivatives} - {""})
+        for entity in ("participant", "session", "task", "run")
+    }
+    dump(science, directory / "config.toml", selection=selection)
 
 
 def _fits(
@@ -330,17 +390,16 @@ def _fits(
     models = ["predann", "baseline"] if science.training.baseline else ["predann"]
     sources = [derivative.sidecar.get("ScienceHash") for derivative in derivatives]
     audio = [float(np.square(frames).mean()) for frames in material.spectra]
-    processes = execution.processes_for(FIT_GB)
-    threads = max(1, processes // (len(models) * len(splits)))
     fits = []
     for split in splits:
         for model in models:
             mine = _science_of(model, science)
             sections = (mine.windows, mine.splitting, mine.training)
             names = [material.headers[i].name for i in range(len(material.headers))]
-            fingerprint = science_hash(*sections, model, split.fold, names, sources, audio, __version__)
+            excluded = sorted(material.excluded)
+            fingerprint = science_hash(*sections, model, split.fold, names, sources, audio, excluded, __version__)
             fold = directory / f"fold-{split.fold}"
-            fits.append(_Fit(material, split, model, mine, fold, fingerprint, threads, execution))
+            fits.append(_Fit(material, split, model, mine, fold, fingerprint, execution))
     return fits
 
 
@@ -382,6 +441,11 @@ def _uses_accelerator(execution: Execution) -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
+def _check_accelerator(execution: Execution) -> None:
+    if execution.accelerator not in ("auto", "cpu") and not _uses_accelerator(execution):
+        raise WrongUsage(f"--accelerator {execution.accelerator}: there is no such device. Use 'auto' or 'cpu'.")
+
+
 def train_one(fit: _Fit) -> Failure | None:
     """Train, test and save one decoder; return what went wrong."""
     try:
@@ -401,7 +465,7 @@ def _train_locked(fit: _Fit) -> None:
     from predann_bids.models.decoder import DecoderSettings
     from predann_bids.models.temporal import HALVING
 
-    torch.set_num_threads(fit.threads)
+    torch.set_num_threads(1)  # so that results do not depend on the number of processes
     fit.marker.unlink(missing_ok=True)
     material, windows = fit.material, fit.science.windows
     source = material.source(fit.science)
@@ -462,7 +526,7 @@ def _pool(
     layout = Grid(
         science.windows.length,
         science.windows.stride,
-        science.evaluation.lengths,
+        science.lengths,
         science.evaluation.resamples,
         science.training.seed,
         _widening(fits),

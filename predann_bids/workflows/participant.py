@@ -20,7 +20,7 @@ from predann_bids.bids.derivatives import (
     source_fingerprint,
     write_citation,
 )
-from predann_bids.bids.presentations import Resolution, resolve_presentations, to_table
+from predann_bids.bids.presentations import Resolution, list_audio, resolve_presentations, to_table
 from predann_bids.bids.recordings import Recording, Selection, find_recordings
 from predann_bids.config import Preprocessing, Science, science_hash
 from predann_bids.errors import PredannError, SomeParticipantsFailed, UnusableData
@@ -116,7 +116,9 @@ def _process_locked(job: _Job) -> RecordingOutcome:
     events = recording.sidecar("events", ".tsv")
     if events is None:
         return RecordingOutcome(recording, "no music", warnings=(f"{recording.path} has no events.tsv.",))
-    fingerprint = science_hash(job.config, source_fingerprint(recording, events), __version__)
+    fingerprint = science_hash(
+        job.config, source_fingerprint(recording, events, list_audio(events, job.stimuli_dir)), __version__
+    )
     finished = None if job.overwrite else _finished(recording, paths, fingerprint)
     if finished:
         return finished
@@ -180,8 +182,9 @@ def _preprocess(raw: Any, job: _Job) -> Preprocessed:
 
 
 def _write(job: _Job, paths: DerivativePaths, done: Preprocessed, resolution: Resolution, fingerprint: str) -> None:
-    for leftover in paths.stem.parent.glob(f".writing-{paths.header.stem}-*"):
-        shutil.rmtree(leftover)  # of a run that was killed; this process holds the recording's lock
+    for leftover in paths.stem.parent.glob(f".writing-*{paths.stem.name}_*"):
+        # of a run that was killed; this process holds the recording's lock
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     paths.sidecar.unlink(missing_ok=True)  # from here on the recording is unfinished
     _report_path(job.output_dir, job.recording.participant).unlink(missing_ok=True)  # and its report out of date
     markers = [(p.onset, p.duration, p.label) for p in resolution.presentations]
@@ -210,8 +213,7 @@ def _channel_table(done: Preprocessed, config: Preprocessing) -> str:
 
 def _sidecar(job: _Job, done: Preprocessed, resolution: Resolution, fingerprint: str) -> dict[str, Any]:
     recording, info = job.recording, done.raw.info
-    original = recording.sidecar("eeg", ".json")
-    source = read_json(original) if original else {}
+    source = recording.metadata()
     kept = (
         "TaskDescription",
         "Manufacturer",
@@ -232,6 +234,7 @@ def _sidecar(job: _Job, done: Preprocessed, resolution: Resolution, fingerprint:
         "RecordingType": "continuous",
         "RecordingDuration": done.raw.n_times / info["sfreq"],
         "EEGChannelCount": len(done.raw.ch_names),
+        "PreprocessingConfiguration": job.config.model_dump(mode="json"),
         "PreprocessingSteps": [{"Name": step.name, **step.parameters} for step in done.steps],
         "BadChannels": list(done.bad_channels),
         "Presentations": {
