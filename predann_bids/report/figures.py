@@ -220,7 +220,7 @@ def _columns(models: Models, accuracy: str, interval: str) -> list[tuple[str, fl
 
 def _draw_interval(axes: Axes, place: float, style: ModelStyle, value: float, low: float, high: float) -> None:
     axes.plot([100 * low, 100 * high], [place, place], color=style.colour, linewidth=2.2, solid_capstyle="butt")
-    axes.plot([100 * value], [place], style.marker, color=style.colour, markersize=7.5)
+    axes.plot([100 * value], [place], style.marker, color=style.colour, markersize=7.5, clip_on=False)
     if math.isfinite(value):
         axes.annotate(
             _percent(value), (100 * value, place), (0, 8), textcoords="offset points", ha="center", va="bottom",
