@@ -1,6 +1,9 @@
 """A tiny dataset with music in it, and its derivatives, made once for all tests of a process."""
 
+import json
 import shutil
+import subprocess
+import sysconfig
 import warnings
 
 import pytest
@@ -44,3 +47,21 @@ def app(capsys):
         return code, captured.out, captured.err
 
     return app
+
+
+@pytest.fixture(scope="session")
+def validator_errors():
+    """Run the BIDS validator on a directory; gives the errors that it finds."""
+
+    def validator_errors(root):
+        command = [
+            sysconfig.get_path("scripts") + "/bids-validator-deno",
+            str(root),
+            "--ignoreWarnings",
+            "--format",
+            "json",
+        ]
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        return json.loads(finished.stdout)["issues"]["issues"]
+
+    return validator_errors

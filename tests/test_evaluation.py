@@ -193,6 +193,12 @@ def test_a_better_model_is_found_better_and_an_equal_one_equal():
     assert (equal["accuracy_difference"], equal["p_value"]) == (0, 1)
 
 
+def test_an_interval_of_a_difference_stays_within_what_accuracies_can_differ():
+    wide = Grid(3.0, 1.0, (3.0,), 999, 0, widening=20.0)
+    low, high = compare(simulated(0.95, seed=1), simulated(0.1, seed=2), wide)["ci95"]
+    assert (low >= -1, high) == (True, 1)
+
+
 def test_the_table_of_predictions_has_the_columns_of_the_contract():
     table = predictions_table(simulated(0.5), LABELS, GRID, model="predann", seed=3)
     expected = (

@@ -1,7 +1,5 @@
 import json
 import shutil
-import subprocess
-import sysconfig
 
 import mne
 import numpy as np
@@ -33,12 +31,8 @@ def reported(dataset, tmp_path_factory):
     return output
 
 
-def test_the_derivatives_are_a_valid_bids_dataset(reported):
-    validator = sysconfig.get_path("scripts") + "/bids-validator-deno"
-    finished = subprocess.run(
-        [validator, str(reported), "--ignoreWarnings", "--format", "json"], capture_output=True, text=True, check=False
-    )
-    assert json.loads(finished.stdout)["issues"]["issues"] == []
+def test_the_derivatives_are_a_valid_bids_dataset(reported, validator_errors):
+    assert validator_errors(reported) == []
 
 
 def test_every_participant_has_eeg_tables_and_a_report(reported):

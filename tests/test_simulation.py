@@ -1,7 +1,4 @@
 import hashlib
-import json
-import subprocess
-import sysconfig
 
 import numpy as np
 import pandas as pd
@@ -44,12 +41,8 @@ def record(electrodes, drive, snr, seed=3):
     return brain.record(electrodes, RATE, 3000, playbacks, [drive], snr, np.random.SeedSequence(seed))
 
 
-def test_the_dataset_is_valid_bids(dataset):
-    validator = sysconfig.get_path("scripts") + "/bids-validator-deno"
-    finished = subprocess.run(
-        [validator, str(dataset), "--ignoreWarnings", "--format", "json"], capture_output=True, text=True, check=False
-    )
-    assert json.loads(finished.stdout)["issues"]["issues"] == []
+def test_the_dataset_is_valid_bids(dataset, validator_errors):
+    assert validator_errors(dataset) == []
 
 
 def test_equal_seeds_give_equal_bytes_and_others_do_not(tmp_path):

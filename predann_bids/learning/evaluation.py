@@ -254,7 +254,7 @@ def participant_interval(decisions: Decisions, grid: Grid) -> list[float] | None
     grouped = counts.groupby("participant")["correct"].agg(["sum", "count"])
     hits, totals = (grouped[name].to_numpy(dtype=np.float64) for name in ("sum", "count"))
     found = _interval(lambda h, t, axis=-1: h.sum(axis=axis) / t.sum(axis=axis), (hits, totals), grid)
-    return [min(1.0, max(0.0, limit)) for limit in found] if found else None
+    return [min(1.0, max(0.0, limit)) for limit in found] if found else None  # what an accuracy can be
 
 
 def compare(first: WindowPredictions, second: WindowPredictions, grid: Grid) -> dict[str, Any] | None:
@@ -315,7 +315,7 @@ def _compare(
     )
     return {
         "accuracy_difference": float(differences.mean()),
-        "ci95": interval,
+        "ci95": [min(1.0, max(-1.0, limit)) for limit in interval],  # what a difference of accuracies can be
         "p_value": float(flipped.pvalue),
         "test": "sign-flip permutation over participants, two-sided",
     }
