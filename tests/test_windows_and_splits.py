@@ -1,8 +1,9 @@
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from predann_bids.config import Splitting
@@ -19,12 +20,23 @@ WINDOW = 300
 def dataset(n_participants=6, n_songs=3, seconds=40.0, repetitions=1):
     trials = []
     for participant in range(n_participants):
-        onset = 500
         for repetition in range(repetitions):
+            onset = 500
             for song in range(n_songs):
                 length = RATE.samples(seconds) + 37 * song
+                recording = participant * repetitions + repetition
                 trials.append(
-                    Trial(f"{participant:02d}", "", "music", str(repetition), participant, song, onset, length, 0)
+                    Trial(
+                        f"{participant:02d}",
+                        str(repetition),
+                        "music",
+                        str(repetition),
+                        recording,
+                        song,
+                        onset,
+                        length,
+                        0,
+                    )
                 )
                 onset += length + 100
     return trials
@@ -52,14 +64,110 @@ datasets = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
-@given(datasets, st.sampled_from(["participant", "chunk"]), st.integers(0, 3), st.integers(-20, 60))
-def test_no_eeg_sample_is_in_two_sets(trials, kind, seed, delay):
+KINDS = ["participant", "chunk", "time", "stimulus", "session", "run"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(datasets, st.sampled_from(KINDS), st.integers(0, 3), st.integers(-20, 60), st.integers(50, 300))
+def test_no_eeg_sample_is_in_two_sets(trials, kind, seed, delay, stride):
+    assume(kind not in ("session", "run") or len({t.session for t in trials}) > 1)
     n_folds = 2 if kind == "chunk" else 0
     for fold in split(trials, seed, split=kind, n_folds=n_folds, chunk=5):
         used = {name: samples(trials, stretches, delay) for name, stretches in fold.sets().items()}
         assert all(not used[a] & used[b] for a, b in combinations(used, 2))
         assert all(used.values())
+        # nor do windows, however much they overlap each other, leave their set
+        for name, stretches in fold.sets().items():
+            windows = grid(stretches, WINDOW, stride)
+            touched = {
+                (trials[t].recording, trials[t].onset + s + delay + edge)
+                for t, s in zip(windows.trial.tolist(), windows.start.tolist(), strict=True)
+                for edge in (0, WINDOW - 1)
+            }
+            assert touched <= used[name]
+            assert len(windows)
+
+
+@settings(max_examples=25, deadline=None)
+@given(datasets, st.integers(3, 5), st.integers(300, 400), st.sampled_from([0.1, 0.3]))
+def test_sets_of_the_time_split_lie_a_gap_apart_in_each_presentation(trials, n_folds, guard, share):
+    config = Splitting(split="time", n_folds=n_folds, validation=share)
+    for fold in make_splits(trials, config, window=WINDOW, rate=RATE, seed=0, guard=guard):
+        parts = [(s.trial, s.span, name) for name, stretches in fold.sets().items() for s in stretches]
+        for (trial, span, name), (other_trial, other, other_name) in combinations(parts, 2):
+            if trial == other_trial and name != other_name:
+                assert max(span.start - other.stop, other.start - span.stop) >= guard
+
+
+def test_every_part_of_a_presentation_is_tested_once_by_the_time_split():
+    trials = dataset()
+    tested = sorted((s.trial, s.span.start, s.span.stop) for fold in split(trials, split="time") for s in fold.test)
+    for index, trial in enumerate(trials):
+        spans = [edges for number, *edges in tested if number == index]
+        assert [stop for _, stop in spans[:-1]] == [start for start, _ in spans[1:]]
+        assert (spans[0][0], spans[-1][1]) == (0, trial.length)
+
+
+@settings(max_examples=25, deadline=None)
+@given(datasets, st.integers(0, 3))
+def test_nobody_hears_a_held_out_song_in_training_or_validation(trials, seed):
+    folds = split(trials, seed, split="stimulus")
+    for fold in folds:
+        songs = {name: {trials[s.trial].stimulus for s in stretches} for name, stretches in fold.sets().items()}
+        assert not songs["test"] & (songs["train"] | songs["validation"])
+        people = {name: {trials[s.trial].participant for s in stretches} for name, stretches in fold.sets().items()}
+        assert not people["train"] & people["validation"]
+    tested = [s.trial for fold in folds for s in fold.test]
+    assert sorted(tested) == list(range(len(trials)))
+
+
+def test_the_stimulus_split_tests_at_least_two_songs_at_a_time_where_there_are_enough():
+    folds = split(dataset(n_songs=5), split="stimulus")
+    trials = dataset(n_songs=5)
+    assert sorted(len({trials[s.trial].stimulus for s in fold.test}) for fold in folds) == [2, 3]
+
+
+def test_the_songs_of_one_participant_alone_can_be_held_out():
+    (first, _) = split(dataset(n_participants=1, n_songs=4), split="stimulus")
+    assert first.train
+    assert first.validation
+
+
+@pytest.mark.parametrize("entity", ["session", "run"])
+def test_sessions_and_runs_are_tested_whole_one_after_the_other(entity):
+    trials = dataset(repetitions=3)
+    folds = split(trials, split=entity)
+    assert [{getattr(trials[s.trial], entity) for s in fold.test} for fold in folds] == [{"0"}, {"1"}, {"2"}]
+    for fold in folds:
+        others = {trials[s.trial].recording for s in fold.train}, {trials[s.trial].recording for s in fold.validation}
+        assert not others[0] & others[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("session", "at least 2 sessions"), ("run", "at least 2 runs"), ("stimulus", "at least 2 songs")],
+)
+def test_splits_that_the_dataset_cannot_have_are_refused(kind, message):
+    with pytest.raises(UnusableData, match=message):
+        split(dataset(n_songs=1), split=kind)
+
+
+@pytest.mark.parametrize(("kind", "n_folds"), [("stimulus", 4), ("time", 1), ("session", 3)])
+def test_numbers_of_folds_that_do_not_fit_are_refused(kind, n_folds):
+    with pytest.raises(WrongUsage, match=f"--n-folds {n_folds} does not fit"):
+        split(dataset(repetitions=2), split=kind, n_folds=n_folds)
+
+
+def test_presentations_too_short_for_a_part_a_gap_and_the_rest_are_refused():
+    with pytest.raises(UnusableData, match="No presentation is long enough"):
+        split(dataset(seconds=11), split="time")
+
+
+def test_presentations_that_overlap_in_two_sets_are_refused():
+    trials = dataset(n_participants=3)
+    trials[1] = replace(trials[1], onset=trials[0].onset + 100)
+    with pytest.raises(UnusableData, match="overlap"):
+        split(trials, split="stimulus")
 
 
 @settings(max_examples=25, deadline=None)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,9 +21,12 @@ from predann_bids.data.trials import Stretch, Trial
 from predann_bids.errors import UnusableData, WrongUsage
 from predann_bids.timing import Rate, Span
 
+Group = TypeVar("Group", str, int)
+
 DEFAULT_FOLDS = 4
 CHUNK_TEST_SHARE = 0.25  # as published
-WITHIN_RECORDING = frozenset({"chunk"})
+WITHIN_RECORDING = frozenset({"chunk", "time"})  # parts of one recording are trained on and tested
+UNSEEN_SONGS = frozenset({"stimulus"})  # songs that are tested have no class in training
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,9 @@ class Split:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
-def make_splits(trials: Sequence[Trial], config: Splitting, *, window: int, rate: Rate, seed: int) -> list[Split]:
+def make_splits(
+    trials: Sequence[Trial], config: Splitting, *, window: int, rate: Rate, seed: int, guard: int = 0
+) -> list[Split]:
     """Divide trials as configured.
 
     Parameters
@@ -53,19 +60,31 @@ def make_splits(trials: Sequence[Trial], config: Splitting, *, window: int, rate
         Sampling rate of the EEG.
     seed : int
         Seed of the division.
+    guard : int
+        Samples that lie between two sets of the split 'time'; at least a window.
 
     Raises
     ------
     UnusableData
-        There are too few participants, or the trials are too short for chunks.
+        There are too few participants, songs or sessions, the trials are too short, or two of them overlap.
     WrongUsage
-        More folds than participants are asked for.
+        The number of folds does not fit.
     """
-    kinds: Mapping[str, Callable[..., list[Split]]] = {"participant": participant_splits, "chunk": chunk_splits}
+    kinds: Mapping[str, Callable[..., list[Split]]] = {
+        "participant": participant_splits,
+        "chunk": chunk_splits,
+        "time": time_splits,
+        "stimulus": stimulus_splits,
+        "session": partial(repetition_splits, entity="session"),
+        "run": partial(repetition_splits, entity="run"),
+    }
     usable = [index for index, trial in enumerate(trials) if trial.length >= window]
     if not usable:
         raise UnusableData("No presentation is as long as a window. Shorten it with --window.")
-    return kinds[config.split](trials, usable, config, window=window, rate=rate, rng=np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    splits = kinds[config.split](trials, usable, config, window=window, rate=rate, rng=rng, guard=max(guard, window))
+    _refuse_shared_samples(splits, trials)
+    return splits
 
 
 def participant_splits(
@@ -96,8 +115,131 @@ def participant_splits(
         others = rng.permutation([p for p in order if p not in test])
         n_validation = min(max(1, round(config.validation * len(others))), len(others) - 1)
         validation, train = others[:n_validation], others[n_validation:]
-        splits.append(Split(fold, *(_whole(trials, usable, chosen) for chosen in (train, validation, test))))
+        people = [set(chosen) for chosen in (train, validation, test)]
+        chosen = [[index for index in usable if trials[index].participant in some] for some in people]
+        splits.append(Split(fold, *(_whole_trials(trials, indices) for indices in chosen)))
     return splits
+
+
+def stimulus_splits(
+    trials: Sequence[Trial],
+    usable: Sequence[int],
+    config: Splitting,
+    *,
+    rng: np.random.Generator,
+    **_: object,
+) -> list[Split]:
+    """Hold out whole songs, whoever hears them; some participants' other songs are for validation.
+
+    Nobody's EEG of a tested song is trained on, nor is its audio.
+    """
+    songs = sorted({trials[index].stimulus for index in usable})
+    if len(songs) < 2:
+        raise UnusableData("The split 'stimulus' needs at least 2 songs, one to train with and one to test.")
+    n_folds = config.n_folds or max(2, min(DEFAULT_FOLDS, len(songs) // 2))
+    if not 2 <= n_folds <= len(songs):
+        raise WrongUsage(f"--n-folds {n_folds} does not fit {len(songs)} songs: use 2 to {len(songs)}.")
+    splits = []
+    for fold, held_out in enumerate(np.array_split(rng.permutation(songs), n_folds), 1):
+        test = {int(song) for song in held_out}
+        others = [index for index in usable if trials[index].stimulus not in test]
+        listeners = {index: trials[index].participant for index in others}
+        if len(set(listeners.values())) < 2:
+            listeners = {index: str(index) for index in others}
+        apart = _set_apart(sorted(set(listeners.values())), config.validation, rng)
+        splits.append(
+            Split(
+                fold,
+                _whole_trials(trials, [i for i in others if listeners[i] not in apart]),
+                _whole_trials(trials, [i for i in others if listeners[i] in apart]),
+                _whole_trials(trials, [i for i in usable if trials[i].stimulus in test]),
+            )
+        )
+    return splits
+
+
+def repetition_splits(
+    trials: Sequence[Trial],
+    usable: Sequence[int],
+    config: Splitting,
+    *,
+    entity: Literal["session", "run"],
+    rng: np.random.Generator,
+    **_: object,
+) -> list[Split]:
+    """Hold out whole sessions (or runs) of all participants in turn, and of the others some recordings to validate."""
+    label = {index: getattr(trials[index], entity) for index in usable}
+    labels = sorted(set(label.values()))
+    if len(labels) < 2:
+        raise UnusableData(f"The split '{entity}' needs at least 2 {entity}s; there is {len(labels)}.")
+    n_folds = config.n_folds or len(labels)
+    if not 2 <= n_folds <= len(labels):
+        raise WrongUsage(f"--n-folds {n_folds} does not fit {len(labels)} {entity}s: use 2 to {len(labels)}.")
+    splits = []
+    for fold, held_out in enumerate(np.array_split(np.array(labels), n_folds), 1):
+        test = set(held_out.tolist())
+        others = [index for index in usable if label[index] not in test]
+        apart = _set_apart(sorted({trials[i].recording for i in others}), config.validation, rng)
+        splits.append(
+            Split(
+                fold,
+                _whole_trials(trials, [i for i in others if trials[i].recording not in apart]),
+                _whole_trials(trials, [i for i in others if trials[i].recording in apart]),
+                _whole_trials(trials, [i for i in usable if label[i] in test]),
+            )
+        )
+    return splits
+
+
+def time_splits(
+    trials: Sequence[Trial],
+    usable: Sequence[int],
+    config: Splitting,
+    *,
+    window: int,
+    guard: int,
+    **_: object,
+) -> list[Split]:
+    """Hold out one part in time of every presentation, with a gap on both sides that no set touches.
+
+    Parts of one recording fall into all sets: whatever marks the recording marks the stimulus.
+    """
+    n_folds = config.n_folds or DEFAULT_FOLDS
+    if n_folds < 2:
+        raise WrongUsage(f"--n-folds {n_folds} does not fit the split 'time': use 2 or more.")
+    splits = []
+    for fold in range(1, n_folds + 1):
+        sets: tuple[list[Stretch], list[Stretch], list[Stretch]] = ([], [], [])
+        for index in usable:
+            parts = _parts_in_time(trials[index].length, fold, n_folds, config.validation, window, guard)
+            for stretches, spans in zip(sets, parts or (), strict=bool(parts)):
+                stretches += [Stretch(index, span) for span in spans]
+        if not all(sets):
+            longest = max(trials[index].length for index in usable)
+            raise UnusableData(
+                f"No presentation is long enough for the split 'time' in {n_folds} parts: the longest has {longest}"
+                f" samples, a window {window}, a gap {guard}. Use another number of folds or shorter windows."
+            )
+        splits.append(Split(fold, *(tuple(stretches) for stretches in sets)))
+    return splits
+
+
+def _parts_in_time(
+    length: int, fold: int, n_folds: int, share: float, window: int, guard: int
+) -> tuple[list[Span], list[Span], list[Span]] | None:
+    """Training, validation and test spans of one presentation; None when they do not all hold a window."""
+    test = Span(length * (fold - 1) // n_folds, length * fold // n_folds)
+    before, after = max(0, test.start - guard), min(length, test.stop + guard)
+    validation = max(window, round(share * (before + length - after)))
+    # validation lies at the end of the presentation that is farther from the test
+    if before > length - after:
+        held, rest = Span(0, min(validation, before)), [(validation + guard, before), (after, length)]
+    else:
+        held, rest = Span(max(length - validation, after), length), [(0, before), (after, length - validation - guard)]
+    train = [Span(start, stop) for start, stop in rest if stop - start >= window]
+    if not train or min(test.length, held.length) < window:
+        return None
+    return train, [held], [test]
 
 
 def chunk_splits(
@@ -108,6 +250,7 @@ def chunk_splits(
     window: int,
     rate: Rate,
     rng: np.random.Generator,
+    **_: object,
 ) -> list[Split]:
     """Cut trials into chunks and divide these at random, stratified by stimulus (the published protocol).
 
@@ -148,9 +291,41 @@ def splits_table(splits: Sequence[Split], trials: Sequence[Trial], labels: Seque
     return pd.DataFrame(rows, columns=columns)
 
 
-def _whole(trials: Sequence[Trial], usable: Sequence[int], participants: NDArray[np.str_]) -> tuple[Stretch, ...]:
-    chosen = set(participants)
-    return tuple(Stretch(i, Span(0, trials[i].length)) for i in usable if trials[i].participant in chosen)
+def _whole_trials(trials: Sequence[Trial], indices: Sequence[int]) -> tuple[Stretch, ...]:
+    return tuple(Stretch(index, Span(0, trials[index].length)) for index in indices)
+
+
+def _set_apart(groups: Sequence[Group], share: float, rng: np.random.Generator) -> set[Group]:
+    """Choose a share of groups at random: at least one, and not all."""
+    if len(groups) < 2:
+        raise UnusableData(
+            "Too few recordings are left to train with when some are tested and some validate. Preprocess more, or use"
+            " another --split."
+        )
+    number = min(max(1, round(share * len(groups))), len(groups) - 1)
+    return {groups[place] for place in rng.permutation(len(groups))[:number]}
+
+
+def _refuse_shared_samples(splits: Sequence[Split], trials: Sequence[Trial]) -> None:
+    for split in splits:
+        parts = sorted(
+            (trials[s.trial].recording, trials[s.trial].onset + s.span.start, trials[s.trial].onset + s.span.stop, name)
+            for name, stretches in split.sets().items()
+            for s in stretches
+        )
+        reached: dict[tuple[int, str], int] = {}  # last sample of each set so far
+        for recording, start, stop, name in parts:
+            for other in split.sets():
+                if other != name and start < reached.get((recording, other), 0):
+                    raise UnusableData(
+                        f"Two presentations in one recording of sub-{_participant_of(trials, recording)} overlap, so"
+                        f" that {name} and {other} data would share EEG. Mend onsets and durations in its events.tsv."
+                    )
+            reached[recording, name] = max(stop, reached.get((recording, name), 0))
+
+
+def _participant_of(trials: Sequence[Trial], recording: int) -> str:
+    return next(trial.participant for trial in trials if trial.recording == recording)
 
 
 def _divisions(

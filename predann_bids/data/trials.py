@@ -61,7 +61,7 @@ def list_trials(
     """Turn the presentations of all recordings into trials.
 
     A trial is as long as music and EEG are both there: to the end of the presentation, of the audio, or of the
-    recording `delay_s` later.
+    recording `delay_s` later; and no longer than to the next presentation, so that no EEG belongs to two of them.
 
     Parameters
     ----------
@@ -81,9 +81,11 @@ def list_trials(
     delay = rate.samples(delay_s)
     trials = []
     for index, (derivative, samples) in enumerate(zip(derivatives, recording_samples, strict=True)):
-        for presentation in derivative.presentations:
-            onset, audio_start = rate.samples(presentation.onset), rate.samples(presentation.audio_start)
-            heard = rate.samples(presentation.duration)
+        onsets = [rate.samples(presentation.onset) for presentation in derivative.presentations]
+        for place, presentation in enumerate(derivative.presentations):
+            onset, audio_start = onsets[place], rate.samples(presentation.audio_start)
+            following = [o for other, o in enumerate(onsets) if o > onset or (o == onset and other > place)]
+            heard = min([rate.samples(presentation.duration), *(o - onset for o in following)])
             available = min(heard, samples - onset - delay, audio_samples[presentation.label] - audio_start)
             begin = max(0, -(onset + delay))  # a negative delay must not reach before the recording
             if begin:
