@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,20 @@ def test_audio_is_taken_at_the_moment_that_was_heard(audio):
 def test_context_lies_on_both_sides_and_repeats_the_ends(audio):
     assert audio.windows([trial()], windows(1), 3, margin=2)[0, 0].tolist() == [0, 0, 1, 2, 3, 4, 5]
     assert audio.windows([trial()], windows(16), 3, margin=2)[0, 0].tolist() == [14, 15, 16, 17, 18, 19, 19]
+
+
+def test_a_rotated_recording_goes_on_at_its_beginning():
+    store = EegStore.open([recording(["Fz", "Cz", "Pz"])])
+    moved = replace(store, rotations=(1900,))
+    batch = moved.windows([trial(onset=0)], windows(0, 75), length=50, delay=25)
+    raw, scaling = store.recordings[0].data, store.scalings[0]
+    np.testing.assert_allclose(batch[0], scaling.apply(raw[1925:1975]), rtol=1e-5)
+    wrapped = np.concatenate([raw[2000:], raw[:50]])
+    np.testing.assert_allclose(batch[1], scaling.apply(wrapped), rtol=1e-5)
+
+
+def test_wanted_channels_are_taken_in_their_order_and_missed_when_not_there():
+    some = [recording(["Fz", "Cz", "Pz", "Oz"])]
+    assert EegStore.open(some, wanted=("Pz", "Fz")).channels == ("Pz", "Fz")
+    with pytest.raises(UnusableData, match="trained on channels that some recording lacks or has bad: T7, Oz"):
+        EegStore.open(some, frozenset({"Oz"}), wanted=("Fz", "T7", "Oz"))

@@ -5,16 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
+from predann_bids.learning.comparison import compare
 from predann_bids.learning.evaluation import (
-    Grid,
     WindowPredictions,
-    compare,
     decide,
-    overlap_widening,
     participant_interval,
     predictions_table,
     score,
 )
+from predann_bids.learning.statistics import Grid, overlap_widening
 
 LABELS = ["a", "b", "c", "d"]
 GRID = Grid(window_s=3.0, stride_s=1.0, lengths_s=(3.0, 5.0), resamples=999, seed=0)
@@ -24,6 +23,7 @@ def predictions(probabilities, similarities=None, *, trial=None, stimulus=None, 
     n = len(probabilities)
     table = pd.DataFrame(
         {
+            "seed": 3,
             "fold": 1,
             "participant": participant if participant is not None else "01",
             "session": "n/a",
@@ -200,7 +200,7 @@ def test_an_interval_of_a_difference_stays_within_what_accuracies_can_differ():
 
 
 def test_the_table_of_predictions_has_the_columns_of_the_contract():
-    table = predictions_table(simulated(0.5), LABELS, GRID, model="predann", seed=3)
+    table = predictions_table(simulated(0.5), LABELS, GRID, model="predann")
     expected = (
         "model seed fold participant session task run stimulus onset length aggregation predicted p_a p_b p_c p_d"
     )
@@ -211,3 +211,59 @@ def test_the_table_of_predictions_has_the_columns_of_the_contract():
 
 def test_equal_predictions_have_equal_scores_to_the_last_digit():
     assert score(simulated(0.5), LABELS, GRID) == score(simulated(0.5), LABELS, GRID)
+
+
+def test_a_model_without_song_logits_is_scored_by_match_alone():
+    windows = simulated(0.5)
+    scores = score(WindowPredictions(windows.table, None, windows.similarities), LABELS, GRID)
+    assert (scores["accuracy"], scores["ci95"], scores["confusion"], scores["top3_accuracy"]) == (None,) * 4
+    assert scores["match_accuracy"] == pytest.approx(score(windows, LABELS, GRID)["match_accuracy"])
+    assert scores["by_length"]["5"]["mean"] is None
+    assert scores["by_length"]["5"]["match"] > 0.4
+
+
+def test_windows_of_different_seeds_are_not_joined_to_segments():
+    one = simulated(0.5)
+    other = WindowPredictions(one.table.assign(seed=4), one.probabilities, one.similarities)
+    both = WindowPredictions.concatenate([one, other])
+    assert len(decided(both, "mean", 5.0).table) == 2 * len(decided(one, "mean", 5.0).table)
+
+
+def ranks(rank, n, people=("01", "02", "03", "04")):
+    """Ranks of windows that people take turns in."""
+    rank = np.asarray(rank, dtype=float)
+    windows = predictions(np.full((len(rank), 4), 0.25), participant=np.resize(people, len(rank)))
+    columns = {"window": np.arange(len(rank)), "length": 3.0}
+    for kind in ("song", "moment", "window"):
+        columns |= {f"rank_{kind}": rank, f"n_{kind}": np.broadcast_to(n, len(rank))}
+    return WindowPredictions(windows.table, None, windows.similarities, pd.DataFrame(columns))
+
+
+def test_retrieval_is_scored_as_sums_over_the_ranks_say():
+    retrieval = score(ranks([1, 2, 4, 20], 20), LABELS, GRID)["retrieval"]
+    assert (retrieval["top1"], retrieval["top5"], retrieval["top10"]) == (0.25, 0.75, 0.75)
+    assert retrieval["mean_reciprocal_rank"] == pytest.approx((1 + 1 / 2 + 1 / 4 + 1 / 20) / 4)
+    assert (retrieval["chance_top1"], retrieval["chance_top5"]) == (1 / 20, 5 / 20)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=8))
+def test_chance_is_exactly_what_all_ranks_equally_often_give(numbers):
+    """A guess among n has each rank once in n: enumerate them, weighted so that each window counts the same."""
+    guess = score(ranks([1] * len(numbers), numbers), LABELS, GRID)["retrieval"]
+    every = [np.arange(1, n + 1) for n in numbers]
+    assert guess["chance_top1"] == pytest.approx(np.mean([(r <= 1).mean() for r in every]))
+    assert guess["chance_top5"] == pytest.approx(np.mean([(r <= 5).mean() for r in every]))
+    assert guess["chance_mean_reciprocal_rank"] == pytest.approx(np.mean([(1 / r).mean() for r in every]))
+
+
+def test_the_match_curve_rises_to_one():
+    curve = score(ranks([1, 2, 4, 20], 20), LABELS, GRID)["retrieval"]["kinds"]["moment"]["curve"]
+    assert curve["share"] == sorted(curve["share"])
+    assert (curve["rank"][0], curve["share"][0], curve["chance"][0]) == (1, 0.25, 0.05)
+    assert (curve["rank"][-1], curve["share"][-1], curve["chance"][-1]) == (20, 1, 1)
+
+
+def test_pooled_ranks_point_to_their_own_windows():
+    one, other = ranks([1, 1], 9, people=("a",)), ranks([9, 9], 9, people=("b",))
+    pooled = WindowPredictions.concatenate([one, other])
+    assert pooled.table["participant"].iloc[pooled.ranks["window"]].tolist() == ["a", "a", "b", "b"]

@@ -8,7 +8,8 @@ from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import grid
 from predann_bids.learning import training
-from predann_bids.learning.training import Hardware, Source, TrainingBatches, fit, predict
+from predann_bids.learning.retrieval import Candidates, rank
+from predann_bids.learning.training import Hardware, Source, TrainingBatches, fit, represent
 from predann_bids.models.decoder import DecoderSettings
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.timing import Span
@@ -120,10 +121,13 @@ def test_a_data_set_smaller_than_a_batch_is_still_one_step(source, split):
     assert [len(batch.stimuli) for batch in batches] == [12]
 
 
-def test_predictions_are_probabilities_and_similarities_of_every_window(train, source, split):
+def test_a_trained_decoder_predicts_what_it_remembers_of_the_song_that_was_heard(train, source, split):
     decoder, _ = train(CONFIG.model_copy(update={"epochs": 20, "patience": 20}))
     windows = grid(split.test, LENGTH, 20)
-    probabilities, similarities = predict(decoder, source, windows)
+    probabilities, representations = represent(decoder, source, windows)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
-    assert np.abs(similarities).max() <= 1 + 1e-6
+    assert representations.windows.shape == (len(windows), decoder.settings.dimensions, LENGTH // 2)
+    candidates = Candidates.of(source.trials, split.test, len(representations.songs), length=LENGTH, stride=20)
+    similarities, ranks = rank(representations, source.trials, windows, candidates, {1.0: 1})
     assert (similarities.argmax(axis=1) == windows.stimuli(source.trials)).mean() > 0.6
+    assert (ranks["rank_window"] <= ranks["n_window"] / 4).mean() > 0.6

@@ -31,15 +31,23 @@ class EegStore:
         Names of the common channels.
     scalings : tuple of Scaling
         One for each recording.
+    rotations : tuple of int
+        By how many samples each recording is moved in a circle against its events; empty for not at all.
     """
 
     recordings: tuple[MappedRecording, ...]
     columns: tuple[Ints, ...]
     channels: tuple[str, ...]
     scalings: tuple[Scaling, ...]
+    rotations: tuple[int, ...] = ()
 
     @classmethod
-    def open(cls, recordings: Sequence[MappedRecording], excluded: frozenset[str] = frozenset()) -> EegStore:
+    def open(
+        cls,
+        recordings: Sequence[MappedRecording],
+        excluded: frozenset[str] = frozenset(),
+        wanted: Sequence[str] = (),
+    ) -> EegStore:
         """Find the common channels, in the order of the first recording, and the scaling of each recording.
 
         Parameters
@@ -48,11 +56,13 @@ class EegStore:
             Derivatives to take windows from.
         excluded : frozenset of str
             Channels to leave out.
+        wanted : sequence of str
+            Exactly these channels, in this order; empty for all.
 
         Raises
         ------
         UnusableData
-            No channel is common to all recordings, or their sampling rates differ.
+            No channel is common to all recordings, one that is wanted is missing, or their sampling rates differ.
         """
         rates = {recording.rate_hz for recording in recordings}
         if len(rates) > 1:
@@ -63,6 +73,13 @@ class EegStore:
         channels = tuple(name for name in recordings[0].channels if name in shared - excluded)
         if not channels:
             raise UnusableData("No EEG channel has the same name in all recordings and is good in all.")
+        missing = [name for name in wanted if name not in channels]
+        if missing:
+            raise UnusableData(
+                f"The decoder was trained on channels that some recording lacks or has bad: {', '.join(missing)}."
+                " Leave such recordings out with --participant-label."
+            )
+        channels = tuple(wanted) or channels
         columns = tuple(np.array([r.channels.index(name) for name in channels]) for r in recordings)
         scalings = tuple(Scaling.of(r.data[:, c]) for r, c in zip(recordings, columns, strict=True))
         return cls(tuple(recordings), columns, channels, scalings)
@@ -72,10 +89,15 @@ class EegStore:
         batch = np.empty((len(windows), len(self.channels), length), dtype=np.float32)
         for row, (index, start) in enumerate(zip(windows.trial, windows.start, strict=True)):
             trial = trials[index]
-            begin = trial.onset + int(start) + delay
-            samples = self.recordings[trial.recording].data[begin : begin + length]  # one contiguous run of bytes
+            samples = self._samples(trial.recording, trial.onset + int(start) + delay, length)
             batch[row] = self.scalings[trial.recording].apply(samples[:, self.columns[trial.recording]])
         return batch
+
+    def _samples(self, recording: int, begin: int, length: int) -> Floats:
+        data = self.recordings[recording].data
+        if not self.rotations:
+            return data[begin : begin + length]  # one contiguous run of bytes
+        return data.take(np.arange(begin, begin + length) + self.rotations[recording], axis=0, mode="wrap")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ from predann_bids import __version__
 from predann_bids.errors import MissingInput, UnusableData
 from predann_bids.files import written_whole
 from predann_bids.models.decoder import Decoder, DecoderSettings
+from predann_bids.models.temporal import HALVING
 
 FORMAT = "predann-bids decoder 1"
+TRAINED_FOR_ANY_SONG = ("spectra", "eeg_encoder", "audio_encoder")  # parts of a decoder that do not know songs by name
 
 
 def save_decoder(decoder: Decoder, path: Path, **more: Any) -> None:
@@ -49,7 +53,12 @@ def load_decoder(path: str | Path) -> Decoder:
     UnusableData
         The file is no decoder.
     """
-    file = _find(Path(path))
+    return read_decoder(path)[0]
+
+
+def read_decoder(path: str | Path) -> tuple[Decoder, dict[str, Any]]:
+    """Load a trained decoder as `load_decoder` does, and what its checkpoint says of it."""
+    file = find_checkpoint(Path(path))
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a pickle can be broken in any way
@@ -58,10 +67,32 @@ def load_decoder(path: str | Path) -> Decoder:
         raise UnusableData(f"{file} is no decoder of PredANN-BIDS: expected the format '{FORMAT}'.")
     decoder = Decoder(DecoderSettings.of(content["settings"]))
     decoder.load_state_dict(content["state_dict"])
-    return decoder.eval()
+    plain = {key: value for key, value in content.items() if key not in ("settings", "state_dict")}
+    return decoder.eval(), plain
 
 
-def _find(path: Path) -> Path:
+def for_songs(decoder: Decoder, songs: Sequence[str], spectra: Sequence[Any]) -> Decoder:
+    """Let a trained decoder name other songs than those it was trained with: it remembers these instead.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        Trained; it is not changed.
+    songs : sequence of str
+        Names of the stimuli.
+    spectra : sequence of ndarray, shape (bands, frames)
+        Their audio features, at the rate of the EEG.
+    """
+    frames = max(song.shape[1] for song in spectra) // HALVING
+    other = Decoder(replace(decoder.settings, songs=tuple(songs), memory_frames=frames))
+    kept = {name: value for name, value in decoder.state_dict().items() if name.split(".")[0] in TRAINED_FOR_ANY_SONG}
+    other.load_state_dict(kept, strict=False)
+    other.eval().remember([torch.from_numpy(song) for song in spectra])
+    return other
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Find the checkpoint that a path stands for: itself, or the first fold's PredANN decoder of a group run."""
     if path.is_dir():
         folds = sorted(path.glob("fold-*/predann.ckpt"), key=lambda file: int(file.parent.name.removeprefix("fold-")))
         if not folds:

@@ -7,7 +7,6 @@ representation that the EEG predicts; candidates are the stimuli that last that 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predann_bids.learning.retrieval import KINDS, TOPS
+from predann_bids.learning.statistics import Grid, interval, mean_interval
 from predann_bids.timing import Rate
 
 Floats = NDArray[np.float64]
@@ -35,27 +36,57 @@ class WindowPredictions:
     Parameters
     ----------
     table : DataFrame, n rows
-        Columns `fold participant session task run trial stimulus onset`: where a window lies, the index of the
-        stimulus that was heard, and its onset in seconds from the start of the recording.
-    probabilities : ndarray, shape (n, stimuli)
-        Softmax of the song logits.
-    similarities : ndarray, shape (n, stimuli)
+        Columns `seed fold participant session task run trial stimulus onset`: which decoder was asked, where a window
+        lies, the index of the stimulus that was heard, and its onset in seconds from the start of the recording.
+    probabilities : ndarray, shape (n, stimuli), or None
+        Softmax of the song logits; None for a model that has none, or none for songs never trained on.
+    similarities : ndarray, shape (n, stimuli), or None
         Similarity of the predicted representation with each stimulus's audio at the same moment; NaN where a stimulus
-        does not last that long.
+        does not last that long or is no candidate. None for a model that predicts no representation.
+    ranks : DataFrame, or None
+        What `retrieval.rank` found; `window` is a row of the table.
     """
 
     table: pd.DataFrame
-    probabilities: Floats
-    similarities: Floats
+    probabilities: Floats | None
+    similarities: Floats | None
+    ranks: pd.DataFrame | None = None
 
     @classmethod
     def concatenate(cls, parts: Sequence[WindowPredictions]) -> WindowPredictions:
         """Pool the predictions of several folds."""
+        first = np.cumsum([0, *(len(part.table) for part in parts)])
+        ranks = [
+            part.ranks.assign(window=part.ranks["window"] + before)
+            for part, before in zip(parts, first, strict=False)
+            if part.ranks is not None
+        ]
         return cls(
             pd.concat([part.table for part in parts], ignore_index=True),
-            np.concatenate([part.probabilities for part in parts]),
-            np.concatenate([part.similarities for part in parts]),
+            _joined([part.probabilities for part in parts]),
+            _joined([part.similarities for part in parts]),
+            pd.concat(ranks, ignore_index=True) if ranks else None,
         )
+
+    @property
+    def ways(self) -> tuple[Aggregation, ...]:
+        """The aggregations that this model's decisions can be made by."""
+        by_logits = BY_LOGITS if self.probabilities is not None else ()
+        return (*by_logits, *(("match",) if self.similarities is not None else ()))
+
+    def of_seed(self, seed: int) -> WindowPredictions:
+        """Keep what the decoders of one seed say; without ranks."""
+        mine = (self.table["seed"] == seed).to_numpy()
+        return WindowPredictions(
+            self.table[mine].reset_index(drop=True),
+            None if self.probabilities is None else self.probabilities[mine],
+            None if self.similarities is None else self.similarities[mine],
+        )
+
+
+def _joined(parts: Sequence[Floats | None]) -> Floats | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if len(there) == len(parts) else None
 
 
 @dataclass(frozen=True)
@@ -110,9 +141,13 @@ def decide(
     first = _segment_starts(windows.table, inside, stride_s)
     members = first[:, None] + np.arange(inside)
     table = windows.table.iloc[first].reset_index(drop=True)
+    if how not in windows.ways:
+        raise ValueError(f"these predictions allow no decision by '{how}'")
     if how == "match":
+        assert windows.similarities is not None
         similarities = windows.similarities[members].mean(axis=1)  # NaN as soon as the stimulus ends inside
         return Decisions(table, _softmax(similarities), np.nanargmax(similarities, axis=1))
+    assert windows.probabilities is not None
     scores = _combine(windows.probabilities[members], how)
     return Decisions(table, scores, scores.argmax(axis=1))
 
@@ -136,7 +171,7 @@ def _segment_starts(table: pd.DataFrame, inside: int, stride_s: float) -> Ints:
     last = np.arange(len(table)) + inside - 1
     starts = np.flatnonzero(last < len(table))
     last = last[starts]
-    key = table[["fold", "trial"]].to_numpy()
+    key = table[["seed", "fold", "trial"]].to_numpy()
     onset = table["onset"].to_numpy(dtype=np.float64)
     same = (key[starts] == key[last]).all(axis=1)
     unbroken = np.isclose(onset[last] - onset[starts], (inside - 1) * stride_s, atol=stride_s / 10)
@@ -157,49 +192,6 @@ def _softmax(similarities: Floats, temperature: float = 0.1) -> Floats:
     return shares
 
 
-@dataclass(frozen=True)
-class Grid:
-    """How test windows were laid out, and how intervals are made.
-
-    Parameters
-    ----------
-    window_s, stride_s : float
-        Length and distance of windows in seconds.
-    lengths_s : tuple of float
-        Lengths of the segments to decide about, the shortest first.
-    resamples : int
-        Bootstrap resamples, and flips of the test of a difference.
-    seed : int
-        Seed of both.
-    widening : float
-        Factor on the width of intervals; see `overlap_widening`.
-    """
-
-    window_s: float
-    stride_s: float
-    lengths_s: tuple[float, ...]
-    resamples: int
-    seed: int
-    widening: float = 1.0
-
-
-def overlap_widening(n_folds: int, tested: float, trained: float) -> float:
-    """Tell how much wider an interval must be because the training sets of the folds overlap.
-
-    Each fold's test participants are in the training sets of the other folds, so accuracies are not independent: what
-    two recordings have in common by chance counts in both directions. Nadeau and Bengio (2003, Inference for the
-    generalization error, Machine Learning 52) correct the variance 1 / J of the mean of J folds to 1 / J + n2 / n1.
-
-    Parameters
-    ----------
-    n_folds : int
-        Number of folds J.
-    tested, trained : float
-        Mean amount of data n2 that a fold tests, and n1 that it trains with, in any unit.
-    """
-    return math.sqrt(1 + n_folds * tested / trained)
-
-
 def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict[str, Any]:
     """Score one kind of model: the value `M` of metrics.json.
 
@@ -214,75 +206,106 @@ def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict
     """
     from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-    by = {length: {how: _decide(windows, how, length, grid) for how in AGGREGATIONS} for length in grid.lengths_s}
-    logits, match = by[grid.lengths_s[0]]["mean"], by[grid.lengths_s[0]]["match"]
-    heard = logits.table["stimulus"].to_numpy()
+    by = {length: {how: _decide(windows, how, length, grid) for how in windows.ways} for length in grid.lengths_s}
+    shortest = by[grid.lengths_s[0]]
+    logits, match = shortest.get("mean"), shortest.get("match")
+    heard = windows.table["stimulus"].to_numpy()
     indices = list(range(len(labels)))
+
+    def confusion(decisions: Decisions | None) -> list[list[int]] | None:
+        return confusion_matrix(heard, decisions.predicted, labels=indices).tolist() if decisions else None
+
     return {
-        "accuracy": _mean(logits.correct),
-        "ci95": participant_interval(logits, grid),
-        "balanced_accuracy": float(balanced_accuracy_score(heard, logits.predicted)) if len(heard) else None,
-        "top3_accuracy": _top_k(logits, 3),
-        "match_accuracy": _mean(match.correct),
-        "match_ci95": participant_interval(match, grid),
-        "match_chance": match.chance,
+        "accuracy": _accuracy(logits),
+        "ci95": participant_interval(logits, grid) if logits else None,
+        "balanced_accuracy": float(balanced_accuracy_score(heard, logits.predicted)) if logits and len(heard) else None,
+        "top3_accuracy": _top_k(logits, 3) if logits else None,
+        "match_accuracy": _accuracy(match),
+        "match_ci95": participant_interval(match, grid) if match else None,
+        "match_chance": match.chance if match else None,
         "by_length": {
-            f"{length:g}": {how: _mean(decisions.correct) for how, decisions in ways.items()}
-            for length, ways in by.items()
+            f"{length:g}": {how: _accuracy(ways.get(how)) for how in AGGREGATIONS} for length, ways in by.items()
         },
-        "by_participant": _by(logits, match, "participant", lambda value: str(value)),
-        "by_stimulus": _by(logits, match, "stimulus", lambda value: labels[int(value)]),
-        "confusion": confusion_matrix(heard, logits.predicted, labels=indices).tolist(),
-        "match_confusion": confusion_matrix(heard, match.predicted, labels=indices).tolist(),
-        "retrieval": None,
+        "by_participant": _by(windows.table, logits, match, "participant", lambda value: str(value)),
+        "by_stimulus": _by(windows.table, logits, match, "stimulus", lambda value: labels[int(value)]),
+        "confusion": confusion(logits),
+        "match_confusion": confusion(match),
+        "retrieval": score_retrieval(windows, grid),
         "permutation": None,
     }
 
 
 def participant_interval(decisions: Decisions, grid: Grid) -> list[float] | None:
-    """Bootstrap a 95 % interval of the accuracy by resampling participants, whole.
+    """Interval of the accuracy over participants; see `statistics.mean_interval`."""
+    return mean_interval(decisions.table["participant"], decisions.correct, grid)
 
-    The percentile interval is expanded to the width that a t interval has with as many participants, as plain
-    percentiles are too narrow for few (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 3.3),
-    and widened because training sets overlap (`overlap_widening`).
 
-    Returns
-    -------
-    list of two floats, or None with fewer than two participants
+# Retrieval
+
+
+def score_retrieval(windows: WindowPredictions, grid: Grid) -> dict[str, Any] | None:
+    """Score rankings: the value `retrieval` of metrics.json.
+
+    The plain keys are those of kind "window", among all windows of all songs that are candidates.
     """
-    counts = pd.DataFrame({"participant": decisions.table["participant"], "correct": decisions.correct})
-    grouped = counts.groupby("participant")["correct"].agg(["sum", "count"])
-    hits, totals = (grouped[name].to_numpy(dtype=np.float64) for name in ("sum", "count"))
-    found = _interval(lambda h, t, axis=-1: h.sum(axis=axis) / t.sum(axis=axis), (hits, totals), grid)
-    return [min(1.0, max(0.0, limit)) for limit in found] if found else None  # what an accuracy can be
-
-
-def compare(first: WindowPredictions, second: WindowPredictions, grid: Grid) -> dict[str, Any] | None:
-    """Compare the accuracies of two models on the same windows, participant by participant.
-
-    Returns
-    -------
-    dict
-        `accuracy_difference` (first minus second, mean of participants), its bootstrap interval over participants, and
-        the p-value of the two-sided sign-flip test; the same by match. None with fewer than two participants.
-    """
-    by_logits, by_match = (_compare(first, second, how, grid) for how in ("mean", "match"))
-    if by_logits is None or by_match is None:
+    if windows.ranks is None or not len(windows.ranks):
         return None
-    return by_logits | {f"match_{key}": value for key, value in by_match.items() if key != "test"}
+    kinds = {kind: _score_ranks(windows, kind, grid) for kind in KINDS}
+    plain = {key: value for key, value in kinds["window"].items() if key not in ("by_length", "curve")}
+    return plain | {"kinds": kinds}
 
 
-def predictions_table(
-    windows: WindowPredictions, labels: Sequence[str], grid: Grid, *, model: str, seed: int
-) -> pd.DataFrame:
+def _score_ranks(windows: WindowPredictions, kind: str, grid: Grid) -> dict[str, Any]:
+    assert windows.ranks is not None
+    people = windows.table["participant"].to_numpy()
+    by_length = {}
+    for length in grid.lengths_s:
+        rows = windows.ranks[windows.ranks["length"] == length]
+        if len(rows):
+            ranks, numbers = (rows[f"{what}_{kind}"].to_numpy(dtype=np.float64) for what in ("rank", "n"))
+            by_length[f"{length:g}"] = (rows["window"].to_numpy(dtype=np.int64), ranks, numbers)
+    first, ranks, numbers = next(iter(by_length.values()))
+    return {
+        **_summary_of_ranks(ranks, numbers),
+        "ci95": mean_interval(people[first], ranks <= 1, grid),
+        "mean_reciprocal_rank_ci95": mean_interval(people[first], 1 / ranks, grid),
+        "by_length": {length: _summary_of_ranks(*some[1:]) for length, some in by_length.items()},
+        "curve": _match_curve(ranks, numbers),
+    }
+
+
+def _summary_of_ranks(ranks: Floats, numbers: Floats) -> dict[str, float]:
+    top = {f"top{k}": float((ranks <= k).mean()) for k in TOPS}
+    chance = {f"chance_top{k}": float(np.minimum(1, k / numbers).mean()) for k in TOPS}
+    # a guess is equally likely to have every rank: the mean of 1 / rank is the harmonic number over n
+    harmonic = np.cumsum(1 / np.arange(1, int(numbers.max()) + 1))
+    return {
+        **top,
+        "mean_reciprocal_rank": float((1 / ranks).mean()),
+        "n_candidates": float(numbers.mean()),
+        **chance,
+        "chance_mean_reciprocal_rank": float((harmonic[numbers.astype(np.int64) - 1] / numbers).mean()),
+    }
+
+
+def _match_curve(ranks: Floats, numbers: Floats) -> dict[str, list[float]]:
+    """Share of windows whose own audio ranks at most so high (a cumulative match curve), and of guesses."""
+    at = np.unique(np.round(np.geomspace(1, numbers.max(), 40))).astype(np.int64)
+    return {
+        "rank": at.tolist(),
+        "share": [float((ranks <= k).mean()) for k in at],
+        "chance": [float(np.minimum(1, k / numbers).mean()) for k in at],
+    }
+
+
+def predictions_table(windows: WindowPredictions, labels: Sequence[str], grid: Grid, *, model: str) -> pd.DataFrame:
     """Lay out all decisions of one kind of model, a row for each segment, length and aggregation."""
     parts = []
     for length in grid.lengths_s:
-        for how in AGGREGATIONS:
+        for how in windows.ways:
             decisions = _decide(windows, how, length, grid)
-            part = decisions.table[["fold", *ENTITIES]].copy()
+            part = decisions.table[["seed", "fold", *ENTITIES]].copy()
             part.insert(0, "model", model)
-            part.insert(1, "seed", seed)
             part["stimulus"] = [labels[index] for index in decisions.table["stimulus"]]
             part["onset"] = decisions.table["onset"].round(3)
             part["length"], part["aggregation"] = length, how
@@ -296,69 +319,27 @@ def _decide(windows: WindowPredictions, how: Aggregation, length_s: float, grid:
     return decide(windows, how, length_s=length_s, window_s=grid.window_s, stride_s=grid.stride_s)
 
 
-def _compare(
-    first: WindowPredictions, second: WindowPredictions, how: Aggregation, grid: Grid
-) -> dict[str, Any] | None:
-    from scipy.stats import permutation_test
-
-    means = [_participant_means(_decide(w, how, grid.window_s, grid)) for w in (first, second)]
-    differences: Floats = np.array(means[0] - means[1], dtype=np.float64)
-    interval = _interval(np.mean, (differences,), grid)
-    if interval is None:
-        return None
-    flipped = permutation_test(
-        (differences,),
-        np.mean,
-        permutation_type="samples",
-        n_resamples=grid.resamples,
-        rng=np.random.default_rng(grid.seed),
-    )
-    return {
-        "accuracy_difference": float(differences.mean()),
-        "ci95": [min(1.0, max(-1.0, limit)) for limit in interval],  # what a difference of accuracies can be
-        "p_value": float(flipped.pvalue),
-        "test": "sign-flip permutation over participants, two-sided",
-    }
-
-
-def _interval(statistic: Callable[..., Any], samples: tuple[Floats, ...], grid: Grid) -> list[float] | None:
-    from scipy.stats import bootstrap, norm, t
-
-    n = len(samples[0])
-    if n < 2:
-        return None
-    if all(np.ptp(sample) == 0 for sample in samples):
-        value = float(statistic(*samples))
-        return [value, value]
-    tail = norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1))
-    found = bootstrap(
-        samples,
-        statistic,
-        paired=True,
-        n_resamples=grid.resamples,
-        confidence_level=1 - 2 * tail,
-        method="percentile",
-        rng=np.random.default_rng(grid.seed),
-    ).confidence_interval
-    middle = float(statistic(*samples))
-    return [middle + grid.widening * (float(limit) - middle) for limit in (found.low, found.high)]
-
-
-def _participant_means(decisions: Decisions) -> pd.Series[float]:
-    correct = pd.Series(decisions.correct.astype(np.float64))
-    return correct.groupby(decisions.table["participant"].to_numpy()).mean()
-
-
-def _by(logits: Decisions, match: Decisions, column: str, name: Callable[[Any], str]) -> Mapping[str, Any]:
+def _by(
+    table: pd.DataFrame,
+    logits: Decisions | None,
+    match: Decisions | None,
+    column: str,
+    name: Callable[[Any], str],
+) -> Mapping[str, Any]:
     result = {}
-    for value in sorted(logits.table[column].unique()):
-        rows = (logits.table[column] == value).to_numpy()
+    n_seeds = max(1, table["seed"].nunique())
+    for value in sorted(table[column].unique()):
+        rows = (table[column] == value).to_numpy()
         result[name(value)] = {
-            "accuracy": _mean(logits.correct[rows]),
-            "match_accuracy": _mean(match.correct[rows]),
-            "n_windows": int(rows.sum()),
+            "accuracy": _mean(logits.correct[rows]) if logits else None,
+            "match_accuracy": _mean(match.correct[rows]) if match else None,
+            "n_windows": int(rows.sum()) // n_seeds,
         }
     return result
+
+
+def _accuracy(decisions: Decisions | None) -> float | None:
+    return _mean(decisions.correct) if decisions else None
 
 
 def _top_k(decisions: Decisions, k: int) -> float | None:
@@ -377,3 +358,6 @@ def window_table(columns: Mapping[str, Any], rate: Rate) -> pd.DataFrame:
     table = pd.DataFrame(columns)
     table["onset"] = table["onset"].to_numpy(dtype=np.float64) / rate.hz
     return table
+
+
+_interval = interval

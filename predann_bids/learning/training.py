@@ -26,9 +26,10 @@ from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, draw, grid
 from predann_bids.errors import WrongUsage
+from predann_bids.learning.retrieval import Representations
 from predann_bids.models.decoder import Decoder, DecoderSettings, logits_within_batch
 from predann_bids.models.losses import predann_loss, similarity
-from predann_bids.models.temporal import middle
+from predann_bids.models.temporal import HALVING, middle
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 SAVE_EVERY_S = 60.0
@@ -321,21 +322,21 @@ def _quiet_lightning() -> Iterator[None]:
 
 
 @torch.no_grad()
-def predict(decoder: Decoder, source: Source, windows: Windows, size: int = 128) -> tuple[Any, Any]:
-    """Decide about windows, as the decoder's device allows.
+def represent(decoder: Decoder, source: Source, windows: Windows, size: int = 128) -> tuple[Any, Representations]:
+    """Let a decoder hear windows of EEG.
 
     Returns
     -------
     ndarray, shape (n, songs)
         Softmax of the song logits.
-    ndarray, shape (n, songs)
-        Similarity with each song at the same moment; NaN where a song does not last that long.
+    Representations
+        What it predicts from each window, and what it remembers of the songs.
     """
-    moments = source.audio.moments(source.trials, windows)
-    probabilities, similarities = [], []
+    probabilities, predicted = [], []
     for first in range(0, len(windows), size):
-        part = slice(first, first + size)
-        logits, z = decoder.encode_eeg(source.batch(windows[part]).eeg)
+        logits, z = decoder.encode_eeg(source.batch(windows[first : first + size]).eeg)
         probabilities.append(F.softmax(logits, dim=1).double().numpy())
-        similarities.append(decoder.match(z, torch.from_numpy(moments[part])).double().numpy())
-    return np.concatenate(probabilities), np.concatenate(similarities)
+        predicted.append(z.numpy())
+    lengths = decoder.memory_lengths.tolist()
+    songs = tuple(song[:, :length].numpy() for song, length in zip(decoder.memory, lengths, strict=True))
+    return np.concatenate(probabilities), Representations(np.concatenate(predicted), songs, HALVING, by_feature=False)

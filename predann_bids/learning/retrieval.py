@@ -1,0 +1,245 @@
+"""Rank candidate audio windows by their similarity to the representation that a window of EEG predicts.
+
+Three questions are asked of every segment of EEG, each with its own candidates:
+
+- song: which song is it, among all songs at the same moment?
+- moment: which moment of the song that was heard is it, among all its windows, one every stride?
+- window: which window is it, among all windows of all songs?
+
+Candidates are moments that the fold tests, so that right and wrong ones differ in nothing but the EEG: neither network
+has been trained on one and not the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predann_bids.data.trials import Stretch, Trial
+from predann_bids.data.windows import Ints, Windows
+from predann_bids.timing import Span
+
+Floats = NDArray[np.float32]
+
+KINDS = ("song", "moment", "window")
+TOPS = (1, 5, 10)
+
+
+@dataclass(frozen=True)
+class Representations:
+    """What a model predicts from windows of EEG, and what it makes of the songs.
+
+    Parameters
+    ----------
+    windows : ndarray, shape (n, D, T)
+        Predicted from EEG.
+    songs : tuple of ndarray, shape (D, frames)
+        Of whole songs, in the order of the stimuli.
+    samples_per_frame : int
+        EEG samples for each frame.
+    by_feature : bool
+        Whether similarity is the mean of the correlations of the D features, else one correlation of all together.
+    """
+
+    windows: Floats
+    songs: tuple[Floats, ...]
+    samples_per_frame: int
+    by_feature: bool
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Which audio windows may be named, in EEG samples.
+
+    Parameters
+    ----------
+    spans : tuple of tuple of Span
+        For each song, the parts of it that are tested.
+    songs : tuple of bool
+        Which songs may be named at the same moment.
+    length, stride : int
+        Length of a window, and distance of candidates.
+    """
+
+    spans: tuple[tuple[Span, ...], ...]
+    songs: tuple[bool, ...]
+    length: int
+    stride: int
+
+    @classmethod
+    def of(
+        cls,
+        trials: Sequence[Trial],
+        test: Sequence[Stretch],
+        n_songs: int,
+        *,
+        length: int,
+        stride: int,
+        held_out: bool = False,
+    ) -> Candidates:
+        """Collect the tested parts of each song; when songs are held out, only those tested may be named at all."""
+        spans: list[set[tuple[int, int]]] = [set() for _ in range(n_songs)]
+        for stretch in test:
+            trial = trials[stretch.trial]
+            begin = trial.audio_start
+            spans[trial.stimulus].add((begin + stretch.span.start, begin + stretch.span.stop))
+        parts = tuple(tuple(Span(*edges) for edges in sorted(some)) for some in spans)
+        return cls(parts, tuple(bool(some) or not held_out for some in spans), length, stride)
+
+    def are_tested(self, song: int, moments: Ints) -> NDArray[np.bool_]:
+        """Tell which windows that begin at these moments lie in a tested part of a song."""
+        tested = np.zeros(len(moments), dtype=bool)
+        for span in self.spans[song]:
+            tested |= (span.start <= moments) & (moments + self.length <= span.stop)
+        return tested
+
+
+@dataclass
+class _Atlas:
+    """Unit vectors of all moments of all songs that lie a whole number of strides from a phase; made once for each."""
+
+    representations: Representations
+    candidates: Candidates
+    made: dict[int, list[Floats]] = field(default_factory=dict)
+
+    def songs(self, phase: int) -> list[Floats]:
+        """For each song its windows at phase, phase + stride, ...: arrays (moments, D * T)."""
+        if phase not in self.made:
+            self.made[phase] = [self._unit_windows(song, phase) for song in self.representations.songs]
+        return self.made[phase]
+
+    def _unit_windows(self, song: Floats, phase: int) -> Floats:
+        r = self.representations
+        frames = r.windows.shape[2]
+        first = np.arange(phase, song.shape[1] * r.samples_per_frame, self.candidates.stride) // r.samples_per_frame
+        first = first[first + frames <= song.shape[1]]
+        cut = np.lib.stride_tricks.sliding_window_view(song, frames, axis=1)[:, first] if len(first) else None
+        if cut is None:
+            return np.empty((0, song.shape[0] * frames), dtype=np.float32)
+        return unit(cut.transpose(1, 0, 2), by_feature=r.by_feature)
+
+
+def unit(windows: Floats, *, by_feature: bool) -> Floats:
+    """Scale windows (n, D, T) to vectors (n, D * T) whose products are similarities: each feature's mean is taken off.
+
+    With `by_feature` each feature has the same length, so that products are means of correlations.
+    """
+    centred = windows - windows.mean(axis=2, keepdims=True)
+    axis = 2 if by_feature else (1, 2)
+    norm = np.sqrt(np.square(centred).sum(axis=axis, keepdims=True))
+    share = math.sqrt(windows.shape[1]) if by_feature else 1.0
+    scaled: Floats = (centred / np.maximum(norm * share, 1e-12)).reshape(len(windows), -1).astype(np.float32)
+    return scaled
+
+
+def rank(
+    representations: Representations,
+    trials: Sequence[Trial],
+    windows: Windows,
+    candidates: Candidates,
+    inside: Mapping[float, int],
+) -> tuple[Floats, pd.DataFrame]:
+    """Compare each window with every candidate, and rank the one that was heard.
+
+    Parameters
+    ----------
+    representations : Representations
+        Row i of its windows belongs to window i.
+    trials : sequence of Trial
+        All trials.
+    windows : Windows
+        A grid of test windows: those of a stretch follow each other a stride apart.
+    candidates : Candidates
+        What may be named.
+    inside : mapping of float to int
+        Length of each kind of segment in seconds, and how many windows a stride apart lie in it. The similarity of a
+        segment is the mean of theirs.
+
+    Returns
+    -------
+    ndarray, shape (n, songs)
+        Similarity of each window with each song at the same moment; NaN where a song does not last that long, or is
+        no candidate.
+    DataFrame
+        A row for each segment: `window` (its first), `length`, and for each kind `rank_<kind>` of the right candidate
+        (1 is best; among equals it comes in their middle) and the number `n_<kind>` of candidates.
+    """
+    atlas = _Atlas(representations, candidates)
+    at_moment = np.full((len(windows), len(representations.songs)), np.nan, dtype=np.float32)
+    ranks = []
+    for rows in runs(windows, candidates.stride):
+        trial = trials[windows.trial[rows[0]]]
+        moment = trial.audio_start + int(windows.start[rows[0]])
+        phase, place = moment % candidates.stride, moment // candidates.stride
+        similarities = _similarities(representations.windows[rows], atlas, phase)
+        at_moment[rows] = _own_moment(similarities, place, candidates)
+        allowed = _among_tested(similarities, candidates, phase)
+        for length, number in inside.items():
+            if number <= len(rows):
+                ranks.append(_rank_segments(similarities, allowed, candidates, trial.stimulus, place, rows, number))
+                ranks[-1].insert(1, "length", length)
+    columns = ["window", "length", *(f"{what}_{kind}" for kind in KINDS for what in ("rank", "n"))]
+    return at_moment, pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=columns)
+
+
+def runs(windows: Windows, stride: int) -> Iterator[Ints]:
+    """Yield the rows of windows that follow each other in one trial, a stride apart."""
+    if not len(windows):
+        return
+    broken = (np.diff(windows.trial) != 0) | (np.diff(windows.start) != stride)
+    yield from np.split(np.arange(len(windows)), np.flatnonzero(broken) + 1)
+
+
+def _similarities(eeg: Floats, atlas: _Atlas, phase: int) -> Floats:
+    """Similarities (windows, songs, moments); NaN beyond the end of a song."""
+    songs = atlas.songs(phase)
+    rows = unit(eeg, by_feature=atlas.representations.by_feature)
+    found = np.full((len(eeg), len(songs), max(len(song) for song in songs)), np.nan, dtype=np.float32)
+    for index, song in enumerate(songs):
+        found[:, index, : len(song)] = rows @ song.T
+    return found
+
+
+def _own_moment(similarities: Floats, place: int, candidates: Candidates) -> Floats:
+    n = len(similarities)
+    own: Floats = similarities[np.arange(n), :, place + np.arange(n)].copy()
+    own[:, ~np.array(candidates.songs)] = np.nan
+    return own
+
+
+def _among_tested(similarities: Floats, candidates: Candidates, phase: int) -> Floats:
+    moments = phase + candidates.stride * np.arange(similarities.shape[2])
+    tested = np.stack([candidates.are_tested(song, moments) for song in range(similarities.shape[1])])
+    allowed: Floats = np.where(tested, similarities, np.float32(np.nan))
+    return allowed
+
+
+def _along(similarities: Floats, number: int) -> Floats:
+    """Mean similarity of segments of `number` windows: those of the audio move on as those of the EEG do."""
+    n, _, moments = similarities.shape
+    parts = [similarities[j : n - number + 1 + j, :, j : moments - number + 1 + j] for j in range(number)]
+    mean: Floats = np.mean(parts, axis=0)
+    return mean
+
+
+def _rank_segments(
+    similarities: Floats, allowed: Floats, candidates: Candidates, heard: int, place: int, rows: Ints, number: int
+) -> pd.DataFrame:
+    mine = _along(allowed, number)  # (segments, songs, moments)
+    index = np.arange(len(mine))
+    right = mine[index, heard, place + index]
+    songs = _own_moment(_along(similarities, number), place, candidates)
+    among = {"song": songs, "moment": mine[:, heard], "window": mine.reshape(len(mine), -1)}
+    columns: dict[str, Any] = {"window": rows[: len(mine)]}
+    for kind, scores in among.items():
+        better = (scores > right[:, None]).sum(axis=1)
+        equal = (scores == right[:, None]).sum(axis=1) - 1
+        columns[f"rank_{kind}"] = 1 + better + equal / 2
+        columns[f"n_{kind}"] = np.isfinite(scores).sum(axis=1)
+    return pd.DataFrame(columns)

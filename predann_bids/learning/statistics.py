@@ -1,0 +1,161 @@
+"""Intervals, tests and their corrections: arithmetic on hits of participants."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+SIGN_FLIP = "sign-flip permutation over participants, two-sided"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How test windows were laid out, and how intervals are made.
+
+    Parameters
+    ----------
+    window_s, stride_s : float
+        Length and distance of windows in seconds.
+    lengths_s : tuple of float
+        Lengths of the segments to decide about, the shortest first.
+    resamples : int
+        Bootstrap resamples, and flips of the test of a difference.
+    seed : int
+        Seed of both.
+    widening : float
+        Factor on the width of intervals; see `overlap_widening`.
+    """
+
+    window_s: float
+    stride_s: float
+    lengths_s: tuple[float, ...]
+    resamples: int
+    seed: int
+    widening: float = 1.0
+
+
+def overlap_widening(n_folds: int, tested: float, trained: float) -> float:
+    """Tell how much wider an interval must be because the training sets of the folds overlap.
+
+    Each fold's test participants are in the training sets of the other folds, so accuracies are not independent: what
+    two recordings have in common by chance counts in both directions. Nadeau and Bengio (2003, Inference for the
+    generalization error, Machine Learning 52) correct the variance 1 / J of the mean of J folds to 1 / J + n2 / n1.
+
+    Parameters
+    ----------
+    n_folds : int
+        Number of folds J.
+    tested, trained : float
+        Mean amount of data n2 that a fold tests, and n1 that it trains with, in any unit.
+    """
+    return math.sqrt(1 + n_folds * tested / trained)
+
+
+def mean_interval(participants: ArrayLike, values: ArrayLike, grid: Grid) -> list[float] | None:
+    """Bootstrap a 95 % interval of a mean of shares by resampling participants, whole.
+
+    The percentile interval is expanded to the width that a t interval has with as many participants, as plain
+    percentiles are too narrow for few (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 3.3),
+    and widened because training sets overlap (`overlap_widening`).
+
+    Parameters
+    ----------
+    participants : array-like of str, shape (n,)
+        Whose each value is.
+    values : array-like, shape (n,)
+        Between 0 and 1, such as hits.
+    grid : Grid
+        Resamples, seed and widening.
+
+    Returns
+    -------
+    list of two floats, or None with fewer than two participants
+    """
+    table = pd.DataFrame({"participant": participants, "value": np.asarray(values, dtype=np.float64)})
+    grouped = table.groupby("participant")["value"].agg(["sum", "count"])
+    sums, counts = (grouped[name].to_numpy(dtype=np.float64) for name in ("sum", "count"))
+    found = interval(lambda h, t, axis=-1: h.sum(axis=axis) / t.sum(axis=axis), (sums, counts), grid)
+    return [min(1.0, max(0.0, limit)) for limit in found] if found else None  # what a share can be
+
+
+def interval(statistic: Callable[..., Any], samples: tuple[Floats, ...], grid: Grid) -> list[float] | None:
+    """Bootstrap a 95 % interval of a statistic of paired samples, one value for each participant.
+
+    Returns
+    -------
+    list of two floats, or None with fewer than two participants
+    """
+    from scipy.stats import bootstrap, norm, t
+
+    n = len(samples[0])
+    if n < 2:
+        return None
+    if all(np.ptp(sample) == 0 for sample in samples):
+        value = float(statistic(*samples))
+        return [value, value]
+    tail = norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1))
+    found = bootstrap(
+        samples,
+        statistic,
+        paired=True,
+        n_resamples=grid.resamples,
+        confidence_level=1 - 2 * tail,
+        method="percentile",
+        rng=np.random.default_rng(grid.seed),
+    ).confidence_interval
+    middle = float(statistic(*samples))
+    return [middle + grid.widening * (float(limit) - middle) for limit in (found.low, found.high)]
+
+
+def difference_interval(differences: Floats, grid: Grid) -> list[float] | None:
+    """Interval of the mean of participants' differences of shares."""
+    found = interval(np.mean, (differences,), grid)
+    return [min(1.0, max(-1.0, limit)) for limit in found] if found else None
+
+
+def sign_flip_p(differences: Floats, grid: Grid) -> float:
+    """Test whether differences of participants are around zero: flip their signs at random (all ways when few)."""
+    from scipy.stats import permutation_test
+
+    return float(
+        permutation_test(
+            (differences,),
+            np.mean,
+            permutation_type="samples",
+            n_resamples=grid.resamples,
+            rng=np.random.default_rng(grid.seed),
+        ).pvalue
+    )
+
+
+def overlap_corrected_p(differences: Floats, grid: Grid) -> float | None:
+    """Two-sided t test of participants' differences, corrected for overlapping training sets as intervals are.
+
+    Returns
+    -------
+    float, or None when all differences are equal, so that there is nothing to compare them with
+    """
+    from scipy.stats import t
+
+    spread = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
+    if spread == 0:
+        return None
+    found = float(differences.mean()) / (spread / math.sqrt(len(differences)) * grid.widening)
+    return float(2 * t.sf(abs(found), len(differences) - 1))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Correct p-values for their number (Holm 1979); those that are None stay so and do not count."""
+    from statsmodels.stats.multitest import multipletests
+
+    known = [p for p in p_values if p is not None]
+    corrected = iter(multipletests(known, method="holm")[1].tolist() if known else ())
+    return [None if p is None else next(corrected) for p in p_values]

@@ -1,0 +1,107 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest, ttest_1samp
+from statsmodels.stats.multitest import multipletests
+
+from predann_bids.learning.comparison import compare, compare_all, compare_with_control
+from predann_bids.learning.evaluation import WindowPredictions
+from predann_bids.learning.statistics import Grid, holm, overlap_corrected_p
+
+GRID = Grid(window_s=3.0, stride_s=1.0, lengths_s=(3.0,), resamples=999, seed=0)
+PEOPLE, SONGS, WINDOWS = 6, 3, 12
+
+
+def model(accuracy, seed=0, *, logits=True, training_seed=0):
+    """Predictions that are right with a probability, by logits and by match alike."""
+    rng = np.random.default_rng(seed)
+    n = PEOPLE * SONGS * WINDOWS
+    stimulus = np.tile(np.repeat(np.arange(SONGS), WINDOWS), PEOPLE)
+    named = np.where(rng.random(n) < accuracy, stimulus, (stimulus + 1) % SONGS)
+    table = pd.DataFrame(
+        {
+            "seed": training_seed,
+            "fold": 1,
+            "participant": np.repeat([f"{p:02d}" for p in range(PEOPLE)], SONGS * WINDOWS),
+            "session": "n/a",
+            "task": "music",
+            "run": "n/a",
+            "trial": np.repeat(np.arange(PEOPLE * SONGS), WINDOWS),
+            "stimulus": stimulus,
+            "onset": np.tile(np.arange(WINDOWS, dtype=float), PEOPLE * SONGS),
+        }
+    )
+    scores = np.eye(SONGS)[named]
+    return WindowPredictions(table, scores if logits else None, scores.copy())
+
+
+def person_means(windows):
+    right = windows.similarities.argmax(axis=1) == windows.table["stimulus"]
+    return right.groupby(windows.table["participant"]).mean().to_numpy()
+
+
+def test_every_pair_is_compared_in_the_ways_that_both_models_allow():
+    models = {"predann": model(0.9), "baseline": model(0.5, 1), "linear": model(0.7, 2, logits=False)}
+    found = [(row["first"], row["second"], row["by"]) for row in compare_all(models, GRID)]
+    assert found == [
+        ("predann", "baseline", "logits"),
+        ("predann", "baseline", "match"),
+        ("predann", "linear", "match"),
+    ]
+
+
+def test_p_values_of_all_pairs_are_corrected_together():
+    models = {"predann": model(0.9), "baseline": model(0.8, 1), "linear": model(0.85, 2)}
+    rows = compare_all(models, GRID)
+    expected = multipletests([row["p_value"] for row in rows], method="holm")[1]
+    assert [row["p_holm"] for row in rows] == pytest.approx(expected.tolist())
+
+
+def test_p_values_that_are_missing_stay_so_and_do_not_count():
+    assert holm([0.01, None, 0.04]) == [pytest.approx(0.02), None, pytest.approx(0.04)]
+    assert holm([]) == []
+
+
+def test_mcnemar_is_the_binomial_test_of_the_windows_that_one_alone_gets_right():
+    first, second = model(0.9), model(0.6, 1)
+    row = compare_all({"predann": first, "baseline": second}, GRID)[0]
+    apart = first.table["onset"] % 3 == 0  # 3 s windows, one a second
+    right = [(w.probabilities.argmax(axis=1) == w.table["stimulus"]).to_numpy()[apart] for w in (first, second)]
+    only = int((right[0] & ~right[1]).sum()), int((~right[0] & right[1]).sum())
+    assert (row["mcnemar"]["only_first"], row["mcnemar"]["only_second"]) == only
+    assert row["mcnemar"]["n_windows"] == apart.sum()
+    assert row["mcnemar"]["p_value"] == pytest.approx(binomtest(only[0], sum(only)).pvalue)
+
+
+def test_the_overlap_correction_divides_the_t_value():
+    differences = person_means(model(0.9)) - person_means(model(0.6, 1))
+    plain = overlap_corrected_p(differences, GRID)
+    assert plain == pytest.approx(ttest_1samp(differences, 0).pvalue)
+    wide = Grid(3.0, 1.0, (3.0,), 999, 0, widening=1.5)
+    assert overlap_corrected_p(differences, wide) > plain
+    assert overlap_corrected_p(np.full(5, 0.1), GRID) is None
+
+
+def test_seeds_are_averaged_within_participants_and_listed():
+    first = WindowPredictions.concatenate([model(0.9, s, training_seed=s) for s in (0, 1)])
+    second = WindowPredictions.concatenate([model(0.5, s + 5, training_seed=s) for s in (0, 1)])
+    row = compare_all({"predann": first, "baseline": second}, GRID)[0]
+    assert row["difference"] == pytest.approx((person_means(first) - person_means(second)).mean())
+    each = [(person_means(model(0.9, s)) - person_means(model(0.5, s + 5))).mean() for s in (0, 1)]
+    assert row["by_seed"] == pytest.approx(each)
+    one_seed = compare_all({"predann": first.of_seed(0), "baseline": second.of_seed(0)}, GRID)[0]
+    assert row["mcnemar"] == one_seed["mcnemar"]  # windows of several seeds are no more windows
+
+
+def test_models_without_logits_are_compared_by_match_alone():
+    found = compare(model(0.9, logits=False), model(0.5, 1), GRID)
+    assert found["accuracy_difference"] is None
+    assert found["match_accuracy_difference"] > 0.2
+
+
+def test_real_minus_control_is_the_mean_difference_of_participants():
+    real, control = model(0.9), model(0.35, 3)
+    found = compare_with_control(real, control, GRID)
+    assert found["match_accuracy_difference"] == pytest.approx((person_means(real) - person_means(control)).mean())
+    assert found["match_ci95"][0] > 0.3
+    assert found["match_p_value"] == pytest.approx(2 / 2**PEOPLE)
