@@ -15,6 +15,7 @@ from predann_bids import __version__
 from predann_bids.config import Science, read_selection, resolve
 from predann_bids.errors import MissingInput, PredannError, UnknownAnalysisLevel, WrongUsage
 from predann_bids.options import (
+    OFF_SWITCHES,
     SCIENCE_FLAGS,
     ListOption,
     configuration_options,
@@ -35,7 +36,9 @@ Examples:
   predann-bids /data/ds /data/out participant --participant-label 01 02
   predann-bids /data/ds /data/out participant --n-procs 4
   predann-bids /data/ds /data/out group --split participant --seed 1
-  predann-bids /data/ds /data/out group --label chunks --split chunk
+  predann-bids /data/ds /data/out group --label chunks --split chunk --control fingerprint
+  predann-bids /data/ds /data/out group --also-split stimulus time --permutations 200
+  predann-bids /data/new /data/out2 group --from-model /data/out/group/predann
 
 \b
 Exit codes: 0 done; 1 some participants failed; 16 invalid dataset; 17 unknown
@@ -113,6 +116,7 @@ def run_app(**given: Any) -> None:
         validate=not given["skip_bids_validation"],
         label=given["label"],
         folds=given["fold"],
+        from_model=given["from_model"],
     )
 
 
@@ -164,8 +168,11 @@ def _one(given: dict[str, Any], argument: str, option: str, name: str) -> Any:
 def _science(given: dict[str, Any]) -> Science:
     flags = {dotted: given[dotted.replace(".", "__")] for dotted in SCIENCE_FLAGS.values()}
     chosen = {dotted: value for dotted, value in flags.items() if value is not None}
-    if given["no_baseline"]:
-        chosen["training.baseline"] = False
+    if given["evaluation__also_splits"]:
+        chosen["evaluation.also_splits"] = tuple(given["evaluation__also_splits"])
+    for flag, (dotted, _) in OFF_SWITCHES.items():
+        if given[flag.removeprefix("--").replace("-", "_")]:
+            chosen[dotted] = False
     return resolve(preset=given["preset"], file=given["config"], flags=chosen)
 
 

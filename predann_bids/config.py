@@ -22,6 +22,7 @@ from predann_bids.errors import MissingInput, WrongUsage
 from predann_bids.files import write_text
 
 Preset = Literal["default"]
+SplitName = Literal["participant", "chunk", "time", "stimulus", "session", "run"]
 
 
 class Section(BaseModel):
@@ -87,23 +88,25 @@ class Windows(Section):
 class Splitting(Section):
     """How training, validation and test data are kept apart."""
 
-    split: Literal["participant", "chunk"] = Field(
+    split: SplitName = Field(
         "participant",
-        description="What is never shared by training and test data: whole participants, or (as published) chunks of"
-        " recordings, which lets what marks a recording pass for music.",
+        description="What is never shared by training and test data: whole participants; whole songs ('stimulus');"
+        " sessions or runs; a part of every presentation ('time'), or chunks of it as published ('chunk'). The last"
+        " two let what marks a recording pass for music.",
     )
     n_folds: int = Field(
         0,
         ge=0,
-        description="Number of folds; 0 means 4 for 'participant' (fewer with fewer participants) and the"
-        " single published 75/25 split for 'chunk'.",
+        description="Number of folds; 0 means the single published 75/25 split for 'chunk', one fold for each session"
+        " or run, and otherwise 4, or as many as the participants allow, or as leave two songs to each test of"
+        " 'stimulus'.",
     )
     chunk: float = Field(10.0, gt=0, description="Length of a chunk in seconds, for the split 'chunk'.")
     validation: float = Field(
         0.15,
         gt=0,
         lt=1,
-        description="Share of the training participants (or chunks) kept for early stopping, at least one.",
+        description="Share of the training data (participants, recordings, chunks or time) kept for early stopping.",
     )
 
 
@@ -118,6 +121,9 @@ class Training(Section):
     weight_decay: float = Field(1e-2, ge=0, description="Weight decay.")
     patience: int = Field(15, ge=1, description="Epochs without a better validation loss before training stops.")
     seed: int = Field(0, ge=0, description="Seed of everything random.")
+    n_seeds: int = Field(
+        1, ge=1, description="Train each decoder this many times, from --seed upwards, on the same folds, and pool."
+    )
     baseline: bool = Field(True, description="Also train the matched model with PredANN weight 0.")
 
 
@@ -130,6 +136,21 @@ class Evaluation(Section):
         " the window's length and 1 to 4 strides more.",
     )
     resamples: int = Field(9999, ge=99, description="Bootstrap resamples of participants.")
+    linear: bool = Field(True, description="Also evaluate the linear reference, a backward temporal response function.")
+    probe: bool = Field(True, description="Also measure what the network uses: delays, channels, frequency bands.")
+    permutations: int = Field(
+        0,
+        ge=0,
+        description="Label permutations for the chance level; those of 'chunk' and 'time' train every decoder anew.",
+    )
+    control: Literal["none", "fingerprint"] = Field(
+        "none",
+        description="'fingerprint' does everything again on data in which music and EEG do not belong together, to"
+        " tell music from what marks the recordings.",
+    )
+    also_splits: tuple[SplitName, ...] = Field(
+        (), description="Splits to evaluate as well, such as 'stimulus' for songs never trained on."
+    )
 
 
 class Science(Section):

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import click
 
-from predann_bids.config import PRESETS, Science, Section
+from predann_bids.config import PRESETS, Evaluation, Science, Section, SplitName
 
 # flag on the command line -> dotted name in the configuration
 SCIENCE_FLAGS = {
@@ -33,6 +33,16 @@ SCIENCE_FLAGS = {
     "--batch-size": "training.batch_size",
     "--learning-rate": "training.learning_rate",
     "--seed": "training.seed",
+    "--n-seeds": "training.n_seeds",
+    "--permutations": "evaluation.permutations",
+    "--control": "evaluation.control",
+}
+
+# flag that turns something off -> dotted name in the configuration, help
+OFF_SWITCHES = {
+    "--no-baseline": ("training.baseline", "Do not train the matched model with PredANN weight 0."),
+    "--no-linear": ("evaluation.linear", "Do not evaluate the linear reference."),
+    "--no-probe": ("evaluation.probe", "Do not measure what the network uses."),
 }
 
 
@@ -81,8 +91,14 @@ def science_options() -> Iterator[click.Option]:
         field = model.model_fields[key]
         help_text = f"{field.description} [default: {field.default}]"
         yield click.Option([flag, dotted.replace(".", "__")], type=_click_type(field.annotation), help=help_text)
-    baseline = "Do not train the matched model with PredANN weight 0."
-    yield click.Option(["--no-baseline"], is_flag=True, help=baseline)
+    yield ListOption(
+        ["--also-split", "evaluation__also_splits"],
+        type=click.Choice(typing.get_args(SplitName)),
+        metavar="SPLIT...",
+        help=f"{Evaluation.model_fields['also_splits'].description} [default: none]",
+    )
+    for flag, (_, help_text) in OFF_SWITCHES.items():
+        yield click.Option([flag], is_flag=True, help=help_text)
 
 
 def selection_options() -> Iterator[click.Option]:
@@ -128,6 +144,12 @@ def configuration_options() -> Iterator[click.Option]:
 def group_options() -> Iterator[click.Option]:
     """Options of the group level that change no result."""
     yield click.Option(["--label"], default="predann", show_default=True, help="Name of this group run.")
+    yield click.Option(
+        ["--from-model"],
+        type=click.Path(path_type=Path),
+        help="Evaluate the decoder of another group run (its directory, or a checkpoint) on these derivatives, without"
+        " training. Recordings that it was trained on are left out.",
+    )
     yield ListOption(
         ["--fold"],
         type=click.IntRange(1),

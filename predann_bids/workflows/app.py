@@ -29,6 +29,7 @@ def run_level(
     validate: bool,
     label: str,
     folds: Sequence[int],
+    from_model: Path | None = None,
 ) -> None:
     """Run an analysis level and print a summary; see `run_participant` and `run_group`."""
     console = Console(stderr=True)
@@ -44,7 +45,7 @@ def run_level(
     if level == "participant":
         _participant(bids_dir, output_dir, science, selection, stimuli_dir, execution)
     else:
-        _group(bids_dir, output_dir, science, selection, stimuli_dir, execution, label, folds)
+        _group(bids_dir, output_dir, science, selection, stimuli_dir, execution, label, folds, from_model)
 
 
 def _refuse_unwritable(output_dir: Path) -> None:
@@ -104,6 +105,7 @@ def _group(
     execution: Execution,
     label: str,
     folds: Sequence[int],
+    from_model: Path | None,
 ) -> None:
     from predann_bids.workflows.group import run_group
 
@@ -116,6 +118,7 @@ def _group(
         execution=execution,
         label=label,
         folds=folds,
+        from_model=from_model,
     )
     for line in outcome.lines():
         Console().print(line, highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,78 @@
+"""A decoder that was trained elsewhere: what it needs, and what it must not be tested on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from predann_bids.config import Science, Windows
+from predann_bids.errors import WrongUsage
+
+OTHERS = {"baseline": "baseline.ckpt", "linear": "linear.npz", "linear_whitened": "linear_whitened.npz"}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a checkpoint says of itself.
+
+    Parameters
+    ----------
+    channels : tuple of str
+        EEG channels that it needs, in their order.
+    songs : tuple of str
+        Stimuli that it was trained with.
+    recordings : frozenset of str
+        Fingerprints of the recordings that it was trained on.
+    """
+
+    channels: tuple[str, ...]
+    songs: tuple[str, ...]
+    recordings: frozenset[str]
+
+
+def provenance(path: Path) -> Provenance:
+    """Read where a decoder comes from.
+
+    Raises
+    ------
+    MissingInput, UnusableData
+        There is no checkpoint, or it is none of this project.
+    """
+    from predann_bids.learning.checkpoints import read_decoder
+
+    decoder, more = read_decoder(path)
+    return Provenance(decoder.settings.channels, decoder.settings.songs, frozenset(more.get("trained_on", ())))
+
+
+def windows_of(path: Path, science: Science) -> Windows:
+    """Cut windows as the decoder was trained with.
+
+    Raises
+    ------
+    WrongUsage
+        The derivatives were preprocessed in another way.
+    """
+    from predann_bids.learning.checkpoints import read_decoder
+
+    decoder, more = read_decoder(path)
+    theirs, ours = more.get("preprocessing", {}), science.preprocessing.model_dump()
+    for name in ("resample", "l_freq", "h_freq", "reference"):
+        if name in theirs and theirs[name] != ours[name]:
+            raise WrongUsage(
+                f"{path} was trained on EEG with {name} = {theirs[name]}, the derivatives have {ours[name]}: run the"
+                f" participant level with --{name.replace('_', '-')} {theirs[name]}."
+            )
+    settings = decoder.settings
+    return science.windows.model_copy(update={"length": settings.window_s, "delay": settings.delay_s})
+
+
+def given_models(path: Path) -> dict[str, Path]:
+    """Find the models that a group run has beside its first fold's decoder; a checkpoint is alone."""
+    from predann_bids.learning.checkpoints import find_checkpoint
+
+    checkpoint = find_checkpoint(path)
+    found = {"predann": checkpoint}
+    if path.is_dir():
+        others = {model: checkpoint.with_name(name) for model, name in OTHERS.items()}
+        found |= {model: file for model, file in others.items() if file.is_file()}
+    return found
