@@ -20,6 +20,7 @@ from predann_bids.cli import LEVELS, make_command
 from predann_bids.config import Science, Section
 from predann_bids.errors import PredannError
 from predann_bids.options import (
+    OFF_SWITCHES,
     SCIENCE_FLAGS,
     ListOption,
     configuration_options,
@@ -31,7 +32,11 @@ from predann_bids.options import (
 
 NAME = "PredANN-BIDS"
 # keys in the configuration, including those of flags that switch one off
-TOML_KEYS = SCIENCE_FLAGS | {"--no-baseline": "training.baseline"}
+TOML_KEYS = (
+    SCIENCE_FLAGS
+    | {flag: dotted for flag, (dotted, _) in OFF_SWITCHES.items()}
+    | {"--also-split": "evaluation.also_splits"}
+)
 # these stand for the three arguments, which the descriptor has already
 STAND_INS = frozenset({"--input-dataset", "--output-location", "--analysis-level"})
 # directories that are made if they are not there; the descriptor's `File` means something that is

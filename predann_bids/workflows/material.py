@@ -182,7 +182,8 @@ def gather(
     )
     headers = tuple(derivative.paths.header for derivative in derivatives)
     excluded = frozenset(name for derivative in derivatives for name in _bad_channels(derivative))
-    return Material(headers, tuple(trials), labels, spectra, rate, excluded), _channel_notes(recordings, excluded)
+    notes = (*_channel_notes(recordings, excluded), *_order_notes(trials))
+    return Material(headers, tuple(trials), labels, spectra, rate, excluded), notes
 
 
 @dataclass(frozen=True)
@@ -253,4 +254,19 @@ def _channel_notes(recordings: Sequence[MappedRecording], excluded: frozenset[st
         return ()
     return (
         f"Of {len(every)} channels, only the {len(used)} were used that all recordings have and that are good in all.",
+    )
+
+
+def _order_notes(trials: Sequence[Trial]) -> tuple[str, ...]:
+    """Warn when the place in the session is the song: then no split between people tells one from the other."""
+    orders: dict[int, list[tuple[int, int]]] = {}
+    for trial in trials:
+        orders.setdefault(trial.recording, []).append((trial.onset, trial.stimulus))
+    heard = {tuple(stimulus for _, stimulus in sorted(order)) for order in orders.values()}
+    if len(orders) < 2 or len(heard) > 1 or len(set(next(iter(heard)))) < 2:
+        return ()
+    return (
+        "In all recordings the songs were heard in the same order. What changes in everybody over a session, such as"
+        " drowsiness or drying electrodes, then marks the song as well as its music does: which song it was does not part"
+        " the two, not even on people never seen. Which moment of the song it was does.",
     )
