@@ -267,6 +267,6 @@ def _order_notes(trials: Sequence[Trial]) -> tuple[str, ...]:
         return ()
     return (
         "In all recordings the songs were heard in the same order. What changes in everybody over a session, such as"
-        " drowsiness or drying electrodes, then marks the song as well as its music does: which song it was does not part"
-        " the two, not even on people never seen. Which moment of the song it was does.",
+        " drowsiness or drying electrodes, then marks the song as well as its music does: which song it was does not"
+        " part the two, not even on people never seen. Which moment of the song it was does.",
     )
