@@ -90,12 +90,16 @@ def test_no_eeg_sample_is_in_two_sets(trials, kind, seed, delay, stride):
 
 @settings(max_examples=25, deadline=None)
 @given(datasets, st.integers(3, 5), st.integers(300, 400), st.sampled_from([0.1, 0.3]))
-def test_sets_of_the_time_split_lie_a_gap_apart_in_each_presentation(trials, n_folds, guard, share):
+def test_sets_of_the_time_split_lie_a_gap_apart_within_and_between_presentations(trials, n_folds, guard, share):
     config = Splitting(split="time", n_folds=n_folds, validation=share)
     for fold in make_splits(trials, config, window=WINDOW, rate=RATE, seed=0, guard=guard):
-        parts = [(s.trial, s.span, name) for name, stretches in fold.sets().items() for s in stretches]
-        for (trial, span, name), (other_trial, other, other_name) in combinations(parts, 2):
-            if trial == other_trial and name != other_name:
+        parts = [
+            (trials[s.trial].recording, s.span.shift(trials[s.trial].onset), name)
+            for name, stretches in fold.sets().items()
+            for s in stretches
+        ]
+        for (recording, span, name), (other_recording, other, other_name) in combinations(parts, 2):
+            if recording == other_recording and name != other_name:
                 assert max(span.start - other.stop, other.start - span.stop) >= guard
 
 
@@ -105,7 +109,9 @@ def test_every_part_of_a_presentation_is_tested_once_by_the_time_split():
     for index, trial in enumerate(trials):
         spans = [edges for number, *edges in tested if number == index]
         assert [stop for _, stop in spans[:-1]] == [start for start, _ in spans[1:]]
-        assert (spans[0][0], spans[-1][1]) == (0, trial.length)
+        assert spans[0][0] == 0
+        last = index % 3 == 2  # of its recording; the next presentation begins 1 s after, the gap is 3 s
+        assert spans[-1][1] == trial.length - (0 if last else 200)
 
 
 @settings(max_examples=25, deadline=None)

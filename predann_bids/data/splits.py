@@ -202,26 +202,41 @@ def time_splits(
 ) -> list[Split]:
     """Hold out one part in time of every presentation, with a gap on both sides that no set touches.
 
+    The end of a presentation that another one follows sooner than the gap is left out.
+
     Parts of one recording fall into all sets: whatever marks the recording marks the stimulus.
     """
     n_folds = config.n_folds or DEFAULT_FOLDS
     if n_folds < 2:
         raise WrongUsage(f"--n-folds {n_folds} does not fit the split 'time': use 2 or more.")
+    lengths = _lengths_before_gaps(trials, guard)
     splits = []
     for fold in range(1, n_folds + 1):
         sets: tuple[list[Stretch], list[Stretch], list[Stretch]] = ([], [], [])
         for index in usable:
-            parts = _parts_in_time(trials[index].length, fold, n_folds, config.validation, window, guard)
+            parts = _parts_in_time(lengths[index], fold, n_folds, config.validation, window, guard)
             for stretches, spans in zip(sets, parts or (), strict=bool(parts)):
                 stretches += [Stretch(index, span) for span in spans]
         if not all(sets):
-            longest = max(trials[index].length for index in usable)
+            longest = max(lengths[index] for index in usable)
             raise UnusableData(
                 f"No presentation is long enough for the split 'time' in {n_folds} parts: the longest has {longest}"
                 f" samples, a window {window}, a gap {guard}. Use another number of folds or shorter windows."
             )
         splits.append(Split(fold, *(tuple(stretches) for stretches in sets)))
     return splits
+
+
+def _lengths_before_gaps(trials: Sequence[Trial], guard: int) -> list[int]:
+    """Lengths of trials, cut where the next one in the recording begins sooner than a gap after their end."""
+    onsets: dict[int, list[int]] = {}
+    for trial in trials:
+        onsets.setdefault(trial.recording, []).append(trial.onset)
+    lengths = []
+    for trial in trials:
+        following = [onset for onset in onsets[trial.recording] if onset > trial.onset]
+        lengths.append(max(0, min([trial.length, *(onset - guard - trial.onset for onset in following)])))
+    return lengths
 
 
 def _parts_in_time(
