@@ -29,6 +29,7 @@ Floats = NDArray[np.float32]
 
 KINDS = ("song", "moment", "window")
 TOPS = (1, 5, 10)
+KEPT_PHASES = 4
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Candidates:
 
 @dataclass
 class _Atlas:
-    """Unit vectors of all moments of all songs that lie a whole number of strides from a phase; made once for each."""
+    """Unit vectors of all moments of all songs that lie a whole number of strides from a phase; the last are kept."""
 
     representations: Representations
     candidates: Candidates
@@ -111,6 +112,8 @@ class _Atlas:
     def songs(self, phase: int) -> list[Floats]:
         """For each song its windows at phase, phase + stride, ...: arrays (moments, D * T)."""
         if phase not in self.made:
+            while len(self.made) >= KEPT_PHASES:  # one is as large as the representations of all songs many times over
+                self.made.pop(next(iter(self.made)))
             self.made[phase] = [self._unit_windows(song, phase) for song in self.representations.songs]
         return self.made[phase]
 

@@ -26,25 +26,20 @@ from predann_bids.learning.permutation import NullDistribution, kept_null, permu
 from predann_bids.learning.statistics import holm
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.timing import Span
+from predann_bids.workflows.after import NullFit, ProbeTask, measure_uses, train_null
 from predann_bids.workflows.execution import Execution, exclusive
+from predann_bids.workflows.fitting import run_tasks, train_all, uses_accelerator
 from predann_bids.workflows.material import Material, gather, preprocessing_of, select
 from predann_bids.workflows.studies import (
     DECODERS,
     LINEAR,
     SIGNATURE,
     Fit,
-    NullFit,
-    ProbeTask,
     Study,
     leaks_by_design,
     list_fits,
-    measure_uses,
     read_history,
     read_outputs,
-    run_tasks,
-    train_all,
-    train_null,
-    uses_accelerator,
 )
 
 POOLING_S = 600.0  # jobs for different folds may finish at the same moment; the second pools the same once more

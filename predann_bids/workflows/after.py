@@ -1,0 +1,110 @@
+"""Work on finished fits, and fits of which only the hits are kept: what decoders use, and permuted labels."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from predann_bids.data.splits import UNSEEN_SONGS
+from predann_bids.files import read_json, write_json
+from predann_bids.signals.brainvision import read_positions
+from predann_bids.workflows.execution import Failure, report
+from predann_bids.workflows.fitting import do_fit, given_decoder
+from predann_bids.workflows.studies import Fit, read_fit
+
+
+@dataclass(frozen=True)
+class ProbeTask:
+    """Measure what the decoder of a fit uses."""
+
+    fit: Fit
+
+    @property
+    def path(self) -> Path:
+        """Where the counts are kept."""
+        return self.fit.directory / f"{self.fit.model}_probe.json"
+
+    def is_finished(self) -> bool:
+        """Tell whether it is done, with the same decoder."""
+        return self.path.is_file() and read_json(self.path).get("ScienceHash") == self.fit.fingerprint
+
+    def read(self) -> Any:
+        """Read back what was counted."""
+        from predann_bids.learning.probing import Probe
+
+        return Probe.of(read_json(self.path)["Probe"])
+
+
+def measure_uses(task: ProbeTask) -> Failure | None:
+    """Measure what a trained decoder uses; return what went wrong."""
+    try:
+        _measure_uses(task)
+    except Exception as error:  # travels to the parent, which raises it
+        return Failure.of(error)
+    return None
+
+
+def _measure_uses(task: ProbeTask) -> None:
+    import torch
+
+    from predann_bids.data.regions import as_positions
+    from predann_bids.learning.checkpoints import load_decoder
+    from predann_bids.learning.probing import probe
+
+    torch.set_num_threads(1)
+    fit, study, material = task.fit, task.fit.study, task.fit.study.material
+    assert fit.trained
+    decoder = given_decoder(fit) if study.given else load_decoder(fit.trained)
+    source = material.source(fit.science)
+    tested = {material.trials[stretch.trial].stimulus for stretch in fit.split.test}
+    held_out = np.array([song in tested for song in range(len(material.labels))])
+    preprocessing = study.science.preprocessing
+    found = probe(
+        decoder,
+        source,
+        fit.split.test,
+        rate=material.rate,
+        stride=material.rate.samples(study.science.windows.stride),
+        rng=np.random.default_rng([fit.seed, fit.split.fold]),
+        positions=as_positions(source.eeg.channels, read_positions(material.headers[0])),
+        candidates=held_out if study.split in UNSEEN_SONGS else None,
+        band_hz=(preprocessing.l_freq, preprocessing.h_freq or np.inf),
+    )
+    write_json(task.path, {"ScienceHash": fit.fingerprint, "Probe": found.plain()})
+    report(1, f"fold {fit.split.fold}")
+
+
+@dataclass(frozen=True)
+class NullFit:
+    """A fit on permuted labels of which only the hits are kept."""
+
+    fit: Fit
+    number: int
+    path: Path
+
+    def is_finished(self) -> bool:
+        """Tell whether it is done, with the same data and configuration."""
+        return self.path.is_file() and read_json(self.path).get("ScienceHash") == self.fit.fingerprint
+
+
+def train_null(task: NullFit) -> Failure | None:
+    """Train and test one decoder on permuted labels; return what went wrong."""
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            fit = replace(task.fit, study=replace(task.fit.study, directory=Path(name)))
+            do_fit(fit)
+            found = read_fit(fit)
+        counts: dict[str, Any] = {"ScienceHash": fit.fingerprint, "Windows": len(found.table)}
+        heard = found.table["stimulus"].to_numpy()
+        if found.probabilities is not None:
+            counts["Logits"] = int((found.probabilities.argmax(axis=1) == heard).sum())
+        if found.similarities is not None:
+            counts["Match"] = int((np.nanargmax(found.similarities, axis=1) == heard).sum())
+        write_json(task.path, counts)
+    except Exception as error:  # travels to the parent, which raises it
+        return Failure.of(error)
+    return None

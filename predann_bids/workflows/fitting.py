@@ -1,0 +1,247 @@
+"""Do the fits of studies: train or read a model, let it hear the test windows, keep what it says."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from predann_bids.data.splits import UNSEEN_SONGS, Split
+from predann_bids.data.windows import Windows, grid
+from predann_bids.errors import UnusableData
+from predann_bids.files import write_json, write_text, written_whole
+from predann_bids.learning.retrieval import Candidates, Representations, rank
+from predann_bids.progress import Progress
+from predann_bids.signals.brainvision import map_brainvision
+from predann_bids.workflows.execution import Execution, Failure, exclusive, report, run_all
+from predann_bids.workflows.material import FIT_GB, PRELOAD, Material
+from predann_bids.workflows.studies import DECODERS, LINEAR, RANKS, SIGNATURE, Fit
+
+if TYPE_CHECKING:
+    from predann_bids.learning.training import Source
+
+Task = TypeVar("Task")
+
+
+def train_all(fits: Sequence[Fit], execution: Execution) -> None:
+    """Do the fits that are not done yet, the longest first."""
+    to_do = [fit for fit in fits if execution.overwrite or not fit.is_finished()]
+    to_do.sort(key=lambda fit: -fit.units)
+    run_tasks(train_one, to_do, execution, title="Training", units=lambda fit: fit.units)
+
+
+def run_tasks(
+    work: Callable[[Task], Failure | None],
+    tasks: Sequence[Task],
+    execution: Execution,
+    *,
+    title: str,
+    units: Callable[[Task], int] = lambda _: 1,
+) -> None:
+    """Do tasks in several processes, showing how far they are; the first failure ends it."""
+    if not tasks:
+        return
+    processes = 1 if uses_accelerator(execution) else execution.processes_for(FIT_GB)
+    with Progress(title, sum(map(units, tasks))) as progress:
+        for failure in run_all(
+            work, tasks, processes, preload=PRELOAD, on_beat=progress.beat, on_report=progress.advance
+        ):
+            if failure:
+                raise (failure.kind or UnusableData)(
+                    f"{title} failed: {failure.message}\n{failure.trace if not failure.kind else ''}".strip()
+                )
+
+
+def uses_accelerator(execution: Execution) -> bool:
+    """Tell whether trainings run on something else than processors."""
+    # PyTorch takes seconds to import, so look first whether there can be a device at all.
+    devices = ("nvidiactl", "dxg", "kfd")
+    if execution.accelerator == "cpu" or (
+        sys.platform == "linux" and not any(Path("/dev", name).exists() for name in devices)
+    ):
+        return False
+    import torch
+
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def train_one(fit: Fit) -> Failure | None:
+    """Train (or read), test and save one model; return what went wrong."""
+    try:
+        with exclusive(fit.directory / f".{fit.model}.lock"):
+            do_fit(fit)
+    except Exception as error:  # travels to the parent, which raises it
+        return Failure.of(error)
+    return None
+
+
+def do_fit(fit: Fit) -> None:
+    """Train (or read), test and save one model; whoever calls holds the lock."""
+    import torch
+
+    torch.set_num_threads(1)  # so that results do not depend on the number of processes
+    fit.marker.unlink(missing_ok=True)
+    heard = _KINDS[fit.model](fit)
+    _save_outputs(fit, heard)
+    write_json(fit.marker, {"ScienceHash": fit.fingerprint, "Model": fit.model, "Fold": fit.split.fold})
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What a model makes of the test windows."""
+
+    windows: Windows
+    probabilities: Any = None
+    representations: Representations | None = None
+
+
+def _save_outputs(fit: Fit, heard: _Heard) -> None:
+    study, material = fit.study, fit.study.material
+    arrays: dict[str, Any] = {"trial": heard.windows.trial, "start": heard.windows.start}
+    if heard.probabilities is not None and study.known_songs:
+        arrays["probabilities"] = heard.probabilities
+    if heard.representations is not None:
+        windows = study.science.windows
+        candidates = Candidates.of(
+            material.trials,
+            fit.split.test,
+            len(material.labels),
+            length=material.rate.samples(windows.length),
+            stride=material.rate.samples(windows.stride),
+            held_out=study.split in UNSEEN_SONGS,
+        )
+        inside = {length: 1 + round((length - windows.length) / windows.stride) for length in study.science.lengths}
+        similarities, ranks = rank(heard.representations, material.trials, heard.windows, candidates, inside)
+        arrays["similarities"] = similarities.astype(np.float64)
+        arrays |= {RANKS + str(name): column.to_numpy(dtype=np.float64) for name, column in ranks.items()}
+    with written_whole(fit.outputs) as beside, beside.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def test_windows(fit: Fit) -> Windows:
+    """Enumerate the windows that a fit is tested on."""
+    rate, windows = fit.study.material.rate, fit.science.windows
+    return grid(fit.split.test, rate.samples(windows.length), rate.samples(windows.stride))
+
+
+def _decode(fit: Fit) -> _Heard:
+    from predann_bids.learning.training import represent
+
+    source = fit.study.material.source(fit.science)
+    decoder = given_decoder(fit) if fit.study.given else _train_decoder(fit, source)
+    test = test_windows(fit)
+    return _Heard(test, *represent(decoder, source, test))
+
+
+def given_decoder(fit: Fit) -> Any:
+    """Read a decoder that was trained elsewhere, and let it remember the songs of this study."""
+    from predann_bids.learning.checkpoints import for_songs, load_decoder
+
+    material = fit.study.material
+    return for_songs(load_decoder(fit.study.given[fit.model]), material.labels, material.spectra)
+
+
+def _train_decoder(fit: Fit, source: Source) -> Any:
+    from predann_bids.learning.checkpoints import save_decoder
+    from predann_bids.learning.training import Hardware
+    from predann_bids.learning.training import fit as train
+    from predann_bids.models.decoder import DecoderSettings
+    from predann_bids.models.temporal import HALVING
+
+    material, windows, execution = fit.study.material, fit.science.windows, fit.execution
+    settings = DecoderSettings(
+        channels=source.eeg.channels,
+        songs=material.labels,
+        rate_hz=material.rate.hz,
+        delay_s=windows.delay,
+        window_s=windows.length,
+        memory_frames=max(frames.shape[1] for frames in material.spectra) // HALVING,
+    )
+    hardware = Hardware(
+        execution.accelerator if uses_accelerator(execution) else "cpu",
+        execution.devices,
+        execution.num_nodes,
+        execution.precision,
+    )
+    unfinished = fit.directory / f"{fit.model}_unfinished" / fit.fingerprint
+    decoder, history = train(
+        source,
+        fit.split,
+        settings,
+        fit.science.training,
+        directory=unfinished,
+        name=f"fold {fit.split.fold}, {fit.model}",
+        hardware=hardware,
+        report=report,
+    )
+    assert fit.history
+    assert fit.trained
+    write_text(fit.history, pd.DataFrame(history).to_csv(index=False))
+    save_decoder(
+        decoder,
+        fit.trained,
+        model=fit.model,
+        fold=fit.split.fold,
+        training=fit.science.training.model_dump(),
+        preprocessing=fit.science.preprocessing.model_dump(),
+        trained_on=trained_on(material, fit.split),
+    )
+    shutil.rmtree(unfinished.parent, ignore_errors=True)
+    return decoder
+
+
+def trained_on(material: Material, split: Split) -> list[str]:
+    """Fingerprints of the recordings that training and validation took windows from."""
+    used = {material.trials[stretch.trial].recording for stretch in (*split.train, *split.validation)}
+    return sorted(map_brainvision(material.headers[index]).fingerprint() for index in used)
+
+
+def _decode_linearly(fit: Fit) -> _Heard:
+    from predann_bids.learning.linear import HALVING, LinearDecoder, fit_linear, halved, onset_features, unwhitened
+
+    material = fit.study.material
+    source = material.source(fit.science)
+    if fit.study.given:
+        decoder = LinearDecoder.load(fit.study.given[fit.model])
+    else:
+        assert fit.trained
+        decoder = fit_linear(source, fit.split, material.rate, whitened=fit.model == "linear_whitened")
+        decoder.save(fit.trained)
+    test = test_windows(fit)
+    store = source.eeg if decoder.whitened else unwhitened(source.eeg)
+    parts = [
+        decoder.reconstruct(store.windows(source.trials, test[first : first + 256], source.length, source.delay))
+        for first in range(0, len(test), 256)
+    ]
+    songs = tuple(halved(onset_features(frames)) for frames in material.spectra)
+    report(1, f"fold {fit.split.fold}, {fit.model}")
+    return _Heard(test, representations=Representations(np.concatenate(parts), songs, HALVING, by_feature=True))
+
+
+def _classify_signature(fit: Fit) -> _Heard:
+    from predann_bids.learning.linear import unwhitened
+    from predann_bids.learning.signature import band_powers, classify
+
+    material = fit.study.material
+    source = material.source(fit.science)
+    store, test = unwhitened(source.eeg), test_windows(fit)
+    train = grid((*fit.split.train, *fit.split.validation), source.length, max(1, source.length // 2))
+    powers = [
+        band_powers(store, source.trials, windows, source.length, source.delay, material.rate)
+        for windows in (train, test)
+    ]
+    report(1, f"fold {fit.split.fold}, recordings' signature")
+    return _Heard(test, classify(powers[0], train.stimuli(source.trials), powers[1], len(material.labels)))
+
+
+_KINDS: Mapping[str, Callable[[Fit], _Heard]] = {
+    **dict.fromkeys(DECODERS, _decode),
+    **dict.fromkeys(LINEAR, _decode_linearly),
+    SIGNATURE: _classify_signature,
+}
