@@ -50,11 +50,26 @@ def test_every_pair_is_compared_in_the_ways_that_both_models_allow():
     ]
 
 
-def test_p_values_of_all_pairs_are_corrected_together():
-    models = {"predann": model(0.9), "baseline": model(0.8, 1), "linear": model(0.85, 2)}
+def test_p_values_of_pairs_that_answer_one_question_are_corrected_together():
+    models = {"predann": model(0.9), "baseline": model(0.8, 1), "linear": model(0.85, 2, logits=False)}
+    models["linear_whitened"] = model(0.88, 3, logits=False)
     rows = compare_all(models, GRID)
-    expected = multipletests([row["p_value"] for row in rows], method="holm")[1]
-    assert [row["p_holm"] for row in rows] == pytest.approx(expected.tolist())
+    for rivals in (["baseline"], ["linear", "linear_whitened"]):
+        mine = [row for row in rows if row["second"] in rivals]
+        expected = multipletests([row["p_value"] for row in mine], method="holm")[1]
+        assert len(mine) == 2
+        assert [row["p_holm"] for row in mine] == pytest.approx(expected.tolist())
+
+
+def test_by_retrieval_a_window_is_right_when_its_own_audio_ranks_first():
+    def with_ranks(windows, ranks):
+        first = np.arange(len(windows.table))
+        columns = {"window": first, "length": 3.0, "rank_window": np.resize(ranks, len(first))}
+        return WindowPredictions(windows.table, windows.probabilities, windows.similarities, pd.DataFrame(columns))
+
+    models = {"predann": with_ranks(model(0.9), [1, 1, 2]), "linear": with_ranks(model(0.9, 1), [3, 1, 2])}
+    (row,) = [row for row in compare_all(models, GRID) if row["by"] == "retrieval"]
+    assert row["difference"] == pytest.approx(1 / 3)
 
 
 def test_p_values_that_are_missing_stay_so_and_do_not_count():

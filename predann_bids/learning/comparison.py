@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from predann_bids.learning.evaluation import Aggregation, Decisions, WindowPredictions, decide
+from predann_bids.learning.evaluation import Aggregation, WindowPredictions, decide
 from predann_bids.learning.statistics import (
     SIGN_FLIP,
     Floats,
@@ -19,14 +19,21 @@ from predann_bids.learning.statistics import (
     sign_flip_p,
 )
 
-By = Literal["logits", "match"]
-WAYS: Mapping[By, Aggregation] = {"logits": "mean", "match": "match"}
-# the pairs that are reported, all of them corrected together
-PAIRS: tuple[tuple[str, str, By], ...] = (
-    ("predann", "baseline", "logits"),
-    ("predann", "baseline", "match"),
-    ("predann", "linear", "match"),
-    ("predann", "linear_whitened", "match"),
+By = Literal["logits", "match", "retrieval"]  # the last: the right one of all windows ranks first
+WAYS: Mapping[By, Aggregation] = {"logits": "mean", "match": "match"}  # in which a song is named
+# the pairs that are reported, by the question that they answer together: those of one question are corrected together
+PAIRS: tuple[tuple[tuple[str, str, By], ...], ...] = (
+    (
+        ("predann", "baseline", "logits"),
+        ("predann", "baseline", "match"),
+        ("predann", "baseline", "retrieval"),
+    ),
+    (
+        ("predann", "linear", "match"),
+        ("predann", "linear", "retrieval"),
+        ("predann", "linear_whitened", "match"),
+        ("predann", "linear_whitened", "retrieval"),
+    ),
 )
 
 
@@ -54,7 +61,10 @@ def compare(first: WindowPredictions, second: WindowPredictions, grid: Grid) -> 
 
 
 def compare_all(models: Mapping[str, WindowPredictions], grid: Grid) -> list[dict[str, Any]]:
-    """Compare every pair of `PAIRS` that was evaluated, with p-values corrected for their number (Holm 1979).
+    """Compare every pair of `PAIRS` that was evaluated.
+
+    p-values are corrected for the number of comparisons that answer one question (Holm 1979): with the baseline, and
+    with linear decoders.
 
     Returns
     -------
@@ -63,8 +73,14 @@ def compare_all(models: Mapping[str, WindowPredictions], grid: Grid) -> list[dic
         p-value of the sign-flip test, plain and corrected; a t test corrected for overlapping training sets; McNemar's
         test on paired windows of the first seed that do not overlap; and the difference with each seed.
     """
+    return [row for question in PAIRS for row in _answered(question, models, grid)]
+
+
+def _answered(
+    question: Sequence[tuple[str, str, By]], models: Mapping[str, WindowPredictions], grid: Grid
+) -> list[dict[str, Any]]:
     rows = []
-    for one, other, by in PAIRS:
+    for one, other, by in question:
         if one in models and other in models:
             found = _compared(models[one], models[other], by, grid)
             if found:
@@ -75,41 +91,57 @@ def compare_all(models: Mapping[str, WindowPredictions], grid: Grid) -> list[dic
 
 
 def _compared(first: WindowPredictions, second: WindowPredictions, by: By, grid: Grid) -> dict[str, Any] | None:
-    how = WAYS[by]
-    if how not in first.ways or how not in second.ways:
+    one, other = hits(first, by, grid), hits(second, by, grid)
+    if one is None or other is None:
         return None
-    decided = [_decide(windows, how, grid) for windows in (first, second)]
-    differences = _participant_differences(*decided)
+    differences = _participant_differences(one, other)
     interval = difference_interval(differences, grid)
     if interval is None:
         return None
-    alone = [_decide(windows.of_seed(int(windows.table["seed"].min())), how, grid) for windows in (first, second)]
-    seeds = sorted(set(decided[0].table["seed"]) & set(decided[1].table["seed"]))
+    seeds = sorted(set(one["seed"]) & set(other["seed"]))
     return {
         "difference": float(differences.mean()),
         "ci95": interval,
         "p_value": sign_flip_p(differences, grid),
         "test": SIGN_FLIP,
         "overlap_p_value": overlap_corrected_p(differences, grid),
-        "mcnemar": mcnemar(alone[0], alone[1], grid),
+        "mcnemar": mcnemar(*(some[some["seed"] == some["seed"].min()] for some in (one, other)), grid=grid),
         "by_seed": [
-            float(_participant_differences(*(_of_seed(decisions, seed) for decisions in decided)).mean())
+            float(_participant_differences(one[one["seed"] == seed], other[other["seed"] == seed]).mean())
             for seed in seeds
         ],
     }
 
 
-def mcnemar(first: Decisions, second: Decisions, grid: Grid) -> dict[str, Any]:
-    """Compare decisions on the same windows by McNemar's exact test (1947).
+def hits(windows: WindowPredictions, by: By, grid: Grid) -> pd.DataFrame | None:
+    """Tell of every window whether it is decided rightly: columns `seed fold trial participant correct`.
+
+    None when the model allows no such decision.
+    """
+    columns = ["seed", "fold", "trial", "participant"]
+    if by == "retrieval":
+        if windows.ranks is None:
+            return None
+        ranks = windows.ranks[windows.ranks["length"] == grid.window_s]
+        rows = windows.table.iloc[ranks["window"].to_numpy(dtype=np.int64)]
+        return rows[columns].assign(correct=ranks["rank_window"].to_numpy() <= 1).reset_index(drop=True)
+    if WAYS[by] not in windows.ways:
+        return None
+    found = decide(windows, WAYS[by], length_s=grid.window_s, window_s=grid.window_s, stride_s=grid.stride_s)
+    return found.table[columns].assign(correct=found.correct)
+
+
+def mcnemar(first: pd.DataFrame, second: pd.DataFrame, *, grid: Grid) -> dict[str, Any]:
+    """Compare hits on the same windows by McNemar's exact test (1947).
 
     Only windows that do not overlap are paired. The test takes windows for independent, which those of one participant
     are not quite: it says less than the test over participants.
     """
     from statsmodels.stats.contingency_tables import mcnemar as exact
 
-    place = first.table.groupby(["seed", "fold", "trial"]).cumcount().to_numpy()
+    place = first.groupby(["seed", "fold", "trial"]).cumcount().to_numpy()
     apart = place % max(1, round(np.ceil(grid.window_s / grid.stride_s - 1e-9))) == 0
-    right, other = first.correct[apart], second.correct[apart]
+    right, other = (some["correct"].to_numpy(dtype=bool)[apart] for some in (first, second))
     table = np.array(
         [[np.sum(right & other), np.sum(right & ~other)], [np.sum(~right & other), np.sum(~right & ~other)]]
     )
@@ -121,35 +153,22 @@ def mcnemar(first: Decisions, second: Decisions, grid: Grid) -> dict[str, Any]:
     }
 
 
-def _decide(windows: WindowPredictions, how: Aggregation, grid: Grid) -> Decisions:
-    return decide(windows, how, length_s=grid.window_s, window_s=grid.window_s, stride_s=grid.stride_s)
-
-
-def _of_seed(decisions: Decisions, seed: int) -> Decisions:
-    mine = (decisions.table["seed"] == seed).to_numpy()
-    return Decisions(decisions.table[mine].reset_index(drop=True), decisions.scores[mine], decisions.predicted[mine])
-
-
-def _participant_differences(first: Decisions, second: Decisions) -> Floats:
-    means = [_participant_means(decisions) for decisions in (first, second)]
-    differences: Floats = np.asarray((means[0] - means[1]).dropna(), dtype=np.float64)
+def _participant_differences(first: pd.DataFrame, second: pd.DataFrame) -> Floats:
+    one, other = (some["correct"].astype(np.float64).groupby(some["participant"]).mean() for some in (first, second))
+    differences: Floats = np.asarray((one - other).dropna(), dtype=np.float64)
     return differences
-
-
-def _participant_means(decisions: Decisions) -> pd.Series[float]:
-    correct = pd.Series(decisions.correct.astype(np.float64))
-    return correct.groupby(decisions.table["participant"].to_numpy()).mean()
 
 
 def compare_with_control(real: WindowPredictions, control: WindowPredictions, grid: Grid) -> dict[str, Any]:
     """Subtract the accuracy on control data from that on real data, participant by participant, of one model."""
     result: dict[str, Any] = {}
-    for how, prefix in zip(WAYS.values(), ("", "match_"), strict=True):
+    for by, prefix in zip(WAYS, ("", "match_"), strict=True):
         keys = [f"{prefix}accuracy_difference", f"{prefix}ci95", f"{prefix}p_value"]
         result |= dict.fromkeys(keys)
-        if how not in real.ways or how not in control.ways:
+        one, other = hits(real, by, grid), hits(control, by, grid)
+        if one is None or other is None:
             continue
-        found = _participant_differences(_decide(real, how, grid), _decide(control, how, grid))
+        found = _participant_differences(one, other)
         limits = difference_interval(found, grid)
         if limits is not None:
             result |= dict(zip(keys, (float(found.mean()), limits, sign_flip_p(found, grid)), strict=True))

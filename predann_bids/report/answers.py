@@ -18,7 +18,7 @@ from predann_bids.report.evidence import (
     retrieval_kinds,
     split_results,
 )
-from predann_bids.report.figures import style_of
+from predann_bids.report.figures import COMPARED, style_of
 from predann_bids.report.sentences import OTHERS, SIGNIFICANT
 
 QUESTIONS = {
@@ -187,7 +187,7 @@ def _difference(row: Mapping[str, Any], *, named: bool) -> str:
         details.append(f"p {text.p(p_value)}")
     if p_holm is not None:
         details.append(f"Holm-corrected p {text.p(p_holm)}")
-    way = "By song logits" if row["by"] == "logits" else "By match"
+    way = COMPARED[row["by"]]
     against = f", against {OTHERS.get(row['second'], row['second'])}," if named else ""
     return f"{way}{against} {_beats(row)}: {text.points(row['difference'])} points ({'; '.join(details)})."
 
@@ -215,7 +215,7 @@ def _seed_answer(metrics: Mapping[str, Any], model: str) -> Answer | None:
     parts = []
     for row in rows:
         seeds = row["by_seed"]
-        way = "by song logits" if row["by"] == "logits" else "by match"
+        way = COMPARED[row["by"]].replace("By", "by")
         least, most = text.points(min(seeds)), text.points(max(seeds))
         parts.append(f"{way}, minus {OTHERS.get(row['second'], row['second'])}: {least} to {most} points")
     first = len(rows[0]["by_seed"])

@@ -53,10 +53,11 @@ LAYOUT = (
     ),
     ("training", "Training", ("training",), ()),
 )
-COMPARED = (
-    "In the table, p is of the two-sided test over participants; p, Holm is corrected by Holm's method over all"
-    " comparisons of this table; p, overlap is of a t test over participants that allows for the training data that"
-    " folds share. McNemar's test takes windows that do not overlap as independent, which those of one person are not:"
+IN_THE_TABLE = (
+    "By retrieval, a window counts as right when its own audio ranks first among all moments of all songs. In the"
+    " table, p is of the two-sided test over participants; p, Holm is corrected by Holm's method over the comparisons"
+    " with the same kind of rival, baseline or linear; p, overlap is of a t test over participants that allows"
+    " for the training data that folds share. McNemar's test takes windows that do not overlap as independent, which those of one person are not:"
     " it says something about these recordings, not about other people."
 )
 CONTROLLED = (
@@ -107,7 +108,7 @@ def _paragraphs(metrics: Mapping[str, Any], tables: Mapping[str, Table]) -> Mapp
     corrected = compared is not None and len(compared.columns) > 5
     return {
         "models": [_models_paragraph(metrics)],
-        "comparisons": [*comparison_sentences(metrics), *([COMPARED] if corrected else [])],
+        "comparisons": [*comparison_sentences(metrics), *([IN_THE_TABLE] if corrected else [])],
         "permutation": permutation_sentences(metrics),
         "control": [CONTROLLED],
         "retrieval": [RETRIEVED],

@@ -8,7 +8,7 @@ from typing import Any
 from predann_bids.data.splits import WITHIN_RECORDING
 from predann_bids.report import text
 from predann_bids.report.evidence import Scores, comparison_rows, evaluated, match_chance, retrieval_kinds
-from predann_bids.report.figures import BY_LOGITS, BY_MATCH, style_of
+from predann_bids.report.figures import COMPARED, style_of
 
 SIGNIFICANT = 0.05
 TESTED_ON = {
@@ -23,7 +23,6 @@ OTHERS = {
     "linear": "the linear decoder",
     "linear_whitened": "the linear decoder on whitened EEG",
 }
-WAYS = {"logits": BY_LOGITS, "match": BY_MATCH}
 
 
 def results_sentence(metrics: Mapping[str, Any]) -> str:
@@ -140,11 +139,11 @@ def comparison_sentence(row: Mapping[str, Any]) -> str:
     tested = _tested(row)
     if low <= 0 <= high:
         return (
-            f"{WAYS[row['by']]}, no difference can be shown between {first} and {second}"
+            f"{COMPARED[row['by']]}, no difference can be shown between {first} and {second}"
             f" ({text.points(row['difference'])} percentage points, {tested})."
         )
     return (
-        f"{WAYS[row['by']]}, {first} is {text.points(abs(row['difference'])).removeprefix('+')} percentage points"
+        f"{COMPARED[row['by']]}, {first} is {text.points(abs(row['difference'])).removeprefix('+')} percentage points"
         f" {'more' if row['difference'] > 0 else 'less'} accurate than {second} ({tested}){doubt(row)}."
     )
 

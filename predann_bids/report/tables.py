@@ -17,7 +17,7 @@ from predann_bids.report.evidence import (
     retrieval_kinds,
     split_results,
 )
-from predann_bids.report.figures import BY_LOGITS, BY_MATCH, style_of
+from predann_bids.report.figures import BY_LOGITS, BY_MATCH, COMPARED, style_of
 from predann_bids.report.table import Column, Kind, Table
 
 # every name that a table can have
@@ -117,7 +117,7 @@ def _comparison_table(metrics: Mapping[str, Any]) -> Table | None:
     values = [
         (
             f"{style_of(row['first']).name} − {style_of(row['second']).name}",
-            "song logits" if row["by"] == "logits" else "match",
+            COMPARED[row["by"]].removeprefix("By "),
             *(row.get(key) for key in keys),
             *(_mcnemar(row) if mcnemar else ()),
         )

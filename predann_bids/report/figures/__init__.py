@@ -16,6 +16,7 @@ from predann_bids.report.figures.confusion import confusion_figure
 from predann_bids.report.figures.drawing import (
     BY_LOGITS,
     BY_MATCH,
+    COMPARED,
     Illustration,
     common_match_chance,
     drawing_style,
@@ -31,6 +32,7 @@ from predann_bids.report.figures.uses import bands_figure, channels_figure, dela
 __all__ = [
     "BY_LOGITS",
     "BY_MATCH",
+    "COMPARED",
     "FIGURES",
     "Illustration",
     "breakdown_figure",

@@ -31,7 +31,8 @@ CHANCE_LINE: Mapping[str, Any] = {"color": CHANCE, "linestyle": "--", "linewidth
 LONGEST_NAME = 28
 WIDEST_LEGEND = 72  # characters that fit side by side
 BLANK: Mapping[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind text
-BY_LOGITS, BY_MATCH = "By song logits", "By match"
+BY_LOGITS, BY_MATCH, BY_RETRIEVAL = "By song logits", "By match", "By retrieval"
+COMPARED = {"logits": BY_LOGITS, "match": BY_MATCH, "retrieval": BY_RETRIEVAL}  # ways in which models are compared
 STYLE: Mapping[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],

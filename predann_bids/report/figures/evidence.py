@@ -16,6 +16,7 @@ from predann_bids.report.figures.drawing import (
     BY_MATCH,
     CHANCE,
     CHANCE_LINE,
+    COMPARED,
     FAINT,
     INK,
     Illustration,
@@ -43,7 +44,7 @@ WAYS = ((BY_LOGITS, "accuracy", "ci95"), (BY_MATCH, "match_accuracy", "match_ci9
 def comparison_figure(metrics: Mapping[str, Any]) -> Illustration | None:
     """Draw the difference of every pair of models with its interval, and that of each seed where there are several."""
     rows = [row for row in comparison_rows(metrics) if row.get("difference") is not None]
-    panels = [(title, [r for r in rows if r["by"] == by]) for title, by in ((BY_LOGITS, "logits"), (BY_MATCH, "match"))]
+    panels = [(title, [r for r in rows if r["by"] == by]) for by, title in COMPARED.items()]
     panels = [(title, listed) for title, listed in panels if listed]
     if not panels:
         return None
@@ -62,7 +63,8 @@ def comparison_figure(metrics: Mapping[str, Any]) -> Illustration | None:
     grid[0].set_yticks(range(len(pairs)), [f"{style_of(a).name} − {style_of(b).name}" for a, b in pairs])
     caption = (
         "Accuracy of the first model minus that of the second, on the same windows: mean of participants, with its 95 %"
-        " interval. An interval that holds the dashed line shows no difference."
+        " interval. An interval that holds the dashed line shows no difference. By retrieval, a window counts as right"
+        " when its own audio ranks first among all moments of all songs."
         + (" Open circles: one for each seed that the decoders were trained with." if seeds else "")
     )
     return Illustration("comparisons", title, caption, figure)
