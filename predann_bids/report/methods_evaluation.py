@@ -163,7 +163,8 @@ def statistics_in_words(science: Science, done: Computed) -> str:
     )
     corrected = (
         " Their p-values were corrected by the method of Holm (1979) for the number of comparisons with the same kind"
-        " of rival, baseline or linear; next to them stands the p-value of a t test over participants whose variance is corrected for overlapping training sets."
+        " of rival, baseline or linear; next to them stands the p-value of a t test over"
+        " participants whose variance is corrected for overlapping training sets."
         if done.corrected
         else ""
     )

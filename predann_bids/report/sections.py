@@ -57,7 +57,8 @@ IN_THE_TABLE = (
     "By retrieval, a window counts as right when its own audio ranks first among all moments of all songs. In the"
     " table, p is of the two-sided test over participants; p, Holm is corrected by Holm's method over the comparisons"
     " with the same kind of rival, baseline or linear; p, overlap is of a t test over participants that allows"
-    " for the training data that folds share. McNemar's test takes windows that do not overlap as independent, which those of one person are not:"
+    " for the training data that folds share. McNemar's test takes windows that do not overlap as"
+    " independent, which those of one person are not:"
     " it says something about these recordings, not about other people."
 )
 CONTROLLED = (
