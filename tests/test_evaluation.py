@@ -267,3 +267,41 @@ def test_pooled_ranks_point_to_their_own_windows():
     one, other = ranks([1, 1], 9, people=("a",)), ranks([9, 9], 9, people=("b",))
     pooled = WindowPredictions.concatenate([one, other])
     assert pooled.table["participant"].iloc[pooled.ranks["window"]].tolist() == ["a", "a", "b", "b"]
+
+
+def test_naming_the_more_frequent_song_is_above_chance_but_not_when_balanced():
+    from predann_bids.learning.evaluation import balanced_interval
+
+    rng = np.random.default_rng(0)
+    stimulus = np.tile(np.repeat(np.arange(4), [40, 10, 10, 10]), 10)
+    named = rng.choice(4, len(stimulus), p=[0.7, 0.1, 0.1, 0.1])
+    people = np.repeat([f"{p:02d}" for p in range(10)], 70)
+    decisions = decided(predictions(np.eye(4)[named], stimulus=stimulus, participant=people), "mean", 3.0)
+    low, _ = participant_interval(decisions, GRID)
+    assert low > 0.3
+    low, high = balanced_interval(decisions, GRID)
+    assert low < 0.25 < high
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_intervals_of_few_participants_are_those_of_the_t_distribution(n):
+    from scipy.stats import t
+
+    from predann_bids.learning.statistics import difference_interval
+
+    values = np.random.default_rng(n).normal(0.1, 0.05, n)
+    low, high = difference_interval(values, GRID)
+    expected = t.interval(0.95, n - 1, values.mean(), values.std(ddof=1) / np.sqrt(n))
+    assert (low, high) == pytest.approx(expected)
+
+
+def test_intervals_of_few_participants_hold_the_truth_as_often_as_they_say():
+    from predann_bids.learning.statistics import mean_interval
+
+    rng, held = np.random.default_rng(0), []
+    for _ in range(300):
+        skill = rng.normal(0.25, 0.03, 3).clip(0, 1)
+        hits = rng.random((3, 200)) < skill[:, None]
+        low, high = mean_interval(np.repeat(["a", "b", "c"], 200), hits.ravel(), GRID)
+        held.append(low <= 0.25 <= high)
+    assert np.mean(held) == pytest.approx(0.95, abs=0.035)

@@ -23,7 +23,7 @@ def trials_of(some, audio_start=0):
     ]
 
 
-def ranked(some, noise=0.0, *, test=None, held_out=False, inside=None, audio_start=0, by_feature=False, rng=None):
+def ranked(some, noise=0.0, *, test=None, only_tested=False, inside=None, audio_start=0, by_feature=False, rng=None):
     """Rank windows whose prediction is the song itself plus noise."""
     rng = rng or np.random.default_rng(0)
     trials = trials_of(some, audio_start)
@@ -34,7 +34,7 @@ def ranked(some, noise=0.0, *, test=None, held_out=False, inside=None, audio_sta
         first = (trials[t].audio_start + start) // 2
         cut.append(some[trials[t].stimulus][:, first : first + FRAMES])
     predicted = np.stack(cut) + noise * rng.standard_normal((len(windows), DIMENSIONS, FRAMES))
-    candidates = Candidates.of(trials, test, len(some), length=LENGTH, stride=STRIDE, held_out=held_out)
+    candidates = Candidates.of(trials, test, len(some), length=LENGTH, stride=STRIDE, only_tested=only_tested)
     representations = Representations(predicted.astype(np.float32), some, 2, by_feature)
     return (windows, *rank(representations, trials, windows, candidates, inside or {1.0: 1}))
 
@@ -68,7 +68,7 @@ def test_only_tested_moments_are_candidates():
 def test_songs_that_are_not_held_out_are_no_candidates():
     some = songs(np.random.default_rng(1))
     test = [Stretch(index, Span(0, 120)) for index in (0, 1)]
-    _, similarities, ranks = ranked(some, test=test, held_out=True)
+    _, similarities, ranks = ranked(some, test=test, only_tested=True)
     assert set(ranks["n_song"]) == {2}
     assert np.isnan(similarities[:, 2]).all()
 

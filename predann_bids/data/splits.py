@@ -27,6 +27,7 @@ DEFAULT_FOLDS = 4
 CHUNK_TEST_SHARE = 0.25  # as published
 WITHIN_RECORDING = frozenset({"chunk", "time"})  # parts of one recording are trained on and tested
 UNSEEN_SONGS = frozenset({"stimulus"})  # songs that are tested have no class in training
+UNSEEN_MUSIC = frozenset({"stimulus", "time"})  # moments of songs that are tested are not trained on
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from predann_bids.learning.evaluation import Aggregation, WindowPredictions, decide
+from predann_bids.learning.evaluation import Aggregation, Bools, WindowPredictions, decide
 from predann_bids.learning.statistics import (
     SIGN_FLIP,
     Floats,
@@ -159,13 +159,24 @@ def _participant_differences(first: pd.DataFrame, second: pd.DataFrame) -> Float
     return differences
 
 
-def compare_with_control(real: WindowPredictions, control: WindowPredictions, grid: Grid) -> dict[str, Any]:
-    """Subtract the accuracy on control data from that on real data, participant by participant, of one model."""
+def compare_with_control(
+    real: WindowPredictions,
+    control: WindowPredictions,
+    grid: Grid,
+    rows: Sequence[Mapping[By, Bools]] = (),
+) -> dict[str, Any]:
+    """Subtract the accuracy on control data from that on real data, participant by participant, of one model.
+
+    `rows` are the windows of both that can be compared, by way of deciding; all when not given.
+    """
     result: dict[str, Any] = {}
     for by, prefix in zip(WAYS, ("", "match_"), strict=True):
         keys = [f"{prefix}accuracy_difference", f"{prefix}ci95", f"{prefix}p_value"]
         result |= dict.fromkeys(keys)
-        one, other = hits(real, by, grid), hits(control, by, grid)
+        mine, theirs = (real, control) if not rows else (real.subset(rows[0][by]), control.subset(rows[1][by]))
+        if not len(mine.table) or not len(theirs.table):
+            continue
+        one, other = hits(mine, by, grid), hits(theirs, by, grid)
         if one is None or other is None:
             continue
         found = _participant_differences(one, other)

@@ -76,11 +76,14 @@ class WindowPredictions:
 
     def of_seed(self, seed: int) -> WindowPredictions:
         """Keep what the decoders of one seed say; without ranks."""
-        mine = (self.table["seed"] == seed).to_numpy()
+        return self.subset((self.table["seed"] == seed).to_numpy())
+
+    def subset(self, rows: Bools) -> WindowPredictions:
+        """Keep some windows; without ranks."""
         return WindowPredictions(
-            self.table[mine].reset_index(drop=True),
-            None if self.probabilities is None else self.probabilities[mine],
-            None if self.similarities is None else self.similarities[mine],
+            self.table[rows].reset_index(drop=True),
+            None if self.probabilities is None else self.probabilities[rows],
+            None if self.similarities is None else self.similarities[rows],
         )
 
 
@@ -219,6 +222,7 @@ def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict
         "accuracy": _accuracy(logits),
         "ci95": participant_interval(logits, grid) if logits else None,
         "balanced_accuracy": float(balanced_accuracy_score(heard, logits.predicted)) if logits and len(heard) else None,
+        "balanced_ci95": balanced_interval(logits, grid) if logits else None,
         "top3_accuracy": _top_k(logits, 3) if logits else None,
         "match_accuracy": _accuracy(match),
         "match_ci95": participant_interval(match, grid) if match else None,
@@ -238,6 +242,17 @@ def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict
 def participant_interval(decisions: Decisions, grid: Grid) -> list[float] | None:
     """Interval of the accuracy over participants; see `statistics.mean_interval`."""
     return mean_interval(decisions.table["participant"], decisions.correct, grid)
+
+
+def balanced_interval(decisions: Decisions, grid: Grid) -> list[float] | None:
+    """Interval of the balanced accuracy over participants: every song counts the same, however often it was tested.
+
+    Who names songs without looking at the EEG, but the more frequent ones more often, has a balanced accuracy of one
+    in the number of songs, and a plain accuracy above that.
+    """
+    heard = decisions.table["stimulus"].to_numpy()
+    counts = np.bincount(heard)
+    return mean_interval(decisions.table["participant"], decisions.correct, grid, weights=1 / counts[heard])
 
 
 # Retrieval

@@ -7,7 +7,7 @@ Three questions are asked of every segment of EEG, each with its own candidates:
 - window: which window is it, among all windows of all songs?
 
 Candidates are moments that the fold tests, so that right and wrong ones differ in nothing but the EEG: neither network
-has been trained on one and not the other.
+has been trained on one and not the other. (Which song: all that last that long, unless songs or moments are held out.)
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ class Candidates:
     ----------
     spans : tuple of tuple of Span
         For each song, the parts of it that are tested.
-    songs : tuple of bool
-        Which songs may be named at the same moment.
+    only_tested : bool
+        Whether a song may be named at the same moment only where it is tested; else wherever it lasts that long.
     length, stride : int
         Length of a window, and distance of candidates.
     """
 
     spans: tuple[tuple[Span, ...], ...]
-    songs: tuple[bool, ...]
+    only_tested: bool
     length: int
     stride: int
 
@@ -82,16 +82,16 @@ class Candidates:
         *,
         length: int,
         stride: int,
-        held_out: bool = False,
+        only_tested: bool = False,
     ) -> Candidates:
-        """Collect the tested parts of each song; when songs are held out, only those tested may be named at all."""
+        """Collect the tested parts of each song."""
         spans: list[set[tuple[int, int]]] = [set() for _ in range(n_songs)]
         for stretch in test:
             trial = trials[stretch.trial]
             begin = trial.audio_start
             spans[trial.stimulus].add((begin + stretch.span.start, begin + stretch.span.stop))
         parts = tuple(tuple(Span(*edges) for edges in sorted(some)) for some in spans)
-        return cls(parts, tuple(bool(some) or not held_out for some in spans), length, stride)
+        return cls(parts, only_tested, length, stride)
 
     def are_tested(self, song: int, moments: Ints) -> NDArray[np.bool_]:
         """Tell which windows that begin at these moments lie in a tested part of a song."""
@@ -181,11 +181,12 @@ def rank(
         moment = trial.audio_start + int(windows.start[rows[0]])
         phase, place = moment % candidates.stride, moment // candidates.stride
         similarities = _similarities(representations.windows[rows], atlas, phase)
-        at_moment[rows] = _own_moment(similarities, place, candidates)
         allowed = _among_tested(similarities, candidates, phase)
+        at_once = allowed if candidates.only_tested else similarities
+        at_moment[rows] = _own_moment(at_once, place)
         for length, number in inside.items():
             if number <= len(rows):
-                ranks.append(_rank_segments(similarities, allowed, candidates, trial.stimulus, place, rows, number))
+                ranks.append(_rank_segments(at_once, allowed, trial.stimulus, place, rows, number))
                 ranks[-1].insert(1, "length", length)
     columns = ["window", "length", *(f"{what}_{kind}" for kind in KINDS for what in ("rank", "n"))]
     return at_moment, pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=columns)
@@ -209,10 +210,9 @@ def _similarities(eeg: Floats, atlas: _Atlas, phase: int) -> Floats:
     return found
 
 
-def _own_moment(similarities: Floats, place: int, candidates: Candidates) -> Floats:
+def _own_moment(similarities: Floats, place: int) -> Floats:
     n = len(similarities)
     own: Floats = similarities[np.arange(n), :, place + np.arange(n)].copy()
-    own[:, ~np.array(candidates.songs)] = np.nan
     return own
 
 
@@ -231,13 +231,11 @@ def _along(similarities: Floats, number: int) -> Floats:
     return mean
 
 
-def _rank_segments(
-    similarities: Floats, allowed: Floats, candidates: Candidates, heard: int, place: int, rows: Ints, number: int
-) -> pd.DataFrame:
+def _rank_segments(at_once: Floats, allowed: Floats, heard: int, place: int, rows: Ints, number: int) -> pd.DataFrame:
     mine = _along(allowed, number)  # (segments, songs, moments)
     index = np.arange(len(mine))
     right = mine[index, heard, place + index]
-    songs = _own_moment(_along(similarities, number), place, candidates)
+    songs = _own_moment(_along(at_once, number), place)
     among = {"song": songs, "moment": mine[:, heard], "window": mine.reshape(len(mine), -1)}
     columns: dict[str, Any] = {"window": rows[: len(mine)]}
     for kind, scores in among.items():

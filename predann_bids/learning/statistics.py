@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+FEW = 8  # participants
 SIGN_FLIP = "sign-flip permutation over participants, two-sided"
 
 
@@ -59,12 +60,12 @@ def overlap_widening(n_folds: int, tested: float, trained: float) -> float:
     return math.sqrt(1 + n_folds * tested / trained)
 
 
-def mean_interval(participants: ArrayLike, values: ArrayLike, grid: Grid) -> list[float] | None:
-    """Bootstrap a 95 % interval of a mean of shares by resampling participants, whole.
+def mean_interval(
+    participants: ArrayLike, values: ArrayLike, grid: Grid, weights: ArrayLike | None = None
+) -> list[float] | None:
+    """Make a 95 % interval of a mean of shares over participants, each of them whole.
 
-    The percentile interval is expanded to the width that a t interval has with as many participants, as plain
-    percentiles are too narrow for few (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 3.3),
-    and widened because training sets overlap (`overlap_widening`).
+    The interval is widened because training sets overlap (`overlap_widening`); see `interval`.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ def mean_interval(participants: ArrayLike, values: ArrayLike, grid: Grid) -> lis
         Whose each value is.
     values : array-like, shape (n,)
         Between 0 and 1, such as hits.
+    weights : array-like, shape (n,), optional
+        How much each counts; all the same when not given.
     grid : Grid
         Resamples, seed and widening.
 
@@ -79,15 +82,21 @@ def mean_interval(participants: ArrayLike, values: ArrayLike, grid: Grid) -> lis
     -------
     list of two floats, or None with fewer than two participants
     """
-    table = pd.DataFrame({"participant": participants, "value": np.asarray(values, dtype=np.float64)})
-    grouped = table.groupby("participant")["value"].agg(["sum", "count"])
+    weight = np.ones(np.shape(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    table = pd.DataFrame({"participant": participants, "sum": weight * np.asarray(values, dtype=np.float64)})
+    grouped = table.assign(count=weight).groupby("participant")[["sum", "count"]].sum()
     sums, counts = (grouped[name].to_numpy(dtype=np.float64) for name in ("sum", "count"))
     found = interval(lambda h, t, axis=-1: h.sum(axis=axis) / t.sum(axis=axis), (sums, counts), grid)
     return [min(1.0, max(0.0, limit)) for limit in found] if found else None  # what a share can be
 
 
 def interval(statistic: Callable[..., Any], samples: tuple[Floats, ...], grid: Grid) -> list[float] | None:
-    """Bootstrap a 95 % interval of a statistic of paired samples, one value for each participant.
+    """Make a 95 % interval of a statistic of paired samples, one value for each participant.
+
+    A percentile bootstrap, expanded to the width that a t interval has with as many participants, as plain percentiles
+    are too narrow (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 3.3). Of fewer than `FEW`
+    participants the percentiles cannot be expanded enough, as resampling cannot leave the range of the data: there it
+    is the t interval with the standard error of the jackknife.
 
     Returns
     -------
@@ -101,6 +110,10 @@ def interval(statistic: Callable[..., Any], samples: tuple[Floats, ...], grid: G
     if all(np.ptp(sample) == 0 for sample in samples):
         value = float(statistic(*samples))
         return [value, value]
+    if n < FEW:
+        half = t.ppf(0.975, n - 1) * _jackknife_error(statistic, samples) * grid.widening
+        middle = float(statistic(*samples))
+        return [middle - half, middle + half]
     tail = norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1))
     found = bootstrap(
         samples,
@@ -113,6 +126,12 @@ def interval(statistic: Callable[..., Any], samples: tuple[Floats, ...], grid: G
     ).confidence_interval
     middle = float(statistic(*samples))
     return [middle + grid.widening * (float(limit) - middle) for limit in (found.low, found.high)]
+
+
+def _jackknife_error(statistic: Callable[..., Any], samples: tuple[Floats, ...]) -> float:
+    n = len(samples[0])
+    without = np.array([float(statistic(*(np.delete(sample, i) for sample in samples))) for i in range(n)])
+    return math.sqrt((n - 1) / n * np.square(without - without.mean()).sum())
 
 
 def difference_interval(differences: Floats, grid: Grid) -> list[float] | None:

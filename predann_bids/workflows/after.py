@@ -11,6 +11,7 @@ import numpy as np
 
 from predann_bids.data.splits import UNSEEN_SONGS
 from predann_bids.files import read_json, write_json
+from predann_bids.learning.permutation import Exchange, count_hits
 from predann_bids.signals.brainvision import read_positions
 from predann_bids.workflows.execution import Failure, report
 from predann_bids.workflows.fitting import do_fit, given_decoder
@@ -83,6 +84,7 @@ class NullFit:
     """A fit on permuted labels of which only the hits are kept."""
 
     fit: Fit
+    exchange: Exchange
     number: int
     path: Path
 
@@ -98,13 +100,10 @@ def train_null(task: NullFit) -> Failure | None:
             fit = replace(task.fit, study=replace(task.fit.study, directory=Path(name)))
             do_fit(fit)
             found = read_fit(fit)
-        counts: dict[str, Any] = {"ScienceHash": fit.fingerprint, "Windows": len(found.table)}
-        heard = found.table["stimulus"].to_numpy()
-        if found.probabilities is not None:
-            counts["Logits"] = int((found.probabilities.argmax(axis=1) == heard).sum())
-        if found.similarities is not None:
-            counts["Match"] = int((np.nanargmax(found.similarities, axis=1) == heard).sum())
-        write_json(task.path, counts)
+        material, length = fit.study.material, fit.science.windows.length
+        rows = task.exchange.comparable(found, material.trials, material.rate, material.rate.samples(length))
+        counts: dict[str, Any] = dict(count_hits(found, rows).items())
+        write_json(task.path, {"ScienceHash": fit.fingerprint, **counts})
     except Exception as error:  # travels to the parent, which raises it
         return Failure.of(error)
     return None

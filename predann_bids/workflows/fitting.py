@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from predann_bids.data.splits import UNSEEN_SONGS, Split
+from predann_bids.data.splits import UNSEEN_MUSIC, Split
 from predann_bids.data.windows import Windows, grid
 from predann_bids.errors import UnusableData
 from predann_bids.files import write_json, write_text, written_whole
@@ -114,7 +114,7 @@ def _save_outputs(fit: Fit, heard: _Heard) -> None:
             len(material.labels),
             length=material.rate.samples(windows.length),
             stride=material.rate.samples(windows.stride),
-            held_out=study.split in UNSEEN_SONGS,
+            only_tested=study.split in UNSEEN_MUSIC,
         )
         inside = {length: 1 + round((length - windows.length) / windows.stride) for length in study.science.lengths}
         similarities, ranks = rank(heard.representations, material.trials, heard.windows, candidates, inside)

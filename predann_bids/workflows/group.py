@@ -22,7 +22,15 @@ from predann_bids.errors import UnusableData, WrongUsage
 from predann_bids.files import read_json, write_json, write_text
 from predann_bids.learning.comparison import By, compare, compare_all, compare_with_control
 from predann_bids.learning.evaluation import WindowPredictions, predictions_table, score
-from predann_bids.learning.permutation import NullDistribution, kept_null, permutation_scores
+from predann_bids.learning.permutation import (
+    BOTH,
+    Exchange,
+    Null,
+    NullDistribution,
+    count_hits,
+    kept_null,
+    permutation_scores,
+)
 from predann_bids.learning.statistics import holm
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.timing import Span
@@ -317,7 +325,10 @@ def _predictions(study: Study, heard: Mapping[str, WindowPredictions]) -> pd.Dat
 def _control_scores(plan: _Plan, heard: Mapping[str, Mapping[str, WindowPredictions]]) -> dict[str, Any]:
     """Score the controls beside the real data: the value `control` of metrics.json."""
     labels, real = plan.main.material.labels, heard[""]
-    keys = ("accuracy", "ci95", "match_accuracy", "match_ci95")
+    keys = ("accuracy", "ci95", "balanced_ci95", "match_accuracy", "match_ci95", "match_chance")
+    trials, rate = plan.main.material.trials, plan.main.material.rate
+    window = rate.samples(plan.main.science.windows.length)
+    exchange = Exchange.of(trials)
     found: dict[str, Any] = {}
     signature = {"real": real.get(SIGNATURE)}
     for name in ("reassigned", "shifted"):
@@ -328,12 +339,19 @@ def _control_scores(plan: _Plan, heard: Mapping[str, Mapping[str, WindowPredicti
         found[name] = {
             "models": {model: {key: scores[model][key] for key in keys} for model in models},
             "differences": {
-                model: compare_with_control(real[model], control[model], plan.main.grid) for model in models
+                model: compare_with_control(
+                    real[model],
+                    control[model],
+                    plan.main.grid,
+                    [exchange.comparable(some, trials, rate, window) for some in (real[model], control[model])],
+                )
+                for model in models
             },
         }
     scored = {name: score(w, labels, plan.main.grid) if w else None for name, w in signature.items()}
     found[SIGNATURE] = {
-        name: {key: scores[key] for key in ("accuracy", "ci95")} if scores else None for name, scores in scored.items()
+        name: {key: scores[key] for key in ("accuracy", "ci95", "balanced_ci95")} if scores else None
+        for name, scores in scored.items()
     }
     return {"fingerprint": found | {"chance": 1 / len(labels)}}
 
@@ -368,16 +386,14 @@ def _add_permutations(metrics: dict[str, Any], plan: _Plan, heard: Mapping[str, 
     nulls: dict[str, NullDistribution] = {}
     retrained = leaks_by_design(main)
     if retrained:
-        nulls["predann"] = _retrained_null(plan, number)
+        nulls["predann"] = _retrained_null(plan, number, heard["predann"])
     else:
+        rate, window = main.material.rate, main.material.rate.samples(main.science.windows.length)
         for model in (name for name in heard if name in MODELS):
             rng = np.random.default_rng([main.science.training.seed, PERMUTING])
-            nulls[model] = kept_null(heard[model], main.material.trials, number, rng)
-    found = {}
-    for model, null in nulls.items():
-        scores = metrics["models"][model]
-        observed: dict[By, float | None] = {"logits": scores["accuracy"], "match": scores["match_accuracy"]}
-        found[model] = permutation_scores(observed, null, "retrained" if retrained else "kept", main.grid)
+            nulls[model] = kept_null(heard[model], main.material.trials, number, rng, rate=rate, window=window)
+    kind: Null = "retrained" if retrained else "kept"
+    found = {model: permutation_scores(null, kind, main.grid) for model, null in nulls.items()}
     keys = [(model, prefix) for model in found for prefix in ("", "match_")]
     corrected = holm([found[model][f"{prefix}p_value"] for model, prefix in keys])
     for (model, prefix), p_value in zip(keys, corrected, strict=True):
@@ -385,9 +401,10 @@ def _add_permutations(metrics: dict[str, Any], plan: _Plan, heard: Mapping[str, 
         metrics["models"][model]["permutation"] = found[model]
 
 
-def _retrained_null(plan: _Plan, number: int) -> NullDistribution:
-    """Train PredANN anew on permuted labels, on every fold, as often as asked."""
+def _retrained_null(plan: _Plan, number: int, real: WindowPredictions) -> NullDistribution:
+    """Train PredANN anew on permuted labels, on every fold, as often as asked; all with the first seed."""
     main, tasks = plan.main, []
+    exchange = Exchange.of(main.material.trials)
     once = main.science.training.model_copy(update={"n_seeds": 1})
     for permutation in range(1, number + 1):
         rng = np.random.default_rng([main.science.training.seed, PERMUTING, permutation])
@@ -399,10 +416,18 @@ def _retrained_null(plan: _Plan, number: int) -> NullDistribution:
         )
         for fit in list_fits(study, plan.sources, plan.execution):
             path = plan.directory / "null" / f"{permutation:05d}_fold-{fit.split.fold}.json"
-            tasks.append(NullFit(fit, permutation, path))
+            tasks.append(NullFit(fit, exchange, permutation, path))
     to_do = [task for task in tasks if plan.execution.overwrite or not task.is_finished()]
     run_tasks(train_null, to_do, plan.execution, title="Permuting labels", units=lambda task: task.fit.units)
-    counts = pd.DataFrame([{"permutation": task.number, **read_json(task.path)} for task in tasks])
-    sums = counts.groupby("permutation")[[c for c in ("Windows", "Logits", "Match") if c in counts]].sum()
-    shares = {name: (sums[name] / sums["Windows"]).to_numpy(dtype=np.float64) for name in sums if name != "Windows"}
-    return NullDistribution(shares.get("Logits"), shares.get("Match"))
+    first = real.of_seed(main.science.training.seed)
+    rate, window = main.material.rate, main.material.rate.samples(main.science.windows.length)
+    observed = count_hits(first, exchange.comparable(first, main.material.trials, rate, window))
+    counted: dict[By, Any] = {by: np.zeros((number, 2)) for by in BOTH}
+    for task in tasks:
+        kept = read_json(task.path)
+        for by in BOTH:
+            counted[by][task.number - 1] += kept[by] or (0, 0)
+    return NullDistribution(
+        {by: found[0] / found[1] if found and found[1] else None for by, found in observed.items()},
+        {by: sums[:, 0] / sums[:, 1] if observed[by] and sums[:, 1].all() else None for by, sums in counted.items()},
+    )
