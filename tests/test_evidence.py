@@ -149,6 +149,15 @@ def test_nothing_is_trained_again_for_more_permutations(output, dataset, config,
     assert metrics_of(directory)["models"]["predann"]["permutation"]["n"] == 39
 
 
+def test_other_lengths_are_evaluated_without_training_anew(output, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("predann_bids.learning.training.fit", lambda *_, **__: pytest.fail("something was trained"))
+    again = shutil.copytree(output, tmp_path / "again")
+    config = tmp_path / "other.toml"
+    config.write_text("[evaluation]\nlengths = [2, 4]\nresamples = 199\n[windows]\nstride = 0.5\n")
+    directory = group_run(dataset, again, "--config", config, "--n-folds", "2", "--n-seeds", "2", "--no-report")
+    assert set(metrics_of(directory)["models"]["predann"]["by_length"]) == {"2", "4"}
+
+
 def test_what_is_no_longer_asked_for_does_not_stay(output, dataset, config, tmp_path):
     again = shutil.copytree(output, tmp_path / "again")
     directory = group_run(dataset, again, "--config", config, "--n-folds", "2", "--n-seeds", "2", "--no-report")
@@ -232,6 +241,39 @@ def test_a_model_is_not_tested_where_it_knows_everybody(group, output, dataset, 
     code, _, error = app(dataset, again, "group", *QUICK, "--from-model", group, "--participant-label", *known)
     assert code == 65
     assert "were used to train" in error
+
+
+def test_a_recording_is_recognised_however_it_was_preprocessed(group, dataset, config, tmp_path, app):
+    """Bad channels or another release change a derivative, but not the recording that a decoder was trained on."""
+    made = (dataset, tmp_path / "out", "participant", "--no-report", "--n-procs", "1", "--skip-bids-validation")
+    assert app(*made)[0] == 0
+    for data in (tmp_path / "out").rglob("*_eeg.eeg"):
+        samples = np.fromfile(data, dtype="<f4")
+        (samples * np.float32(1.0001)).tofile(data)
+    directory = group_run(dataset, tmp_path / "out", "--config", config, "--from-model", group, "--no-report")
+    splits = pd.read_csv(group / "splits.tsv", sep="\t", dtype=str)
+    held_out = set(splits[(splits.fold == "1") & (splits.set == "test")].participant)
+    assert set(metrics_of(directory)["models"]["predann"]["by_participant"]) == held_out
+
+
+@pytest.mark.parametrize("asked", [("--control", "fingerprint"), ("--also-split", "time"), ("--n-seeds", "2")])
+def test_what_needs_training_cannot_be_had_of_a_given_model(group, others, tmp_path, app, asked):
+    dataset, derivatives = others
+    output = shutil.copytree(derivatives, tmp_path / "out")
+    code, _, error = app(dataset, output, "group", *QUICK, "--from-model", group, *asked)
+    assert code == 64
+    assert "trains nothing" in error
+
+
+def test_lengths_that_do_not_fit_a_given_models_window_are_refused(group, others, tmp_path, app):
+    dataset, derivatives = others
+    output = shutil.copytree(derivatives, tmp_path / "out")
+    config = tmp_path / "lengths.toml"
+    config.write_text("[evaluation]\nlengths = [1]\n[windows]\nlength = 1\n")
+    arguments = [*QUICK[:4], *QUICK[6:]]  # without --window
+    code, _, error = app(dataset, output, "group", "--config", config, *arguments, "--from-model", group)
+    assert code == 64
+    assert "windows of 2 s" in error
 
 
 def test_a_model_that_is_not_there_is_missed(others, tmp_path, app):

@@ -149,12 +149,16 @@ def test_every_alpha_gives_what_fitting_with_it_alone_gives(split, monkeypatch):
         np.testing.assert_allclose(decoder.coefficients, several[0].coefficients, rtol=1e-3, atol=1e-5)
 
 
-def test_more_data_than_needed_are_thinned_evenly(split, monkeypatch):
+def test_of_more_data_than_needed_as_many_stretches_are_drawn_as_are(split, monkeypatch):
+    everything = (*split.train, *split.validation, *split.test)
+    drawn = linear._at_most(everything, 3 * SONG)
+    assert len(drawn) == 3
+    assert list(drawn) == [stretch for stretch in everything if stretch in drawn]
+    assert linear._at_most(everything, 100 * SONG) == list(everything)
     source = listening()
-    everything = dataclasses.replace(split, train=(*split.train, *split.validation, *split.test))
     monkeypatch.setattr(linear, "MOST_HOURS", 3 * SONG / RATE.hz / 3600)
-    some = dataclasses.replace(split, train=(everything.train[0], everything.train[2], everything.train[5]))
-    found, expected = (fit_linear(source, s, RATE, whitened=True).coefficients for s in (everything, some))
+    some = [dataclasses.replace(split, train=stretches) for stretches in (everything, tuple(drawn))]
+    found, expected = (fit_linear(source, s, RATE, whitened=True).coefficients for s in some)
     np.testing.assert_array_equal(found, expected)
 
 

@@ -59,7 +59,7 @@ def null_of(windows, trials, number=200, seed=0):
 
 
 def blind(trials, rng, *, prior=None):
-    """Predictions that do not know the EEG: songs that do not last are no candidates for match, the longer are liked."""
+    """Predictions that do not know the EEG; songs that do not last so long are no candidates for match."""
     trial, start = windows_of(trials)
     lengths = np.array([trials[s].length for s in range(SONGS)])
     wish = np.ones(SONGS) if prior is None else np.asarray(prior, dtype=float)

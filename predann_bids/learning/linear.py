@@ -160,7 +160,7 @@ def fit_linear(source: Source, split: Split, rate: Rate, *, whitened: bool) -> L
 
     It spans lags from the sound to 0.4 s after it. The regularisation is that of `ALPHAS` with which windows of the
     validation stretches are reconstructed best, by the mean correlation with both features; nothing else is read. Of
-    more than `MOST_HOURS` of training data, stretches taken at even distances are used: weights no longer gain by more.
+    more than `MOST_HOURS` of training data, stretches drawn at random are used: weights no longer gain by more.
 
     Parameters
     ----------
@@ -192,7 +192,8 @@ def fit_linear(source: Source, split: Split, rate: Rate, *, whitened: bool) -> L
 def _at_most(stretches: Sequence[Stretch], samples: int) -> Sequence[Stretch]:
     total = sum(stretch.span.length for stretch in stretches)
     number = max(1, math.floor(len(stretches) * min(1.0, samples / max(1, total))))
-    return [stretches[place] for place in np.linspace(0, len(stretches) - 1, number).round().astype(int)]
+    chosen = np.random.default_rng(0).permutation(len(stretches))[:number]
+    return [stretches[place] for place in sorted(chosen)]
 
 
 def _joined(

@@ -35,6 +35,7 @@ DELAYS_S = tuple(step / 20 for step in range(-10, 21))
 WAYS = ("", "match_")  # by song logits, by match: how keys of results begin
 BATCH = 128
 FILTER_ORDER = 4
+FEWEST_WINDOWS = 100  # that a group of channels is shuffled among, however many groups there are
 
 
 @dataclass(frozen=True)
@@ -362,7 +363,7 @@ def _try_delays(
     if not len(windows):
         nothing = np.zeros((len(delays), len(judge.participants)))
         return Tally(nothing[0], np.zeros((*nothing.shape, len(WAYS)))), nothing, nothing[0]
-    contests = _contests(judge, windows, stride)
+    contests = _contests(judge, windows, [stretch for stretch in inner if stretch], stride)
     hits, ranks = [], []
     for delay in delays:
         z = judge.represent(windows, delay)
@@ -383,12 +384,15 @@ class _Contest:
     vectors: Signals
 
 
-def _contests(judge: _Judge, windows: Windows, stride: int) -> list[_Contest]:
-    """Group windows by song and by where they lie between strides, so that each one's own moment is a candidate."""
+def _contests(judge: _Judge, windows: Windows, tried: Sequence[Stretch], stride: int) -> list[_Contest]:
+    """Group windows by song and by where they lie between strides, so that each one's own moment is a candidate.
+
+    Candidates are the moments in what is tried: all of them are right for some window.
+    """
     source = judge.source
     heard, moments = windows.stimuli(source.trials), source.audio.moments(source.trials, windows)
     kinds = np.stack([heard, moments % stride], axis=1)
-    tested = Candidates.of(source.trials, judge.test, len(source.audio.features), length=source.length, stride=stride)
+    tested = Candidates.of(source.trials, tried, len(source.audio.features), length=source.length, stride=stride)
     contests = []
     for song, phase in np.unique(kinds, axis=0):
         rows = np.flatnonzero((kinds == (song, phase)).all(axis=1))
@@ -457,7 +461,7 @@ def _shuffle(
     Signals are shuffled as the network receives them, after whitening: whitening mixes channels, and would blow up
     directions that have power only because channels no longer belong together.
     """
-    windows = _thin(windows, decisions // max(1, len(groups) * repeats))
+    windows = _thin(windows, max(FEWEST_WINDOWS, decisions // max(1, len(groups) * repeats)))
     eeg = judge.read(windows)
     hits = np.zeros((1 + len(groups), len(judge.participants), len(WAYS)))
     hits[0] = judge.hits(judge.encode(eeg), windows)

@@ -11,15 +11,17 @@ from predann_bids.data.splits import WITHIN_RECORDING
 from predann_bids.report import text
 from predann_bids.report.caveats import ControlFinding, control_findings
 from predann_bids.report.evidence import (
+    SIGNIFICANT,
     Scores,
     comparison_rows,
     evaluated,
+    judged_interval,
     match_chance,
     retrieval_kinds,
     split_results,
 )
 from predann_bids.report.figures import COMPARED, style_of
-from predann_bids.report.sentences import OTHERS, SIGNIFICANT
+from predann_bids.report.sentences import OTHERS
 
 QUESTIONS = {
     "stimulus": "Does it work for music never heard in training?",
@@ -120,7 +122,10 @@ def _against_chance(scores: Scores, prefix: str, chance: float | None, permutati
     if p_holm is not None:
         details.append(f"Holm-corrected p {text.p(p_holm)}")
     decisive = p_holm if p_holm is not None else p_value
-    verdict = _exceeds(limits, chance, decisive)
+    judged = judged_interval(scores, prefix)
+    if judged and limits and text.interval(judged) != text.interval(limits):
+        details.insert(1, f"with every song counted the same {text.interval(judged)}")
+    verdict = _exceeds(judged, chance, decisive)
     return f"{verdict}: {text.share(scores[f'{prefix}accuracy'])} ({'; '.join(details)})"
 
 

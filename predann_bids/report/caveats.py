@@ -8,9 +8,15 @@ from typing import Any
 
 from predann_bids.data.splits import WITHIN_RECORDING
 from predann_bids.report import text
-from predann_bids.report.evidence import CONDITIONS, evaluated, match_chance
+from predann_bids.report.evidence import (
+    CONDITIONS,
+    SIGNIFICANT,
+    evaluated,
+    judged_interval,
+    match_chance,
+    signs_can_decide,
+)
 from predann_bids.report.figures import style_of
-from predann_bids.report.sentences import SIGNIFICANT
 
 IN_WORDS = {"reassigned": "with music reassigned at random", "shifted": "with the EEG shifted in time"}
 WHY = {
@@ -112,11 +118,11 @@ def control_findings(metrics: Mapping[str, Any], model: str) -> list[ControlFind
             condition=condition,
             real=scores.get(f"{prefix}accuracy"),
             control=found[f"{prefix}accuracy"],
-            control_ci95=_pair(found.get(f"{prefix}ci95")),
-            chance=level,
+            control_ci95=_pair(judged_interval(found, prefix)),
+            chance=found.get("match_chance", level) if prefix else level,
             difference=difference.get(f"{prefix}accuracy_difference"),
             ci95=_pair(difference.get(f"{prefix}ci95")),
-            p_value=difference.get(f"{prefix}p_value"),
+            p_value=difference.get(f"{prefix}p_value") if signs_can_decide(metrics) else None,
         )
         for way, prefix, level in ways
         for condition in CONDITIONS
@@ -233,7 +239,7 @@ def _signature(metrics: Mapping[str, Any]) -> str | None:
     """Say that the power of channels in frequency bands is enough to name reassigned songs, if it is."""
     control = (metrics.get("control") or {}).get("fingerprint") or {}
     found = (control.get("band_power") or {}).get("reassigned") or {}
-    limits, chance = found.get("ci95"), control.get("chance", metrics.get("chance"))
+    limits, chance = judged_interval(found), control.get("chance", metrics.get("chance"))
     if found.get("accuracy") is None or not limits or chance is None or limits[0] <= chance:
         return None
     return (

@@ -10,6 +10,8 @@ Scores = Mapping[str, Any]
 Models = Mapping[str, Scores]
 Kind = Mapping[str, Any]
 
+SIGNIFICANT = 0.05
+
 # the ways to part music from EEG, as a reader is told
 CONDITIONS = {"reassigned": "Music reassigned", "shifted": "EEG shifted in time"}
 SPLIT_NAMES = {
@@ -36,6 +38,18 @@ def match_chance(scores: Scores, chance: float | None) -> float | None:
     """Chance level of decisions by match: of the candidates, where they were counted."""
     counted = scores.get("match_chance")
     return chance if counted is None else float(counted)
+
+
+def judged_interval(scores: Mapping[str, Any], prefix: str = "") -> Any:
+    """Interval that is held against chance: of song logits the balanced one, as long songs are tested more often."""
+    balanced = None if prefix else scores.get("balanced_ci95")
+    return balanced or scores.get(f"{prefix}ci95")
+
+
+def signs_can_decide(metrics: Mapping[str, Any]) -> bool:
+    """Whether a sign-flip test over so few participants can reach p < 0.05 at all."""
+    least = 2.0 ** (1 - int(metrics["protocol"]["n_participants"]))
+    return bool(least < SIGNIFICANT)
 
 
 def retrieval_kinds(scores: Mapping[str, Any]) -> Mapping[str, Kind]:
@@ -83,7 +97,8 @@ def comparison_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List the comparisons of pairs of models; an older file has that of PredANN and its baseline alone."""
     rows = metrics.get("comparisons")
     if rows:
-        return [dict(row) for row in rows]
+        silent = {} if signs_can_decide(metrics) else {"p_value": None, "p_holm": None}
+        return [dict(row) | silent for row in rows]
     comparison = metrics.get("comparison")
     if not comparison:
         return []

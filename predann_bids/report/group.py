@@ -23,7 +23,7 @@ from predann_bids.files import write_text, written_whole
 from predann_bids.report import text
 from predann_bids.report.answers import answers, not_computed
 from predann_bids.report.caveats import caveats
-from predann_bids.report.evidence import Models, evaluated
+from predann_bids.report.evidence import Models, evaluated, signs_can_decide
 from predann_bids.report.figures import FIGURES, Illustration, drawing_style, illustrate
 from predann_bids.report.methods import group_methods
 from predann_bids.report.references import references
@@ -146,7 +146,7 @@ def _page(
         answers=answers(metrics),
         not_computed=not_computed(metrics),
         caveats=caveats(metrics),
-        notes=[*evidence.notes, *_imbalance(models, metrics.get("chance"))],
+        notes=[*evidence.notes, *_imbalance(models, metrics.get("chance")), *_few_participants(metrics)],
         sections=sections(metrics, {illustration.name for illustration in illustrations}, tables),
         figures={illustration.name: illustration for illustration in illustrations},
         # matplotlib escapes what it writes into SVG
@@ -188,6 +188,16 @@ def _imbalance(models: Models, chance: float | None) -> list[str]:
         f"The songs were not tested equally often: a decoder that always named the most frequent one would be right in"
         f" {text.share(share)} of cases, more than the {text.share(chance)} of an even guess. Compare the balanced"
         " accuracy with chance."
+    ]
+
+
+def _few_participants(metrics: Mapping[str, Any]) -> list[str]:
+    number = metrics["protocol"]["n_participants"]
+    if signs_can_decide(metrics):
+        return []
+    return [
+        f"With {text.count(number, 'participant')}, no test that flips signs over participants can reach p < 0.05:"
+        " differences are judged by their intervals alone."
     ]
 
 

@@ -7,10 +7,17 @@ from typing import Any
 
 from predann_bids.data.splits import WITHIN_RECORDING
 from predann_bids.report import text
-from predann_bids.report.evidence import Scores, comparison_rows, evaluated, match_chance, retrieval_kinds
+from predann_bids.report.evidence import (
+    SIGNIFICANT,
+    Scores,
+    comparison_rows,
+    evaluated,
+    judged_interval,
+    match_chance,
+    retrieval_kinds,
+)
 from predann_bids.report.figures import COMPARED, style_of
 
-SIGNIFICANT = 0.05
 TESTED_ON = {
     "participant": "of people it was never trained on",
     "stimulus": "of people hearing songs it was never trained on",
@@ -75,7 +82,7 @@ def _finding(
     details = [f"95 % interval {text.interval(limits)}" if limits else "no interval"]
     if name_chance and chance is not None:
         details.append(f"chance {text.share(chance)}")
-    verdict = _verdict(limits, chance)
+    verdict = _verdict(judged_interval(scores, accuracy.removesuffix("accuracy")), chance)
     return f"in {text.share(scores[accuracy])} {how} ({', '.join(details)}){f', {verdict}' if verdict else ''}"
 
 
@@ -236,7 +243,9 @@ def _needed(items: Sequence[Mapping[str, Any]], what: str, name: str) -> str | N
 
 def _lost(item: Mapping[str, Any], key: str) -> bool:
     p_holm, drop = item.get(f"{key}p_holm"), item.get(f"{key}drop")
-    return p_holm is not None and drop is not None and p_holm < SIGNIFICANT and drop > 0
+    limits = item.get(f"{key}ci95")
+    sure = p_holm is not None and p_holm < SIGNIFICANT and (not limits or limits[0] > 0)
+    return sure and drop is not None and drop > 0
 
 
 def _has(items: Sequence[Mapping[str, Any]], key: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,17 @@ from predann_bids.errors import UnusableData
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
+
+
+FINGERPRINT_PARTS, FINGERPRINT_SAMPLES = 8, 50
+
+
+def samples_fingerprint(raw: BaseRaw) -> str:
+    """Tell raw recordings apart by samples from all over them, whatever is done to them afterwards."""
+    starts = np.linspace(0, max(0, raw.n_times - FINGERPRINT_SAMPLES), FINGERPRINT_PARTS).astype(int)
+    parts = [raw.get_data(start=int(s), stop=min(raw.n_times, int(s) + FINGERPRINT_SAMPLES)) for s in starts]
+    samples = np.ascontiguousarray(np.concatenate(parts, axis=1), dtype="<f4")
+    return hashlib.blake2b(samples.tobytes(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from predann_bids.errors import UnusableData
 from predann_bids.files import write_json, write_text, written_whole
 from predann_bids.learning.retrieval import Candidates, Representations, rank
 from predann_bids.progress import Progress
-from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.workflows.execution import Execution, Failure, exclusive, report, run_all
 from predann_bids.workflows.material import FIT_GB, PRELOAD, Material
 from predann_bids.workflows.studies import DECODERS, LINEAR, RANKS, SIGNATURE, Fit
@@ -86,10 +85,15 @@ def do_fit(fit: Fit) -> None:
     import torch
 
     torch.set_num_threads(1)  # so that results do not depend on the number of processes
-    fit.marker.unlink(missing_ok=True)
-    heard = _KINDS[fit.model](fit)
+    keep = fit.is_trained() and not fit.execution.overwrite
+    if keep:
+        write_json(fit.marker, {"TrainingHash": fit.training_fingerprint})  # no longer finished, but trained
+    else:
+        fit.marker.unlink(missing_ok=True)
+    heard = _KINDS[fit.model](fit, keep)
     _save_outputs(fit, heard)
-    write_json(fit.marker, {"ScienceHash": fit.fingerprint, "Model": fit.model, "Fold": fit.split.fold})
+    hashes = {"ScienceHash": fit.fingerprint, "TrainingHash": fit.training_fingerprint}
+    write_json(fit.marker, {**hashes, "Model": fit.model, "Fold": fit.split.fold})
 
 
 @dataclass(frozen=True)
@@ -130,11 +134,19 @@ def test_windows(fit: Fit) -> Windows:
     return grid(fit.split.test, rate.samples(windows.length), rate.samples(windows.stride))
 
 
-def _decode(fit: Fit) -> _Heard:
+def _decode(fit: Fit, keep: bool) -> _Heard:
+    from predann_bids.learning.checkpoints import load_decoder
     from predann_bids.learning.training import represent
 
     source = fit.study.material.source(fit.science)
-    decoder = given_decoder(fit) if fit.study.given else _train_decoder(fit, source)
+    assert fit.trained
+    if fit.study.given:
+        decoder = given_decoder(fit)
+    elif keep:
+        decoder = load_decoder(fit.trained)
+        report(fit.units, f"fold {fit.split.fold}, {fit.model}: as it was trained")
+    else:
+        decoder = _train_decoder(fit, source)
     test = test_windows(fit)
     return _Heard(test, *represent(decoder, source, test))
 
@@ -199,18 +211,18 @@ def _train_decoder(fit: Fit, source: Source) -> Any:
 def trained_on(material: Material, split: Split) -> list[str]:
     """Fingerprints of the recordings that training and validation took windows from."""
     used = {material.trials[stretch.trial].recording for stretch in (*split.train, *split.validation)}
-    return sorted(map_brainvision(material.headers[index]).fingerprint() for index in used)
+    return sorted(set().union(*(material.identities(index) for index in used)))
 
 
-def _decode_linearly(fit: Fit) -> _Heard:
+def _decode_linearly(fit: Fit, keep: bool) -> _Heard:
     from predann_bids.learning.linear import HALVING, LinearDecoder, fit_linear, halved, onset_features, unwhitened
 
     material = fit.study.material
     source = material.source(fit.science)
-    if fit.study.given:
-        decoder = LinearDecoder.load(fit.study.given[fit.model])
+    assert fit.trained
+    if fit.study.given or keep:
+        decoder = LinearDecoder.load(fit.trained)
     else:
-        assert fit.trained
         decoder = fit_linear(source, fit.split, material.rate, whitened=fit.model == "linear_whitened")
         decoder.save(fit.trained)
     test = test_windows(fit)
@@ -224,7 +236,7 @@ def _decode_linearly(fit: Fit) -> _Heard:
     return _Heard(test, representations=Representations(np.concatenate(parts), songs, HALVING, by_feature=True))
 
 
-def _classify_signature(fit: Fit) -> _Heard:
+def _classify_signature(fit: Fit, keep: bool) -> _Heard:  # noqa: ARG001 - it keeps no model
     from predann_bids.learning.linear import unwhitened
     from predann_bids.learning.signature import band_powers, classify
 
@@ -240,7 +252,7 @@ def _classify_signature(fit: Fit) -> _Heard:
     return _Heard(test, classify(powers[0], train.stimuli(source.trials), powers[1], len(material.labels)))
 
 
-_KINDS: Mapping[str, Callable[[Fit], _Heard]] = {
+_KINDS: Mapping[str, Callable[[Fit, bool], _Heard]] = {
     **dict.fromkeys(DECODERS, _decode),
     **dict.fromkeys(LINEAR, _decode_linearly),
     SIGNATURE: _classify_signature,

@@ -134,13 +134,13 @@ def run_group(
     science = science.model_copy(update={"preprocessing": preprocessing_of(derivatives)})
     directory = output_dir / "group" / label
     if from_model:
-        from predann_bids.workflows.transfer import given_models, windows_of
+        from predann_bids.workflows.transfer import as_trained, given_models
 
         if from_model.resolve() == directory.resolve():
             raise WrongUsage(
                 f"--from-model {from_model} is what --label {label} would write to. Choose another --label."
             )
-        science = science.model_copy(update={"windows": windows_of(from_model, science)})
+        science = as_trained(from_model, science)
     material, notes = gather(derivatives, stimuli_dir or bids_dir / "stimuli", science, execution)
     if from_model:
         studies = {"": _transfer(from_model, science, material, directory, given_models(from_model))}
@@ -201,7 +201,7 @@ def _transfer(
     from predann_bids.workflows.transfer import provenance
 
     known = provenance(from_model)
-    heard = [map_brainvision(header).fingerprint() in known.recordings for header in material.headers]
+    heard = [bool(material.identities(index) & known.recordings) for index in range(len(material.headers))]
     test = [
         Stretch(index, Span(0, trial.length))
         for index, trial in enumerate(material.trials)

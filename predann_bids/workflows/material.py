@@ -48,6 +48,8 @@ class Material:
         Channels to use, when a decoder asks for them; empty for all that recordings have in common.
     rotations : tuple of int
         By how many samples each recording is moved against its events, in control data; empty for not at all.
+    origins : tuple of str
+        Fingerprints of the raw recordings; empty text where a derivative does not tell.
     """
 
     headers: tuple[Path, ...]
@@ -58,6 +60,7 @@ class Material:
     excluded: frozenset[str] = frozenset()
     channels: tuple[str, ...] = ()
     rotations: tuple[int, ...] = ()
+    origins: tuple[str, ...] = ()
 
     def source(self, science: Science) -> Source:
         """Open the stores that windows are taken from."""
@@ -76,6 +79,10 @@ class Material:
             delay=self.rate.samples(windows.delay),
             margin=self.rate.samples((context - windows.length) / 2),
         )
+
+    def identities(self, recording: int) -> set[str]:
+        """Return what a recording is recognised by: its raw samples, and those of its derivative."""
+        return {self.origins[recording], map_brainvision(self.headers[recording]).fingerprint()} - {""}
 
     def splits(self, science: Science) -> list[Split]:
         """Keep training, validation and test data apart as configured."""
@@ -183,7 +190,8 @@ def gather(
     headers = tuple(derivative.paths.header for derivative in derivatives)
     excluded = frozenset(name for derivative in derivatives for name in _bad_channels(derivative))
     notes = (*_channel_notes(recordings, excluded), *_order_notes(trials))
-    return Material(headers, tuple(trials), labels, spectra, rate, excluded), notes
+    origins = tuple(str(derivative.sidecar.get("SourceFingerprint", "")) for derivative in derivatives)
+    return Material(headers, tuple(trials), labels, spectra, rate, excluded, origins=origins), notes
 
 
 @dataclass(frozen=True)
@@ -268,5 +276,5 @@ def _order_notes(trials: Sequence[Trial]) -> tuple[str, ...]:
     return (
         "In all recordings the songs were heard in the same order. What changes in everybody over a session, such as"
         " drowsiness or drying electrodes, then marks the song as well as its music does: which song it was does not"
-        " part the two, not even on people never seen. Which moment of the song it was does.",
+        " part the two, not even on people never seen.",
     )

@@ -132,8 +132,11 @@ def _process_locked(job: _Job) -> RecordingOutcome:
     )
     if not resolution.presentations:
         return RecordingOutcome(recording, "no music", warnings=resolution.warnings)
+    from predann_bids.signals.eeg import samples_fingerprint
+
+    source = samples_fingerprint(raw)
     preprocessed = _preprocess(raw, job)
-    _write(job, paths, preprocessed, resolution, fingerprint)
+    _write(job, paths, preprocessed, resolution, fingerprint, source)
     return RecordingOutcome(
         recording,
         "done",
@@ -181,7 +184,9 @@ def _preprocess(raw: Any, job: _Job) -> Preprocessed:
         raise UnusableData(f"{job.recording.path}: {error}.") from error
 
 
-def _write(job: _Job, paths: DerivativePaths, done: Preprocessed, resolution: Resolution, fingerprint: str) -> None:
+def _write(
+    job: _Job, paths: DerivativePaths, done: Preprocessed, resolution: Resolution, fingerprint: str, source: str
+) -> None:
     for leftover in paths.stem.parent.glob(f".writing-*{paths.stem.name}_*"):
         # of a run that was killed; this process holds the recording's lock
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -194,7 +199,7 @@ def _write(job: _Job, paths: DerivativePaths, done: Preprocessed, resolution: Re
     write_text(paths.channels, _channel_table(done, job.config))
     write_text(paths.events, to_table(resolution.presentations).to_csv(sep="\t", index=False, na_rep="n/a"))
     write_json(paths.events_sidecar, EVENTS_SIDECAR)
-    write_json(paths.sidecar, _sidecar(job, done, resolution, fingerprint))
+    write_json(paths.sidecar, _sidecar(job, done, resolution, fingerprint, source))
 
 
 def _channel_table(done: Preprocessed, config: Preprocessing) -> str:
@@ -211,7 +216,7 @@ def _channel_table(done: Preprocessed, config: Preprocessing) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _sidecar(job: _Job, done: Preprocessed, resolution: Resolution, fingerprint: str) -> dict[str, Any]:
+def _sidecar(job: _Job, done: Preprocessed, resolution: Resolution, fingerprint: str, origin: str) -> dict[str, Any]:
     recording, info = job.recording, done.raw.info
     source = recording.metadata()
     kept = (
@@ -243,6 +248,7 @@ def _sidecar(job: _Job, done: Preprocessed, resolution: Resolution, fingerprint:
             "Warnings": [warning.replace(f"{recording.root}/", "") for warning in resolution.warnings],
         },
         "ScienceHash": fingerprint,
+        "SourceFingerprint": origin,
     }
 
 

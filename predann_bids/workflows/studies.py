@@ -118,8 +118,9 @@ class Fit:
     split: Split
     model: str
     seed: int
-    fingerprint: str
     execution: Execution
+    training_fingerprint: str = ""
+    fingerprint: str = ""
 
     @property
     def science(self) -> Science:
@@ -162,6 +163,11 @@ class Fit:
         """How much work it is, for the progress bar."""
         return self.science.training.epochs if self.history else 1
 
+    def is_trained(self) -> bool:
+        """Tell whether the model is there, and only what it says of the test windows may have to be made anew."""
+        there = self.trained is not None and self.trained.is_file() and self.marker.is_file()
+        return there and read_json(self.marker).get("TrainingHash") == self.training_fingerprint
+
     def is_finished(self) -> bool:
         """Tell whether it is done, with the same data and configuration."""
         files = [file for file in (self.trained, self.outputs, self.history, self.marker) if file]
@@ -172,7 +178,7 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
     """List what a study consists of; `sources` are the fingerprints of the derivatives."""
     material, science = study.material, study.science
     first = science.training.seed
-    audio = [float(np.square(frames).mean()) for frames in material.spectra]
+    audio = [np.round(frames.mean(axis=1, dtype=np.float64), 4).tolist() for frames in material.spectra]
     trials = [repr(trial) for trial in material.trials]
     data = (sources, audio, trials, material.rotations, sorted(material.excluded), __version__)
     fits = []
@@ -180,12 +186,14 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
         for model in study.models:
             several = model in DECODERS and not study.given
             for seed in range(first, first + (science.training.n_seeds if several else 1)):
-                fit = Fit(study, split, model, seed, "", execution)
-                training = fit.science.training.model_copy(update={"baseline": True})
+                fit = Fit(study, split, model, seed, execution)
                 given = study.given.get(model)
                 made = given.stat().st_mtime_ns if given else None
-                parts = (science.windows, science.splitting, training, science.lengths, model, split.fold, first, made)
-                fits.append(replace(fit, fingerprint=science_hash(*parts, *data)))
+                training = fit.science.training.model_copy(update={"baseline": True}) if model in DECODERS else None
+                windows = science.windows.model_copy(update={"stride": 1.0})  # which training knows nothing of
+                trained = science_hash(windows, science.splitting, training, model, split.fold, first, made, *data)
+                outputs = science_hash(trained, science.windows, science.lengths)
+                fits.append(replace(fit, training_fingerprint=trained, fingerprint=outputs))
     return fits
 
 

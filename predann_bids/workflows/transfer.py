@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from predann_bids.config import Science, Windows
+from pydantic import ValidationError
+
+from predann_bids.config import Science
 from predann_bids.errors import WrongUsage
 
 OTHERS = {"baseline": "baseline.ckpt", "linear": "linear.npz", "linear_whitened": "linear_whitened.npz"}
@@ -44,26 +46,37 @@ def provenance(path: Path) -> Provenance:
     return Provenance(decoder.settings.channels, decoder.settings.songs, frozenset(more.get("trained_on", ())))
 
 
-def windows_of(path: Path, science: Science) -> Windows:
+def as_trained(path: Path, science: Science) -> Science:
     """Cut windows as the decoder was trained with.
 
     Raises
     ------
     WrongUsage
-        The derivatives were preprocessed in another way.
+        The derivatives were preprocessed in another way, or something is asked for that needs training.
     """
+    evaluation = science.evaluation
+    if evaluation.control != "none" or evaluation.also_splits or science.training.n_seeds > 1:
+        raise WrongUsage(
+            "--from-model trains nothing: leave out --control, --also-split and --n-seeds, which train decoders."
+        )
     from predann_bids.learning.checkpoints import read_decoder
 
     decoder, more = read_decoder(path)
     theirs, ours = more.get("preprocessing", {}), science.preprocessing.model_dump()
-    for name in ("resample", "l_freq", "h_freq", "reference"):
+    for name in ("resample", "l_freq", "h_freq", "notch", "reference"):
         if name in theirs and theirs[name] != ours[name]:
             raise WrongUsage(
                 f"{path} was trained on EEG with {name} = {theirs[name]}, the derivatives have {ours[name]}: run the"
                 f" participant level with --{name.replace('_', '-')} {theirs[name]}."
             )
     settings = decoder.settings
-    return science.windows.model_copy(update={"length": settings.window_s, "delay": settings.delay_s})
+    windows = {"length": settings.window_s, "delay": settings.delay_s}
+    plain = science.model_dump()
+    try:
+        return Science.model_validate(plain | {"windows": plain["windows"] | windows})
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise WrongUsage(f"{path} was trained on windows of {settings.window_s:g} s: {reason}.") from error
 
 
 def given_models(path: Path) -> dict[str, Path]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from predann_bids.report.evidence import SIGNIFICANT
 from predann_bids.report.figures.drawing import (
     BY_LOGITS,
     BY_MATCH,
@@ -30,7 +31,6 @@ from predann_bids.report.figures.drawing import (
     upper,
 )
 
-SIGNIFICANT = 0.05
 FEWEST_ON_A_HEAD = 4  # a map of fewer channels would be made of interpolation alone
 HEAD_RADIUS_M = 0.095
 Uses = Mapping[str, Any]
@@ -216,8 +216,8 @@ def _draw_drop(axes: Axes, height: float, item: Mapping[str, Any], prefix: str) 
 
 
 def _significant(item: Mapping[str, Any], prefix: str) -> bool:
-    p_holm = item.get(f"{prefix}p_holm")
-    return p_holm is not None and p_holm < SIGNIFICANT
+    p_holm, limits = item.get(f"{prefix}p_holm"), item.get(f"{prefix}ci95")
+    return p_holm is not None and p_holm < SIGNIFICANT and not (limits and limits[0] <= 0 <= limits[1])
 
 
 def _significance(items: Sequence[Mapping[str, Any]]) -> tuple[list[Line2D], list[str]]:
