@@ -75,7 +75,7 @@ def group_methods(science: Science, protocol: Mapping[str, Any], metrics: Mappin
         linear_in_words(done),
         _decisions_in_words(science, protocol),
         retrieval_in_words(done),
-        statistics_in_words(science, done),
+        statistics_in_words(science, done, protocol),
         null_in_words(science, done),
         control_in_words(done),
         uses_in_words(done),

@@ -150,8 +150,26 @@ def retrieval_in_words(done: Computed) -> str:
     )
 
 
-def statistics_in_words(science: Science, done: Computed) -> str:
+def statistics_in_words(science: Science, done: Computed, protocol: Mapping[str, Any]) -> str:
     """Describe intervals and tests."""
+    from predann_bids.learning.statistics import FEW
+
+    few = protocol["n_participants"] < FEW
+    made = (
+        "are t intervals over whole participants, with the standard error of the jackknife"
+        if few
+        else f"are bootstrapped over whole participants with {science.evaluation.resamples} resamples: percentile"
+        " intervals, expanded for the small number of participants (Hesterberg, 2015)"
+    )
+    widened = (
+        ", widened because the training sets of the folds overlap (Nadeau and Bengio, 2003)"
+        if protocol["n_folds"] > 1
+        else ""
+    )
+    judged = (
+        " Whether song logits exceed chance is judged by the interval of the balanced accuracy, in which every song"
+        " counts the same."
+    )
     mean = "the mean of the participants' differences"
     averaged = f"{mean}, averaged over seeds first" if done.n_seeds > 1 else mean
     difference = (
@@ -174,11 +192,7 @@ def statistics_in_words(science: Science, done: Computed) -> str:
         if done.mcnemar
         else ""
     )
-    return (
-        f"Intervals (95 %) are bootstrapped over whole participants with {science.evaluation.resamples} resamples:"
-        " percentile intervals, expanded for the small number of participants (Hesterberg, 2015), and widened because"
-        f" the training sets of the folds overlap (Nadeau and Bengio, 2003).{difference}{corrected}{mcnemar}"
-    )
+    return f"Intervals (95 %) {made}{widened}.{judged}{difference}{corrected}{mcnemar}"
 
 
 def null_in_words(science: Science, done: Computed) -> str:
@@ -202,8 +216,9 @@ def null_in_words(science: Science, done: Computed) -> str:
     return (
         f"Accuracy was compared with its distribution under {number} of the labels (Ojala and Garriga, 2010)."
         f" Labels of whole {'' if again else 'test '}presentations were permuted within recordings (within participants"
-        f" where a recording holds one song){how}. p-values are one-sided and count the real labels among the"
-        f" permutations (Phipson and Smyth, 2010).{holm}"
+        f" where a recording holds one song){how}. Only windows count that there are whatever song of its recording a"
+        " presentation is given: late in long songs guessing is easier. p-values are one-sided and count the real"
+        f" labels among the permutations (Phipson and Smyth, 2010).{holm}"
     )
 
 
@@ -227,7 +242,8 @@ def control_in_words(done: Computed) -> str:
     return (
         "To tell music from the fingerprint of the recordings, everything was trained and tested again on data in which"
         f" music and EEG do not belong together: {'; and '.join(told)}. What accuracy remains there is leakage."
-        " Differences between real data and these controls were tested as those between models."
+        " Differences between real data and these controls were tested as those between models, on windows that there"
+        " are whatever song of its recording a presentation is given."
         f"{band_power}"
     )
 
