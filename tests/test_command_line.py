@@ -101,3 +101,11 @@ def test_help_needs_neither_torch_nor_mne():
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
+
+
+def test_several_devices_on_processors_are_refused_with_the_remedy(dataset, derivatives, app):
+    code, _, error = app(
+        dataset, derivatives, "group", "--devices", "2", "--accelerator", "cpu", "--skip-bids-validation"
+    )
+    assert code == 64
+    assert "--n-procs" in error

@@ -211,3 +211,25 @@ def test_methods_tell_how_each_split_holds_out(split: str, words: str) -> None:
     assert words in group_methods(
         resolve(flags={"splitting.split": split}), metrics_of()["protocol"] | {"split": split}
     )
+
+
+def test_too_few_permutations_are_said_to_be_too_few():
+    metrics = everything()
+    scores = metrics["models"]["predann"]
+    scores["permutation"] |= {"p_value": 1 / 21, "p_holm": 6 / 21, "n": 20}
+    answer = next(a for a in answers(metrics) if "chance" in a.question)
+    assert "20 permutations are too few" in answer.text
+
+
+def test_a_choice_of_one_is_no_finding():
+    metrics = everything("stimulus")
+    metrics["models"]["predann"] |= {"match_chance": 1.0, "match_accuracy": 1.0, "match_ci95": [1.0, 1.0]}
+    sentence = results_sentence(metrics)
+    assert "100 %" not in sentence
+    assert "moment" in sentence
+
+
+def test_a_given_model_is_not_advised_to_train():
+    metrics = everything()
+    metrics["protocol"]["split"] = "transfer"
+    assert {option for _, option in not_computed(metrics)} <= {"--permutations N"}

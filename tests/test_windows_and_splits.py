@@ -275,3 +275,21 @@ def test_drawn_windows_lie_inside_their_stretch_as_many_as_fit_side_by_side(leng
 def test_every_place_of_a_stretch_can_be_drawn():
     drawn = {int(draw([Stretch(0, Span(0, 7))], 5, np.random.default_rng(s)).start[0]) for s in range(60)}
     assert drawn == {0, 1, 2}
+
+
+def test_songs_shorter_than_a_chunk_are_one_chunk():
+    trials = [
+        Trial(f"{p:02d}", "", "music", "", p, song, 5000 * song, length, 0)
+        for p in range(6)
+        for song, length in enumerate((2000, 700))
+    ]
+    (fold,) = split(trials, split="chunk", chunk=10)
+    for stretches in fold.sets().values():
+        assert {trials[s.trial].stimulus for s in stretches} == {0, 1}
+    assert {s.span.length for stretches in fold.sets().values() for s in stretches} == {1000, 700}
+
+
+def test_runs_that_hold_out_songs_are_refused():
+    trials = [Trial("01", "", "", str(song), song, song, 0, 2000, 0) for song in range(4)]
+    with pytest.raises(UnusableData, match="--split stimulus"):
+        split(trials, split="run")

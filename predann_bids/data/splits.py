@@ -168,7 +168,10 @@ def repetition_splits(
     rng: np.random.Generator,
     **_: object,
 ) -> list[Split]:
-    """Hold out whole sessions (or runs) of all participants in turn, and of the others some recordings to validate."""
+    """Hold out whole sessions (or runs) of all participants in turn, and of the others some recordings to validate.
+
+    Presentations of songs that no recording in training holds are not tested: this split is about repetitions.
+    """
     label = {index: getattr(trials[index], entity) for index in usable}
     labels = sorted(set(label.values()))
     if len(labels) < 2:
@@ -181,14 +184,16 @@ def repetition_splits(
         test = set(held_out.tolist())
         others = [index for index in usable if label[index] not in test]
         apart = _set_apart(sorted({trials[i].recording for i in others}), config.validation, rng)
-        splits.append(
-            Split(
-                fold,
-                _whole_trials(trials, [i for i in others if trials[i].recording not in apart]),
-                _whole_trials(trials, [i for i in others if trials[i].recording in apart]),
-                _whole_trials(trials, [i for i in usable if label[i] in test]),
+        train = [i for i in others if trials[i].recording not in apart]
+        heard = {trials[i].stimulus for i in train}
+        tested = [i for i in usable if label[i] in test and trials[i].stimulus in heard]
+        if not tested:
+            raise UnusableData(
+                f"No song of {entity} {', '.join(sorted(test))} is heard in another {entity}: to hold it out is to hold"
+                " out songs. Use --split stimulus, or participant."
             )
-        )
+        validation = [i for i in others if trials[i].recording in apart]
+        splits.append(Split(fold, *(_whole_trials(trials, part) for part in (train, validation, tested))))
     return splits
 
 
@@ -270,6 +275,8 @@ def chunk_splits(
 ) -> list[Split]:
     """Cut trials into chunks and divide these at random, stratified by stimulus (the published protocol).
 
+    A trial shorter than a chunk is one chunk, so that no song is left out.
+
     Chunks of one recording fall into all sets: whatever marks the recording marks the stimulus.
     """
     length = rate.samples(config.chunk)
@@ -278,9 +285,9 @@ def chunk_splits(
             f"A chunk of {config.chunk:g} s holds no window; set splitting.chunk to a window's length or more."
         )
     chunks = [
-        Stretch(index, Span(start, start + length))
+        Stretch(index, Span(start, min(start + length, trials[index].length)))
         for index in usable
-        for start in range(0, trials[index].length - length + 1, length)
+        for start in range(0, max(trials[index].length - length, 0) + 1, length)
     ]
     stimuli = np.array([trials[chunk.trial].stimulus for chunk in chunks])
     splits = []

@@ -207,7 +207,7 @@ def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict
     grid : Grid
         Layout of the windows.
     """
-    from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+    from sklearn.metrics import confusion_matrix, recall_score
 
     by = {length: {how: _decide(windows, how, length, grid) for how in windows.ways} for length in grid.lengths_s}
     shortest = by[grid.lengths_s[0]]
@@ -221,7 +221,9 @@ def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict
     return {
         "accuracy": _accuracy(logits),
         "ci95": participant_interval(logits, grid) if logits else None,
-        "balanced_accuracy": float(balanced_accuracy_score(heard, logits.predicted)) if logits and len(heard) else None,
+        "balanced_accuracy": float(recall_score(heard, logits.predicted, labels=np.unique(heard), average="macro"))
+        if logits and len(heard)
+        else None,
         "balanced_ci95": balanced_interval(logits, grid) if logits else None,
         "top3_accuracy": _top_k(logits, 3) if logits else None,
         "match_accuracy": _accuracy(match),

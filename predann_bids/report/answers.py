@@ -15,6 +15,7 @@ from predann_bids.report.evidence import (
     Scores,
     comparison_rows,
     evaluated,
+    is_no_choice,
     judged_interval,
     match_chance,
     retrieval_kinds,
@@ -81,6 +82,7 @@ def not_computed(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     models = evaluated(metrics)
     splits = {result.split for result in split_results(metrics)}
     n_seeds = metrics["protocol"].get("n_seeds") or 1
+    trained_here = metrics["protocol"]["split"] != "transfer"
     missing = [
         ("permuted labels", "--permutations N", any(s.get("permutation") for s in models.values())),
         ("the recordings' fingerprint", "--control fingerprint", (metrics.get("control") or {}).get("fingerprint")),
@@ -88,6 +90,7 @@ def not_computed(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("music never heard in training", "--also-split stimulus", "stimulus" in splits),
         ("several seeds", "--n-seeds N", n_seeds > 1),
     ]
+    missing = missing if trained_here else missing[:1]  # the others need training
     return [(what, option) for what, option, computed in missing if not computed]
 
 
@@ -103,7 +106,8 @@ def _chance_answer(scores: Scores, metrics: Mapping[str, Any]) -> Answer | None:
 
 def _above_chance(scores: Scores, chance: float | None, permutation: Mapping[str, Any]) -> list[str]:
     """Say by song logits and by match whether accuracy exceeds chance."""
-    ways = (("By song logits", "", chance), ("By match", "match_", match_chance(scores, chance)))
+    ways = [("By song logits", "", chance)]
+    ways += [] if is_no_choice(scores) else [("By match", "match_", match_chance(scores, chance))]
     return [
         f"{way} {_against_chance(scores, prefix, level, permutation)}."
         for way, prefix, level in ways
@@ -126,6 +130,9 @@ def _against_chance(scores: Scores, prefix: str, chance: float | None, permutati
     if judged and limits and text.interval(judged) != text.interval(limits):
         details.insert(1, f"with every song counted the same {text.interval(judged)}")
     verdict = _exceeds(judged, chance, decisive)
+    number = permutation.get("n") or 0
+    if decisive is not None and decisive >= SIGNIFICANT and p_value is not None and p_value <= 1.001 / (number + 1):
+        verdict = f"{_exceeds(judged, chance, None)} by its interval; {number} permutations are too few to confirm it"
     return f"{verdict}: {text.share(scores[f'{prefix}accuracy'])} ({'; '.join(details)})"
 
 

@@ -11,6 +11,7 @@ Models = Mapping[str, Scores]
 Kind = Mapping[str, Any]
 
 SIGNIFICANT = 0.05
+ONE_CANDIDATE = 0.999
 
 # the ways to part music from EEG, as a reader is told
 CONDITIONS = {"reassigned": "Music reassigned", "shifted": "EEG shifted in time"}
@@ -44,6 +45,17 @@ def judged_interval(scores: Mapping[str, Any], prefix: str = "") -> Any:
     """Interval that is held against chance: of song logits the balanced one, as long songs are tested more often."""
     balanced = None if prefix else scores.get("balanced_ci95")
     return balanced or scores.get(f"{prefix}ci95")
+
+
+def _without_empty_interval(row: Mapping[str, Any]) -> dict[str, Any]:
+    # few participants can differ alike by accident, which is no certainty
+    limits = row.get("ci95")
+    return {"ci95": None} if limits and limits[0] == limits[1] != 0 else {}
+
+
+def is_no_choice(scores: Mapping[str, Any]) -> bool:
+    """Whether a match had but one candidate to name, so that being right says nothing."""
+    return (scores.get("match_chance") or 0) > ONE_CANDIDATE
 
 
 def signs_can_decide(metrics: Mapping[str, Any]) -> bool:
@@ -98,7 +110,7 @@ def comparison_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = metrics.get("comparisons")
     if rows:
         silent = {} if signs_can_decide(metrics) else {"p_value": None, "p_holm": None}
-        return [dict(row) | silent for row in rows]
+        return [dict(row) | silent | _without_empty_interval(row) for row in rows]
     comparison = metrics.get("comparison")
     if not comparison:
         return []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -71,7 +71,7 @@ class GroupEvidence:
     notes: tuple[str, ...] = ()
 
 
-def write_group_report(evidence: GroupEvidence, directory: Path) -> Path:
+def write_group_report(evidence: GroupEvidence, directory: Path, on_figure: Callable[[], None] = lambda: None) -> Path:
     """Write `report.html`, `figures/` and `tables/` of a group run, each file whole or not at all.
 
     Parameters
@@ -80,6 +80,8 @@ def write_group_report(evidence: GroupEvidence, directory: Path) -> Path:
         What was found.
     directory : Path
         Directory of the run, `OUTPUT_DIR/group/NAME`.
+    on_figure : callable
+        Called before each figure.
 
     Returns
     -------
@@ -97,6 +99,7 @@ def write_group_report(evidence: GroupEvidence, directory: Path) -> Path:
     drawn = {}
     with drawing_style():
         for illustration in illustrations:
+            on_figure()
             drawn[illustration.name] = illustration.svg()
             _write_figure(directory / "figures", illustration, drawn[illustration.name])
     _remove_stale(directory / "figures", {f"{name}.{kind}" for name in set(FIGURES) - set(drawn) for kind in KINDS})
@@ -155,7 +158,8 @@ def _page(
         references=references(methods),
         versions=_versions(),
         configuration=_configuration(evidence.science),
-        command=f"predann-bids BIDS_DIR OUTPUT_DIR group --config config.toml --label {shlex.quote(evidence.label)}",
+        command=f"predann-bids BIDS_DIR OUTPUT_DIR group --config config.toml --label {shlex.quote(evidence.label)}"
+        + (" --from-model THE_SAME_MODEL" if metrics["protocol"]["split"] == "transfer" else ""),
     )
 
 

@@ -75,6 +75,11 @@ def split_in_words(splitting: Splitting, protocol: Mapping[str, Any]) -> str:
     if split == "chunk":
         return _chunks_in_words(splitting, n_folds, share)
     words = {
+        "transfer": (
+            "The decoders were trained in another run, and only tested here: on recordings that they were not trained"
+            " on, recognised by their samples. They remember the songs of this dataset instead of their own. Windows"
+            " and delay are those that they were trained with."
+        ),
         "participant": (
             f"Decoders were tested on participants of whom nothing was in their training data: the participants were"
             f" divided into {n_folds} folds, each tested once by decoders trained on the others. Of the training"

@@ -65,7 +65,7 @@ CONTROLLED = (
     "Everything was done again on data in which music and EEG do not belong together: with the music and its labels"
     " dealt out anew, at random, among the presentations of each recording (reassigned), and with the EEG of each"
     " recording rotated in time against its events (shifted). What accuracy remains there is leakage; only what real"
-    " data have beyond it can be music."
+    " data have beyond it can be music. Differences are means of participants, on windows that both have."
 )
 RETRIEVED = (
     "Candidates are ranked by how similar their audio is to what the EEG predicts. Which song: among the songs, at the"

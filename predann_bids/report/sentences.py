@@ -12,9 +12,11 @@ from predann_bids.report.evidence import (
     Scores,
     comparison_rows,
     evaluated,
+    is_no_choice,
     judged_interval,
     match_chance,
     retrieval_kinds,
+    signs_can_decide,
 )
 from predann_bids.report.figures import COMPARED, style_of
 
@@ -55,6 +57,12 @@ def results_sentence(metrics: Mapping[str, Any]) -> str:
         "by matching EEG to the audio of the same moment" if by_logits else "of cases by matching EEG to audio",
         name_chance=not by_logits or text.share(counted) != text.share(chance),
     )
+    if is_no_choice(scores):
+        found = _retrieval_finding(scores)
+        return (
+            f"From {_shortest_length(scores, protocol)} s of EEG {tested_on(protocol['split'])},"
+            f" {style_of(model).name} {found or 'had but one song to name, which says nothing'}."
+        )
     findings = ", and ".join(finding for finding in (by_logits, by_match) if finding) or "in an unknown share of cases"
     found = None if by_logits else _retrieval_finding(scores)
     return (
@@ -202,11 +210,12 @@ def use_sentences(metrics: Mapping[str, Any]) -> list[str]:
     if not uses:
         return []
     name = style_of(uses.get("model", "predann")).name
+    decides = signs_can_decide(metrics)
     said = [
         *_peaks(uses.get("delay") or {}),
-        _needed(uses.get("regions") or [], "Regions", name),
-        _needed(uses.get("bands") or [], "Frequency bands", name),
-        _similarity(uses.get("similarity")),
+        _needed(uses.get("regions") or [], "Regions", name, decides=decides),
+        _needed(uses.get("bands") or [], "Frequency bands", name, decides=decides),
+        _similarity(uses.get("similarity"), decides=decides),
     ]
     return [sentence for sentence in said if sentence]
 
@@ -224,7 +233,7 @@ def _peaks(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _needed(items: Sequence[Mapping[str, Any]], what: str, name: str) -> str | None:
+def _needed(items: Sequence[Mapping[str, Any]], what: str, name: str, *, decides: bool) -> str | None:
     tested = [
         (way, key) for way, key in (("by song logits", ""), ("by match", "match_")) if _has(items, f"{key}p_holm")
     ]
@@ -232,19 +241,21 @@ def _needed(items: Sequence[Mapping[str, Any]], what: str, name: str) -> str | N
         return None
     found = []
     for way, key in tested:
-        needed = [i for i in items if _lost(i, key)]
+        needed = [i for i in items if _lost(i, key, decides=decides)]
         needed.sort(key=lambda item: -item[f"{key}drop"])
         parts = [f"{item['name']} ({text.points(-item[f'{key}drop'])})" for item in needed]
         found.append(f"{way}: {text.listed(parts) if parts else 'none that can be shown'}")
     return (
-        f"{what} without which {name} loses accuracy (percentage points, Holm-corrected p < 0.05), {'; '.join(found)}."
+        f"{what} without which {name} loses accuracy (percentage points,"
+        f" {'Holm-corrected p < 0.05' if decides else 'by their intervals'}), {'; '.join(found)}."
     )
 
 
-def _lost(item: Mapping[str, Any], key: str) -> bool:
+def _lost(item: Mapping[str, Any], key: str, *, decides: bool) -> bool:
     p_holm, drop = item.get(f"{key}p_holm"), item.get(f"{key}drop")
     limits = item.get(f"{key}ci95")
-    sure = p_holm is not None and p_holm < SIGNIFICANT and (not limits or limits[0] > 0)
+    confirmed = not decides or (p_holm is not None and p_holm < SIGNIFICANT)
+    sure = confirmed and (not limits or limits[0] > 0)
     return sure and drop is not None and drop > 0
 
 
@@ -252,7 +263,7 @@ def _has(items: Sequence[Mapping[str, Any]], key: str) -> bool:
     return any(item.get(key) is not None for item in items)
 
 
-def _similarity(found: Mapping[str, Any] | None) -> str | None:
+def _similarity(found: Mapping[str, Any] | None, *, decides: bool) -> str | None:
     if not found or found.get("correlation") is None:
         return None
     limits, p_value = found.get("ci95"), found.get("p_value")
@@ -262,7 +273,8 @@ def _similarity(found: Mapping[str, Any] | None) -> str | None:
     if p_value is not None:
         details.append(f"p {text.p(p_value)}")
     details.append(f"{found['n_conditions']} moments of the music, mean over participants")
-    shown = found["correlation"] > 0 and (not limits or limits[0] > 0) and (p_value is None or p_value < SIGNIFICANT)
+    confirmed = not decides or p_value is None or p_value < SIGNIFICANT
+    shown = found["correlation"] > 0 and (not limits or limits[0] > 0) and confirmed
     claim = (
         "Moments of the music that the audio network represents alike are also represented alike from EEG"
         if shown

@@ -32,6 +32,7 @@ from predann_bids.learning.permutation import (
     permutation_scores,
 )
 from predann_bids.learning.statistics import holm
+from predann_bids.progress import Progress
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.timing import Span
 from predann_bids.workflows.after import NullFit, ProbeTask, measure_uses, train_null
@@ -257,6 +258,12 @@ def _write_plan(plan: _Plan, derivatives: Sequence[Derivative]) -> None:
 def _check_accelerator(execution: Execution) -> None:
     if execution.accelerator not in ("auto", "cpu") and not uses_accelerator(execution):
         raise WrongUsage(f"--accelerator {execution.accelerator}: there is no such device. Use 'auto' or 'cpu'.")
+    several = execution.devices not in ("1", "auto") or execution.num_nodes > 1
+    if several and not uses_accelerator(execution):
+        raise WrongUsage(
+            f"--devices {execution.devices} --num-nodes {execution.num_nodes}: on processors each training has one"
+            " device; folds and models run at once with --n-procs, and on several nodes with --fold."
+        )
 
 
 def _pool(plan: _Plan, output_dir: Path, label: str) -> GroupOutcome:
@@ -266,16 +273,13 @@ def _pool(plan: _Plan, output_dir: Path, label: str) -> GroupOutcome:
     main, directory, execution = plan.main, plan.directory, plan.execution
     science = main.science
     heard = {name: read_outputs(plan.fits_of(study)) for name, study in plan.studies.items()}
-    metrics = _scored(main, heard[""])
+    scored = _score_all(plan, heard)
+    metrics = scored[""]
     if science.evaluation.permutations:
         _add_permutations(metrics, plan, heard[""])
     metrics["control"] = _control_scores(plan, heard) if "control/shifted" in plan.studies else None
     metrics["uses"] = _measured_uses(plan) if science.evaluation.probe else None
-    metrics["also"] = {
-        name.removeprefix("also/"): _scored(study, heard[name])
-        for name, study in plan.studies.items()
-        if name.startswith("also/")
-    }
+    metrics["also"] = {name.removeprefix("also/"): scores for name, scores in scored.items() if name}
     predictions = _predictions(main, heard[""])
     for name, study in plan.studies.items():
         if name:
@@ -292,8 +296,21 @@ def _pool(plan: _Plan, output_dir: Path, label: str) -> GroupOutcome:
     if execution.report:
         labels = main.material.labels
         evidence = GroupEvidence(label, science, metrics, predictions, history, labels, plan.notes)
-        page = write_group_report(evidence, directory)
+        with Progress("Writing the report", 1) as progress:
+            page = write_group_report(evidence, directory, progress.beat)
+            progress.advance()
     return GroupOutcome(directory, metrics, page)
+
+
+def _score_all(plan: _Plan, heard: Mapping[str, Mapping[str, WindowPredictions]]) -> dict[str, dict[str, Any]]:
+    """Score the run and its other splits."""
+    names = [name for name in plan.studies if not name.startswith("control/")]
+    scored = {}
+    with Progress("Scoring", len(names)) as progress:
+        for name in names:
+            scored[name] = _scored(plan.studies[name], heard[name])
+            progress.advance()
+    return scored
 
 
 def _scored(study: Study, heard: Mapping[str, WindowPredictions]) -> dict[str, Any]:
