@@ -63,8 +63,8 @@ def read_decoder(path: str | Path) -> tuple[Decoder, dict[str, Any]]:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a pickle can be broken in any way
         raise UnusableData(
-            f"{file} is no checkpoint of PredANN-BIDS that can be read safely. Give a fold-K/predann.ckpt, or the directory of a"
-            " group run."
+            f"{file} is no checkpoint of PredANN-BIDS that can be read safely. Give a fold-K/predann.ckpt, or the"
+            " directory of a group run."
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UnusableData(f"{file} is no decoder of PredANN-BIDS: expected the format '{FORMAT}'.")
