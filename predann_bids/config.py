@@ -216,7 +216,7 @@ def resolve(
     try:
         return Science.model_validate(merged)
     except ValidationError as error:
-        raise WrongUsage(_sentence(error, file)) from error
+        raise WrongUsage(_sentence(error, file, values)) from error
 
 
 def dump(science: Science, path: Path, **more: Mapping[str, Any]) -> None:
@@ -291,9 +291,12 @@ def _nearest(key: str, known: Mapping[str, Any], above: Sequence[str]) -> str:
     return f"Known here: {', '.join(known)}."
 
 
-def _sentence(error: ValidationError, file: Path | None) -> str:
+def _sentence(error: ValidationError, file: Path | None, written: Mapping[str, Any]) -> str:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"][:2])
+    section, _, key = name.partition(".")
+    if key and key not in written.get(section, {}):
+        file = None  # the value comes from the command line
     reason = first["msg"].removeprefix("Value error, ")
     found = "" if isinstance(first["input"], dict) else f" (found {first['input']!r})"
     return f"Configuration{f' in {file}' if file else ''}: {name + ': ' if name else ''}{reason}{found}."

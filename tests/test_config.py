@@ -94,3 +94,12 @@ def test_segments_are_the_window_and_one_to_four_strides_more_unless_said_otherw
 def test_the_selection_of_a_written_configuration_is_read_back(tmp_path):
     dump(Science(), tmp_path / "config.toml", selection={"participants": ["01", "02"]})
     assert read_selection(tmp_path / "config.toml") == {"participants": ["01", "02"]}
+
+
+def test_a_value_from_the_command_line_is_not_blamed_on_the_file(tmp_path):
+    file = tmp_path / "some.toml"
+    file.write_text("[training]\nepochs = 3\n")
+    with pytest.raises(WrongUsage) as caught:
+        resolve(file=file, flags={"training.n_seeds": 0})
+    assert "n_seeds" in str(caught.value)
+    assert "some.toml" not in str(caught.value)
