@@ -192,6 +192,8 @@ def test_permutations_within_recordings_train_every_decoder_anew(dataset, deriva
     assert len(before) == 3
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     assert len(list((directory / "null").iterdir())) == 4
+    group_run(dataset, output, *more)
+    assert not (directory / "null").exists()
 
 
 @pytest.fixture(scope="module")

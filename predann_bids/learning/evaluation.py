@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predann_bids.learning.retrieval import KINDS, TOPS
-from predann_bids.learning.statistics import Grid, interval, mean_interval
+from predann_bids.learning.statistics import Grid, mean_interval
 from predann_bids.timing import Rate
 
 Floats = NDArray[np.float64]
@@ -375,6 +375,3 @@ def window_table(columns: Mapping[str, Any], rate: Rate) -> pd.DataFrame:
     table = pd.DataFrame(columns)
     table["onset"] = table["onset"].to_numpy(dtype=np.float64) / rate.hz
     return table
-
-
-_interval = interval

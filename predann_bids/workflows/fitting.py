@@ -128,7 +128,7 @@ def _save_outputs(fit: Fit, heard: _Heard) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def test_windows(fit: Fit) -> Windows:
+def tested_windows(fit: Fit) -> Windows:
     """Enumerate the windows that a fit is tested on."""
     rate, windows = fit.study.material.rate, fit.science.windows
     return grid(fit.split.test, rate.samples(windows.length), rate.samples(windows.stride))
@@ -147,7 +147,7 @@ def _decode(fit: Fit, keep: bool) -> _Heard:
         report(fit.units, f"fold {fit.split.fold}, {fit.model}: as it was trained")
     else:
         decoder = _train_decoder(fit, source)
-    test = test_windows(fit)
+    test = tested_windows(fit)
     return _Heard(test, *represent(decoder, source, test))
 
 
@@ -181,7 +181,7 @@ def _train_decoder(fit: Fit, source: Source) -> Any:
         execution.num_nodes,
         execution.precision,
     )
-    unfinished = fit.directory / f"{fit.model}_unfinished" / fit.fingerprint
+    unfinished = fit.directory / f"{fit.model}_unfinished" / fit.training_fingerprint
     decoder, history = train(
         source,
         fit.split,
@@ -225,7 +225,7 @@ def _decode_linearly(fit: Fit, keep: bool) -> _Heard:
     else:
         decoder = fit_linear(source, fit.split, material.rate, whitened=fit.model == "linear_whitened")
         decoder.save(fit.trained)
-    test = test_windows(fit)
+    test = tested_windows(fit)
     store = source.eeg if decoder.whitened else unwhitened(source.eeg)
     parts = [
         decoder.reconstruct(store.windows(source.trials, test[first : first + 256], source.length, source.delay))
@@ -242,7 +242,7 @@ def _classify_signature(fit: Fit, keep: bool) -> _Heard:  # noqa: ARG001 - it ke
 
     material = fit.study.material
     source = material.source(fit.science)
-    store, test = unwhitened(source.eeg), test_windows(fit)
+    store, test = unwhitened(source.eeg), tested_windows(fit)
     train = grid((*fit.split.train, *fit.split.validation), source.length, max(1, source.length // 2))
     powers = [
         band_powers(store, source.trials, windows, source.length, source.delay, material.rate)

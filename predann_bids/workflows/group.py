@@ -35,17 +35,17 @@ from predann_bids.learning.statistics import holm
 from predann_bids.progress import Progress
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.timing import Span
-from predann_bids.workflows.after import NullFit, ProbeTask, measure_uses, train_null
 from predann_bids.workflows.execution import Execution, exclusive
 from predann_bids.workflows.fitting import run_tasks, train_all, uses_accelerator
 from predann_bids.workflows.material import Material, gather, preprocessing_of, select
+from predann_bids.workflows.permuting import NullFit, train_null
+from predann_bids.workflows.probing import ProbeTask, measure_uses
 from predann_bids.workflows.studies import (
     DECODERS,
     LINEAR,
     SIGNATURE,
     Fit,
     Study,
-    leaks_by_design,
     list_fits,
     read_history,
     read_outputs,
@@ -235,6 +235,8 @@ def _remove_outdated(plan: _Plan, fits: Sequence[Fit]) -> None:
         for fold in study.directory.glob("fold-*"):
             if int(fold.name.removeprefix("fold-")) not in folds:
                 shutil.rmtree(fold)
+    if not (plan.main.science.evaluation.permutations and plan.main.is_within_recording):
+        shutil.rmtree(plan.directory / "null", ignore_errors=True)
     if not all(fit.is_finished() for fit in fits):
         for name in ("metrics.json", "predictions.tsv", "report.html", "history.csv"):
             (plan.directory / name).unlink(missing_ok=True)
@@ -401,7 +403,7 @@ def _add_permutations(metrics: dict[str, Any], plan: _Plan, heard: Mapping[str, 
     main = plan.main
     number = main.science.evaluation.permutations
     nulls: dict[str, NullDistribution] = {}
-    retrained = leaks_by_design(main)
+    retrained = main.is_within_recording
     if retrained:
         nulls["predann"] = _retrained_null(plan, number, heard["predann"])
     else:

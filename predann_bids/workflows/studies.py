@@ -76,6 +76,11 @@ class Study:
         return TRANSFER if self.given else self.science.splitting.split
 
     @property
+    def is_within_recording(self) -> bool:
+        """Whether parts of one recording are trained on and tested, so that its signature can pass for music."""
+        return self.split in WITHIN_RECORDING
+
+    @property
     def grid(self) -> Grid:
         """Layout of the test windows, and how intervals are made."""
         science = self.science
@@ -246,8 +251,3 @@ def read_history(fits: Sequence[Fit]) -> pd.DataFrame:
     for fold, rows in whole.groupby("fold"):
         write_text(fits[0].study.directory / f"fold-{fold}" / "history.csv", rows.to_csv(index=False))
     return whole
-
-
-def leaks_by_design(study: Study) -> bool:
-    """Tell whether parts of one recording are trained on and tested."""
-    return study.split in WITHIN_RECORDING

@@ -1,9 +1,8 @@
-"""Work on finished fits, and fits of which only the hits are kept: what decoders use, and permuted labels."""
+"""Measure what trained decoders use, fold by fold."""
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ import numpy as np
 
 from predann_bids.data.splits import UNSEEN_SONGS
 from predann_bids.files import read_json, write_json
-from predann_bids.learning.permutation import Exchange, count_hits
 from predann_bids.signals.brainvision import read_positions
 from predann_bids.workflows.execution import Failure, report
-from predann_bids.workflows.fitting import do_fit, given_decoder
-from predann_bids.workflows.studies import Fit, read_fit
+from predann_bids.workflows.fitting import given_decoder
+from predann_bids.workflows.studies import Fit
 
 
 @dataclass(frozen=True)
@@ -77,33 +75,3 @@ def _measure_uses(task: ProbeTask) -> None:
     )
     write_json(task.path, {"ScienceHash": fit.fingerprint, "Probe": found.plain()})
     report(1, f"fold {fit.split.fold}")
-
-
-@dataclass(frozen=True)
-class NullFit:
-    """A fit on permuted labels of which only the hits are kept."""
-
-    fit: Fit
-    exchange: Exchange
-    number: int
-    path: Path
-
-    def is_finished(self) -> bool:
-        """Tell whether it is done, with the same data and configuration."""
-        return self.path.is_file() and read_json(self.path).get("ScienceHash") == self.fit.fingerprint
-
-
-def train_null(task: NullFit) -> Failure | None:
-    """Train and test one decoder on permuted labels; return what went wrong."""
-    try:
-        with tempfile.TemporaryDirectory() as name:
-            fit = replace(task.fit, study=replace(task.fit.study, directory=Path(name)))
-            do_fit(fit)
-            found = read_fit(fit)
-        material, length = fit.study.material, fit.science.windows.length
-        rows = task.exchange.comparable(found, material.trials, material.rate, material.rate.samples(length))
-        counts: dict[str, Any] = dict(count_hits(found, rows).items())
-        write_json(task.path, {"ScienceHash": fit.fingerprint, **counts})
-    except Exception as error:  # travels to the parent, which raises it
-        return Failure.of(error)
-    return None
