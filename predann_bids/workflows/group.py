@@ -39,7 +39,7 @@ from predann_bids.workflows.execution import Execution, exclusive
 from predann_bids.workflows.fitting import run_tasks, train_all, uses_accelerator
 from predann_bids.workflows.material import Material, gather, preprocessing_of, select
 from predann_bids.workflows.permuting import NullFit, train_null
-from predann_bids.workflows.probing import ProbeTask, measure_uses
+from predann_bids.workflows.probing import STEPS, ProbeTask, measure_uses
 from predann_bids.workflows.studies import (
     DECODERS,
     LINEAR,
@@ -383,7 +383,7 @@ def _measured_uses(plan: _Plan) -> dict[str, Any]:
     first = main.science.training.seed
     tasks = [ProbeTask(fit) for fit in plan.fits_of(main) if fit.model == "predann" and fit.seed == first]
     to_do = [task for task in tasks if plan.execution.overwrite or not task.is_finished()]
-    run_tasks(measure_uses, to_do, plan.execution, title="Measuring what is used")
+    run_tasks(measure_uses, to_do, plan.execution, title="Measuring what is used", units=lambda _: STEPS)
     uses = pool_probes([task.read() for task in tasks], main.grid)
     if not main.known_songs:  # a decision by song logits is among classes
         _without_logits(uses)

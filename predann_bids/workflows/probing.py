@@ -15,6 +15,8 @@ from predann_bids.workflows.execution import Failure, report
 from predann_bids.workflows.fitting import given_decoder
 from predann_bids.workflows.studies import Fit
 
+STEPS = 4  # that a probe reports: delays, bands, channels, similarity
+
 
 @dataclass(frozen=True)
 class ProbeTask:
@@ -72,6 +74,6 @@ def _measure_uses(task: ProbeTask) -> None:
         positions=as_positions(source.eeg.channels, read_positions(material.headers[0])),
         candidates=held_out if study.split in UNSEEN_SONGS else None,
         band_hz=(preprocessing.l_freq, preprocessing.h_freq or np.inf),
+        report=lambda what: report(1, f"fold {fit.split.fold}, {what}"),
     )
     write_json(task.path, {"ScienceHash": fit.fingerprint, "Probe": found.plain()})
-    report(1, f"fold {fit.split.fold}")
