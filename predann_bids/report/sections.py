@@ -125,5 +125,5 @@ def _models_paragraph(metrics: Mapping[str, Any]) -> str:
     )
     return (
         f"All numbers are percentages of test windows. {logits} the song is named whose audio at the same moment is"
-        " most similar to what the EEG predicts. Intervals are bootstrapped over participants."
+        " most similar to what the EEG predicts. Intervals tell what other participants would give."
     )
