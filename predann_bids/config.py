@@ -41,9 +41,51 @@ class Preprocessing(Section):
         description="Line frequency in Hz to remove with its harmonics, 'auto' for the sidecar's"
         " PowerLineFrequency, or 'none'.",
     )
+    line_noise: Literal["notch", "zapline"] = Field(
+        "notch",
+        description="How line noise is removed: FIR notch filters, or 'zapline' (de Cheveigné 2020), which spares the"
+        " spectrum around.",
+    )
     resample: float = Field(125.0, gt=0, description="Sampling rate of the derivative in Hz.")
-    reference: Literal["average", "none"] = Field(
-        "average", description="Reference of the derivative; 'none' keeps that of the recording."
+    reference: str = Field(
+        "average",
+        min_length=1,
+        description="Reference of the derivative: 'average', 'mastoids', 'rest' (REST, Yao 2001), names of channels"
+        " joined by commas, or 'none' to keep that of the recording.",
+    )
+    bad_channels: Literal["none", "auto"] = Field(
+        "none",
+        description="'auto' looks for bad channels as the PREP pipeline does; flat channels and those that channels.tsv"
+        " marks as bad are taken as bad in any case.",
+    )
+    bad_channels_correlation: float = Field(
+        0.4, gt=0, lt=1, description="A channel is bad when it correlates less than this with all others, too often."
+    )
+    bad_channels_deviation: float = Field(
+        5.0, gt=0, description="A channel is bad when its amplitude deviates by more than this robust z-score."
+    )
+    bad_channels_hf_noise: float = Field(
+        5.0, gt=0, description="A channel is bad when its share of noise above 50 Hz exceeds this robust z-score."
+    )
+    bad_channels_ransac: bool = Field(
+        True, description="Also take as bad what other channels cannot predict (RANSAC); slow with many channels."
+    )
+    interpolation: Literal["spline", "none"] = Field(
+        "spline", description="Whether bad channels are interpolated (spherical splines) or stay, marked as bad."
+    )
+    ica: Literal["none", "auto"] = Field(
+        "none", description="'auto' removes independent components that ICLabel takes for artefacts."
+    )
+    ica_reject: tuple[Literal["eye", "muscle", "heart", "channel"], ...] = Field(
+        ("eye", "muscle", "heart", "channel"), min_length=1, description="Kinds of components to remove."
+    )
+    ica_threshold: float = Field(
+        0.8, gt=0, lt=1, description="Probability that ICLabel must give to a kind for a component to be removed."
+    )
+    bad_spans: Literal["exclude", "keep"] = Field(
+        "exclude",
+        description="Whether windows that touch what annotations call BAD_... or boundary are kept out of training and"
+        " testing.",
     )
     shortest: float = Field(
         3.0,
@@ -74,6 +116,11 @@ class Windows(Section):
         " window; 0 means as long as it.",
     )
     stride: float = Field(1.0, gt=0, description="Distance of evaluation windows in seconds.")
+    channels: Literal["common", "interpolate"] = Field(
+        "common",
+        description="What to do when recordings differ in their channels: use those that all have in 'common', or"
+        " 'interpolate' all recordings to one montage.",
+    )
 
     @model_validator(mode="after")
     def _context_covers_the_window(self) -> Self:

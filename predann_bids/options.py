@@ -21,8 +21,12 @@ SCIENCE_FLAGS = {
     "--l-freq": "preprocessing.l_freq",
     "--h-freq": "preprocessing.h_freq",
     "--notch": "preprocessing.notch",
+    "--line-noise": "preprocessing.line_noise",
     "--resample": "preprocessing.resample",
     "--reference": "preprocessing.reference",
+    "--bad-channels": "preprocessing.bad_channels",
+    "--ica": "preprocessing.ica",
+    "--channels": "windows.channels",
     "--split": "splitting.split",
     "--n-folds": "splitting.n_folds",
     "--predann-weight": "training.predann_weight",
@@ -118,6 +122,12 @@ def selection_options() -> Iterator[click.Option]:
     yield click.Option(["--bids-database-dir"], type=path, help="Directory of a pybids index to make or reuse.")
     yield click.Option(["--skip-bids-validation"], is_flag=True, help="Do not run the BIDS validator first.")
     yield click.Option(["--stimuli-dir"], type=path, help="Where the audio is. [default: BIDS_DIR/stimuli]")
+    yield click.Option(
+        ["--stimulus-map"],
+        metavar="FILE",
+        help="TSV that says which events or recordings mean which audio, or the name of a map that comes with the"
+        " program, such as ds003774.",
+    )
 
 
 def execution_options() -> Iterator[click.Option]:
