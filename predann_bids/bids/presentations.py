@@ -1,19 +1,25 @@
-"""Find out which music played when: rows of events.tsv become presentations."""
+"""Presentations: which music played when, and for how long."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 import pandas as pd
 
-from predann_bids.errors import MissingInput, UnusableData
+from predann_bids.bids.cues import Cue, Cues, find_cues, read_events
+from predann_bids.bids.stimuli import Stimuli
+from predann_bids.bids.stimulus_map import StimulusMap
+from predann_bids.errors import UnusableData
 
 CUT_TOLERANCE_S = 0.01  # events tables round to milliseconds
-AUDIO_EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus")
+TOLD_APART = 3  # so many warnings of a kind are given one by one, more in one sentence
+
+Remarks = dict[str, list[tuple[str, str]]]  # what happened -> where, and the sentence about it
 
 
 @dataclass(frozen=True)
@@ -46,61 +52,29 @@ class Presentation:
 
 @dataclass(frozen=True)
 class Resolution:
-    """What was made of an events file: presentations in the order of their onsets, and what a reader should know."""
+    """What was made of a recording's events: presentations in the order of their onsets, and what to know of them."""
 
     presentations: tuple[Presentation, ...]
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A row of events.tsv that names music, with its line in the file."""
-
-    line: int
-    onset: float
-    duration: float | None
-    stim_file: str
-    audio: Path
-
-
-def read_events(path: Path) -> pd.DataFrame:
-    """Read an events file as text, with `n/a` where it says so."""
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except pd.errors.EmptyDataError as error:
-        raise UnusableData(f"{path} is empty: expected a table with the columns onset and duration.") from error
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UnusableData(f"{path} is not a table of tab-separated UTF-8 text: {error}.") from error
-    missing = {"onset", "duration"} - set(table.columns)
-    if missing:
-        raise UnusableData(f"{path} has no column {' and '.join(sorted(missing))}; BIDS requires onset and duration.")
-    return table
-
-
-def list_audio(events: Path, stimuli_dir: Path) -> list[Path]:
-    """List the audio files that an events file names."""
-    return sorted({row.audio for row in _music_rows(events, stimuli_dir)})
-
-
-def resolve_presentations(
-    events: Path,
-    stimuli_dir: Path,
+def place(
+    cues: Cues,
     *,
     recording_seconds: float,
     shortest: float,
     audio_seconds: Callable[[Path], float],
 ) -> Resolution:
-    """Turn the rows of an events file whose `stim_file` is audio into presentations.
+    """Turn cues into presentations that lie inside the recording and its audio and do not overlap.
 
-    A presentation lasts as long as its row says when that is at least `shortest`, else as long as the audio. It is cut
-    where the recording ends and where the next presentation begins. Rows that are no music are ignored.
+    A presentation lasts as long as the stimulus map says, else until the row that ends it, else as long as its own row
+    says when that is at least `shortest`, else as long as the audio. It is cut where the audio or the recording ends
+    and where the next presentation begins.
 
     Parameters
     ----------
-    events : Path
-        An events.tsv.
-    stimuli_dir : Path
-        Where the audio is.
+    cues : Cues
+        In the order of their onsets.
     recording_seconds : float
         Length of the recording.
     shortest : float
@@ -110,77 +84,122 @@ def resolve_presentations(
 
     Raises
     ------
-    MissingInput
-        A row names audio that is not there.
     UnusableData
-        A row cannot be read, begins outside the recording, or its audio is shorter than `shortest`.
+        Music begins outside the recording, two pieces begin at once, or audio is shorter than `shortest`.
     """
-    rows = sorted(_music_rows(events, stimuli_dir), key=lambda row: row.onset)
-    presentations, warnings = [], []
-    for row, following in zip_longest(rows, rows[1:]):
-        where = f"{events}, line {row.line}"
-        if not 0 <= row.onset < recording_seconds:
-            raise UnusableData(
-                f"{where}: '{row.stim_file}' begins at {row.onset:g} s, outside the recording"
-                f" (0 to {recording_seconds:g} s). Onsets must be seconds from the start of this file."
-            )
-        heard = audio_seconds(row.audio)
-        if heard < shortest:
-            raise UnusableData(
-                f"{where}: the audio {row.audio} lasts {heard:.2f} s, less than a window ({shortest:g} s)."
-            )
-        duration = min(row.duration, heard) if row.duration is not None and row.duration >= shortest else heard
+    remarks: Remarks = defaultdict(list)
+    presentations = []
+    music = _without_repetitions(cues.music, remarks)
+    for cue, following in zip_longest(music, music[1:]):
         next_onset = following.onset if following else math.inf
-        for limit, reason in ((recording_seconds, "the recording ends"), (next_onset, "the next begins")):
-            room = limit - row.onset
-            if duration > room + CUT_TOLERANCE_S:
-                cut = f"is cut from {duration:.2f} to {room:.2f} s, where {reason}"
-                warnings.append(f"{where}: '{row.stim_file}' {cut}.")
-            duration = min(duration, room)
-        if duration < shortest:
-            warnings.append(
-                f"{where}: '{row.stim_file}' is left out, as {duration:.2f} s are less than {shortest:g} s."
+        found = _place_one(cue, next_onset, recording_seconds, shortest, audio_seconds, remarks)
+        if found:
+            presentations.append(found)
+    return Resolution(tuple(presentations), (*cues.notes, *_sentences(remarks)))
+
+
+def _without_repetitions(music: Sequence[Cue], remarks: Remarks) -> list[Cue]:
+    kept: list[Cue] = []
+    for cue in music:
+        if kept and cue.onset == kept[-1].onset and cue.line != kept[-1].line:
+            if cue.audio != kept[-1].audio:
+                raise UnusableData(
+                    f"{cue.where}: '{cue.stim_file}' begins at {cue.onset:g} s, as does '{kept[-1].stim_file}' of line"
+                    f" {kept[-1].line}; only one stimulus can be recognised at a time. Leave one out."
+                )
+            remarks["repeat an earlier row and are left out"].append(
+                (cue.where, f"'{cue.stim_file}' repeats line {kept[-1].line} and is left out")
             )
             continue
-        presentations.append(Presentation(Path(row.stim_file).stem, row.stim_file, row.onset, duration))
-    return Resolution(tuple(presentations), tuple(warnings))
+        kept.append(cue)
+    return kept
 
 
-def _music_rows(events: Path, stimuli_dir: Path) -> list[_Row]:
-    table = read_events(events)
-    if "stim_file" not in table:
-        return []
-    rows = []
-    for index, (onset, duration, stim_file) in enumerate(
-        zip(table["onset"], table["duration"], table["stim_file"], strict=True)
-    ):
-        if Path(stim_file).suffix.lower() in AUDIO_EXTENSIONS:
-            line = index + 2  # the header is line 1
-            begin = _number(onset)
-            if begin is None:
-                raise UnusableData(f"{events}, line {line}: the onset '{onset}' is not a number of seconds.")
-            audio, name = _locate(stim_file, stimuli_dir, f"{events}, line {line}")
-            rows.append(_Row(line, begin, _number(duration), name, audio))
-    return rows
-
-
-def _locate(stim_file: str, stimuli_dir: Path, where: str) -> tuple[Path, str]:
-    # BIDS counts from /stimuli, yet datasets in the wild often repeat that directory in the name.
-    for name in (stim_file, stim_file.removeprefix("stimuli/")):
-        if (stimuli_dir / name).is_file():
-            return stimuli_dir / name, name
-    raise MissingInput(
-        f"{where}: the audio '{stim_file}' is not in {stimuli_dir}. Put it there, or say where it is with"
-        " --stimuli-dir."
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
+def _place_one(
+    cue: Cue,
+    next_onset: float,
+    recording_seconds: float,
+    shortest: float,
+    audio_seconds: Callable[[Path], float],
+    remarks: Remarks,
+) -> Presentation | None:
+    first = cue.onset if cue.onset == cue.marker else max(cue.onset, 0.0)  # a shift may lead before the recording
+    if not (cue.marker >= 0 and 0 <= first < recording_seconds):
+        raise UnusableData(
+            f"{cue.where}: '{cue.stim_file}' begins at {cue.onset:g} s, outside the recording"
+            f" (0 to {recording_seconds:g} s). Onsets must be seconds from the start of this file."
+        )
+    heard = audio_seconds(cue.audio)
+    if heard < shortest:
+        raise UnusableData(
+            f"{cue.where}: the audio {cue.audio} lasts {heard:.2f} s, less than a window ({shortest:g} s)."
+        )
+    left = heard - cue.audio_start
+    if left <= 0:
+        raise UnusableData(
+            f"{cue.where}: audio_start is {cue.audio_start:g} s, but the audio {cue.audio} lasts only {heard:.2f} s."
+        )
+    duration = _duration(cue, left, next_onset, shortest)
+    if duration > left + CUT_TOLERANCE_S:
+        _remark_cut(remarks, cue, duration, left, "the audio ends")
+    duration = min(duration, left)
+    if first > cue.onset:
+        _remark_cut(remarks, cue, duration, duration - (first - cue.onset), "the recording begins")
+        duration -= first - cue.onset
+    for limit, reason in ((recording_seconds, "the recording ends"), (next_onset, "the next begins")):
+        room = limit - first
+        if duration > room + CUT_TOLERANCE_S:
+            _remark_cut(remarks, cue, duration, room, reason)
+        duration = min(duration, room)
+    if duration < shortest:
+        text = f"'{cue.stim_file}' is left out, as {duration:.2f} s are less than {shortest:g} s"
+        remarks[f"are left out, as they last less than {shortest:g} s"].append((cue.where, text))
         return None
-    return value if math.isfinite(value) else None
+    return Presentation(cue.label, cue.stim_file, first, duration, cue.audio_start + first - cue.onset)
+
+
+def _duration(cue: Cue, left: float, next_onset: float, shortest: float) -> float:
+    if cue.stated is not None:
+        return cue.stated
+    # an end that comes after the next onset belongs to a later presentation: this one was heard to its end
+    if cue.end is not None and cue.onset < cue.end <= next_onset:
+        return min(cue.end - cue.onset, left)
+    if cue.duration is not None and cue.duration >= shortest:
+        return min(cue.duration, left)
+    return left
+
+
+def _remark_cut(remarks: Remarks, cue: Cue, duration: float, room: float, reason: str) -> None:
+    text = f"'{cue.stim_file}' is cut from {duration:.2f} to {room:.2f} s, where {reason}"
+    remarks[f"are cut, where {reason}"].append((cue.where, text))
+
+
+def _sentences(remarks: Mapping[str, Sequence[tuple[str, str]]]) -> list[str]:
+    sentences = []
+    for what, cases in remarks.items():
+        if len(cases) <= TOLD_APART:
+            sentences += [f"{where}: {text}." for where, text in cases]
+        else:
+            file = cases[0][0].rpartition(", line ")[0]
+            lines = [where.rpartition(" ")[2] for where, _ in cases]
+            shown = ", ".join(lines[:8]) + (", ..." if len(lines) > 8 else "")
+            sentences.append(f"{file}: {len(cases)} presentations {what} (lines {shown}).")
+    return sentences
+
+
+def resolve_presentations(
+    events: Path | None,
+    stimuli_dir: Path,
+    *,
+    recording_seconds: float,
+    shortest: float,
+    audio_seconds: Callable[[Path], float],
+    stimulus_map: StimulusMap | None = None,
+    entities: Mapping[str, str] | None = None,
+) -> Resolution:
+    """Find the presentations of one recording: `find_cues`, then `place`."""
+    cues = find_cues(events, Stimuli(stimuli_dir), stimulus_map=stimulus_map, entities=entities)
+    return place(cues, recording_seconds=recording_seconds, shortest=shortest, audio_seconds=audio_seconds)
 
 
 def to_table(presentations: Sequence[Presentation]) -> pd.DataFrame:

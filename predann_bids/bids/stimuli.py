@@ -1,0 +1,92 @@
+"""Find audio files by the names that events files and stimulus maps give them."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from predann_bids.errors import MissingInput, UnusableData
+
+AUDIO_EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus")
+
+
+def names_audio(text: str) -> bool:
+    """Tell whether a cell of a table names an audio file."""
+    return PurePosixPath(text).suffix.lower() in AUDIO_EXTENSIONS
+
+
+@dataclass(frozen=True)
+class Found:
+    """An audio file: its path, its name relative to the stimuli directory, and how it differs from what was asked."""
+
+    path: Path
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """The directory that the audio lies in.
+
+    Parameters
+    ----------
+    directory : Path
+        `BIDS_DIR/stimuli`, or what the user says.
+    """
+
+    directory: Path
+
+    def locate(self, wanted: str) -> Found:
+        """Find an audio file.
+
+        Names are taken relative to the directory. What differs between systems is forgiven: a leading `stimuli/`,
+        backslashes, the way accents are encoded, upper and lower case. So is another audio format of the same name.
+
+        Raises
+        ------
+        MissingInput
+            There is no such file, or it is a link to content that was not fetched.
+        UnusableData
+            The name leads out of the directory, or could mean several files.
+        """
+        cleaned = wanted.replace("\\", "/").removeprefix("/")
+        if ".." in PurePosixPath(cleaned).parts or PurePosixPath(cleaned).is_absolute():
+            raise UnusableData(
+                f"the audio '{wanted}' leads out of {self.directory}; give it relative to that directory, or say"
+                " with --stimuli-dir where the audio is"
+            )
+        for name in (cleaned, cleaned.removeprefix("stimuli/")):
+            path = self.directory / name
+            if path.is_file():
+                return Found(path, name)
+            if path.is_symlink():
+                raise MissingInput(
+                    f"the audio {path} is a link to content that is not there; fetch it, e.g. with 'datalad get'"
+                )
+        return self._similar(cleaned.removeprefix("stimuli/"), wanted)
+
+    def _similar(self, name: str, wanted: str) -> Found:
+        files = [name_ for name_ in self._names if _folded(name_) == _folded(name)]
+        if not files:
+            stem = _folded(str(PurePosixPath(name).with_suffix("")))
+            files = [other for other in self._names if _folded(str(PurePosixPath(other).with_suffix(""))) == stem]
+        if len(files) > 1:
+            raise UnusableData(
+                f"the audio '{wanted}' could be {' or '.join(sorted(files))} of {self.directory}; keep one of them"
+            )
+        if not files:
+            raise MissingInput(
+                f"the audio '{wanted}' is not in {self.directory}. Put it there, or say where it is with --stimuli-dir"
+            )
+        return Found(self.directory / files[0], files[0], f"'{files[0]}' is taken for '{wanted}'")
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        files = (path for path in self.directory.rglob("*") if names_audio(path.name) and path.is_file())
+        return tuple(sorted(path.relative_to(self.directory).as_posix() for path in files))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
