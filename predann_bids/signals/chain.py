@@ -1,0 +1,242 @@
+"""Everything linear that is done to a recording, applied at once, in blocks of time.
+
+Notches, band-pass and the anti-alias filter of the resampling are zero-phase filters, so that one after the other they
+are a single filter whose response is the product of theirs. References, interpolation and the removal of components
+mix channels, sample by sample, so that they are a single matrix and can wait until the samples have become few. What is
+left to do for a block of time is one Fourier transform, one multiplication, and one shorter transform back
+(overlap-save). MNE designs the filters; the result is that of its own methods, one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predann_bids.signals.response import Response, design_kernel, make_response
+
+if TYPE_CHECKING:
+    from mne.io import BaseRaw
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+
+READ_SAMPLES = 10_000  # what MNE reads at once, as float64, stays in the cache
+GROUP_CHANNELS = 8  # and so do the spectra of these
+MICROVOLTS = 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """What is done to a recording: filters, then a matrix over channels, then another sampling rate.
+
+    Parameters
+    ----------
+    picks : sequence of int
+        Channels of the recording that go in.
+    rate_hz : float
+        Sampling rate of what comes out.
+    notches_hz : sequence of float
+        Frequencies to remove, as `mne.io.Raw.notch_filter` does.
+    low_hz, high_hz : float, optional
+        Edges of the band to keep, as `mne.io.Raw.filter` does; None leaves an edge open.
+    matrix : ndarray, shape (channels out, channels in), optional
+        Makes the channels that come out of those that went in; None leaves them as they are.
+    """
+
+    picks: Sequence[int]
+    rate_hz: float
+    notches_hz: Sequence[float] = ()
+    low_hz: float | None = None
+    high_hz: float | None = None
+    matrix: Floats | None = None
+
+    def __post_init__(self) -> None:
+        if self.matrix is not None and (self.matrix.ndim != 2 or self.matrix.shape[1] != len(self.picks)):
+            raise ValueError(f"a matrix of shape {self.matrix.shape} does not fit {len(self.picks)} channels")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What there is to know of channels before anything is done to them.
+
+    Parameters
+    ----------
+    minimum, maximum : ndarray, shape (channels,)
+        Extreme values in volts; NaN where a value is NaN.
+    """
+
+    minimum: Floats
+    maximum: Floats
+
+    @property
+    def finite(self) -> NDArray[np.bool_]:
+        """Which channels hold finite numbers only."""
+        return np.isfinite(self.minimum) & np.isfinite(self.maximum)
+
+    @property
+    def flat(self) -> NDArray[np.bool_]:
+        """Which channels hold one value only."""
+        flat: NDArray[np.bool_] = self.minimum == self.maximum
+        return flat
+
+
+def survey(raw: BaseRaw, picks: Sequence[int]) -> Survey:
+    """Look once through a recording, in blocks."""
+    extremes = [
+        (block.min(axis=1), block.max(axis=1))
+        for block in (raw.get_data(picks, *span) for span in _spans(0, raw.n_times))
+    ]
+    minima, maxima = zip(*extremes, strict=True)
+    return Survey(np.min(minima, axis=0), np.max(maxima, axis=0))
+
+
+def run(raw: BaseRaw, chain: Chain, *, workers: int = 1, on_block: Callable[[int, int], None] | None = None) -> Singles:
+    """Apply a chain to a recording, which need not be in memory.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        A recording in volts, of finite numbers. It is not changed.
+    chain : Chain
+        What to do.
+    workers : int
+        Threads to filter with, beside the one that reads.
+    on_block : callable, optional
+        Called after each block with how many are done and how many there will be.
+
+    Returns
+    -------
+    ndarray, shape (samples, channels), float32
+        Microvolts. Sample k lies at the time k / `chain.rate_hz` from the recording's start.
+    """
+    rate = float(raw.info["sfreq"])
+    kernel = design_kernel(rate, chain.notches_hz, chain.low_hz, chain.high_hz)
+    response = make_response(kernel, rate_ratio(rate, chain.rate_hz), raw.n_times)
+    source = _Source.of(raw, chain.picks, response.margin)
+    mixer = _Mixer.of(chain, response.offset_gain * source.offset)
+    out = np.empty((output_samples(raw.n_times, rate, chain.rate_hz), mixer.channels), dtype=np.float32)
+    starts = range(0, len(out), response.new_step)
+    with ThreadPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
+        for start, filtered in zip(starts, _filter(source, response, len(starts), pool), strict=True):
+            mixer.mix(filtered, out[start : start + response.new_step])
+            if on_block:
+                on_block(start // response.new_step + 1, len(starts))
+    return out
+
+
+def output_samples(samples: int, rate_hz: float, new_rate_hz: float) -> int:
+    """Count the samples that a recording has at another rate; the last one lies within the recording."""
+    return int(samples * rate_ratio(rate_hz, new_rate_hz))
+
+
+def rate_ratio(rate_hz: float, new_rate_hz: float) -> Fraction:
+    """Give the new rate over the old one in small numbers.
+
+    A rate such as 512.0328 Hz stands for a sampling interval in whole microseconds.
+    """
+    return (Fraction(new_rate_hz) / Fraction(rate_hz)).limit_denominator(10_000)
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """A recording less a constant, continued at both ends by its odd reflection.
+
+    Offsets of electrodes are large, and float32 must have its digits for the signal.
+    """
+
+    raw: BaseRaw
+    picks: NDArray[np.intp]
+    offset: Floats
+    before: Singles
+    after: Singles
+
+    @classmethod
+    def of(cls, raw: BaseRaw, picks: Sequence[int], margin: int) -> _Source:
+        channels, known = np.asarray(picks, dtype=np.intp), min(raw.n_times, margin + 1)
+        first = raw.get_data(channels, 0, min(raw.n_times, max(known, READ_SAMPLES)))
+        offset = first[:, :READ_SAMPLES].mean(axis=1)
+        ends = first[:, :known], raw.get_data(channels, raw.n_times - known)
+        pads = ((margin, 0), (0, margin))
+        before, after = (
+            np.pad(end - offset[:, None], ((0, 0), pad), "reflect", reflect_type="odd").astype(np.float32)
+            for end, pad in zip(ends, pads, strict=True)
+        )
+        return cls(raw, channels, offset, before[:, :margin], after[:, known:])
+
+    def read(self, start: int, block: Singles) -> None:
+        """Fill a block, (channels, samples), from a sample on; what comes before and after the margins is zero."""
+        samples, margin, stop = self.raw.n_times, self.before.shape[1], start + block.shape[1]
+        block[:] = 0
+        for first, part in ((-margin, self.before), (samples, self.after)):
+            low, high = max(start, first), min(stop, first + margin)
+            if low < high:
+                block[:, low - start : high - start] = part[:, low - first : high - first]
+        for low, high in _spans(max(start, 0), min(stop, samples)):
+            values = self.raw.get_data(self.picks, low, high)
+            np.subtract(values, self.offset[:, None], out=block[:, low - start : high - start], casting="same_kind")
+
+
+@dataclass(frozen=True, eq=False)
+class _Mixer:
+    """The matrix over channels, if there is one, and what is left of the offsets after filters and matrix."""
+
+    matrix: Singles | None
+    offset: Singles
+
+    @classmethod
+    def of(cls, chain: Chain, offset: Floats) -> _Mixer:
+        if chain.matrix is None:
+            return cls(None, (MICROVOLTS * offset).astype(np.float32))
+        mixed = MICROVOLTS * (chain.matrix @ offset)
+        return cls(MICROVOLTS * chain.matrix.T.astype(np.float32), mixed.astype(np.float32))
+
+    @property
+    def channels(self) -> int:
+        return len(self.offset)
+
+    def mix(self, filtered: Singles, out: Singles) -> None:
+        """Make microvolts, (samples, channels out), of filtered volts, (channels in, at least as many samples)."""
+        volts = filtered[:, : len(out)].T
+        if self.matrix is None:
+            np.multiply(volts, np.float32(MICROVOLTS), out=out)
+        else:
+            np.matmul(volts, self.matrix, out=out)
+        out += self.offset
+
+
+def _filter(source: _Source, response: Response, blocks: int, pool: Executor | None) -> Iterator[Singles]:
+    """Yield blocks, (channels, new step), valid until the next one is asked for.
+
+    While some threads filter a block, this one reads the next.
+    """
+    buffers = [np.empty((len(source.picks), response.length), dtype=np.float32) for _ in range(2)]
+    filtered = np.empty((len(source.picks), response.new_step), dtype=np.float32)
+    groups = [slice(first, first + GROUP_CHANNELS) for first in range(0, len(source.picks), GROUP_CHANNELS)]
+
+    def work(block: Singles, group: slice) -> None:
+        filtered[group] = response.apply(block[group])
+
+    shared = 2 * response.margin
+    source.read(-response.margin, buffers[0])
+    for number in range(blocks):
+        block, following = buffers[number % 2], buffers[(number + 1) % 2]
+        under_way = (pool.map if pool else map)(partial(work, block), groups)
+        if number + 1 < blocks:
+            following[:, :shared] = block[:, response.step :]
+            source.read((number + 1) * response.step + response.margin, following[:, shared:])
+        for _ in under_way:  # waits, and raises what a thread has raised
+            pass
+        yield filtered
+
+
+def _spans(start: int, stop: int) -> Iterator[tuple[int, int]]:
+    for at in range(start, stop, READ_SAMPLES):
+        yield at, min(at + READ_SAMPLES, stop)
