@@ -1,0 +1,250 @@
+"""Onsets in music, and what the EEG does after them: a check that both are on one clock.
+
+Sounds that begin evoke a response at the vertex some 50 to 250 ms later, in music as in silence. Averaged over the
+hundreds of onsets of a song, it shows in most recordings. Where it does not, the stimulus times may be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predann_bids.errors import UnusableData
+from predann_bids.timing import Rate
+
+Floats = NDArray[np.floating[Any]]
+Seconds = tuple[float, float]
+
+WINDOW_S, HOP_S = 0.046, 0.01
+COMPRESSION = 100.0  # spectra count down to a hundredth of the loudest; what is quieter is noise to an ear
+HIGHEST_HZ = 11_000.0
+NEAREST_S = 0.1  # onsets that follow faster are one
+SURROUNDING_S = 0.4
+CLEARLY = 0.5  # standard deviations of the flux that a peak must stand above its surroundings
+LEAD_S = 0.01  # the logarithm sees a sound when it enters the window, not when it fills it
+FRAMES_AT_ONCE = 1000
+
+BEFORE_S, AFTER_S = 0.1, 0.5
+TESTED_S = (0.0, 0.4)
+FEWEST_ONSETS = 20
+SHIFTS = 199
+SHORTEST_SHIFT_S = 1.0  # longer than the response
+ENOUGH = 5000  # samples that medians are taken from
+OUTLIER = 5.0  # robust standard deviations to which samples are limited, so that no artefact makes the average
+ROBUST = 1.4826  # median absolute deviation to standard deviation, of a normal distribution
+
+
+@dataclass(frozen=True)
+class OnsetResponse:
+    """The average EEG around onsets of the music, and around as many moments that have nothing to do with them.
+
+    Parameters
+    ----------
+    times_s : ndarray, shape (L,)
+        Seconds from the onset.
+    average : ndarray, shape (C, L)
+        In µV, without baseline correction: in music, the response to one onset is the baseline of the next.
+    field_power : ndarray, shape (L,)
+        Global field power: the standard deviation of the average over channels, in µV.
+    null_low, null_high : ndarray, shape (L,)
+        2.5th and 97.5th percentile of the global field power of averages around shifted onsets.
+    count : int
+        Number of onsets.
+    z, p : float
+        Mean global field power from 0 to 0.4 s after onsets: standard deviations above that of shifted onsets, and
+        the share of shifts (and the data) that reach it.
+    """
+
+    times_s: NDArray[np.float64]
+    average: NDArray[np.float64]
+    field_power: NDArray[np.float64]
+    null_low: NDArray[np.float64]
+    null_high: NDArray[np.float64]
+    count: int
+    z: float
+    p: float
+
+
+def detect_onsets(audio: Path) -> NDArray[np.float64]:
+    """Find where sounds begin in an audio file: the peaks of the spectral flux.
+
+    The flux (Dixon 2006, Onset detection revisited) is the sum over frequencies of all rises of the log-compressed
+    magnitude spectrum from one frame, 10 ms apart, to the next. A peak is the largest value within 100 ms on either
+    side that stands clearly above the mean of its surroundings.
+
+    Returns
+    -------
+    ndarray, shape (onsets,)
+        Seconds from the start of the file.
+
+    Raises
+    ------
+    UnusableData
+        The file is no audio.
+    """
+    from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+    flux = _flux(audio)
+    if not flux.size or flux.std() == 0:
+        return np.empty(0)
+    highest = maximum_filter1d(flux, 2 * round(NEAREST_S / HOP_S) + 1)
+    surrounding = uniform_filter1d(flux, 2 * round(SURROUNDING_S / HOP_S) + 1)
+    peaks = np.flatnonzero((flux == highest) & (flux > surrounding + CLEARLY * flux.std()))
+    return np.asarray(peaks * HOP_S + LEAD_S, dtype=np.float64)
+
+
+def _flux(audio: Path) -> NDArray[np.float64]:
+    """Sum of the rises into each frame; frame n is centred on n times 10 ms."""
+    spectra = np.concatenate(list(_spectra(audio)) or [np.zeros((1, 1), np.float32)])
+    loudest = float(spectra.max())
+    if loudest == 0:
+        return np.zeros(len(spectra))
+    np.log1p(spectra * np.float32(COMPRESSION / loudest), out=spectra)
+    rises = np.maximum(np.diff(spectra, axis=0), 0).sum(axis=1, dtype=np.float64)
+    return np.concatenate([[0.0], rises])
+
+
+def _spectra(audio: Path) -> Iterator[NDArray[np.float32]]:
+    import soundfile
+
+    try:
+        sound, rate_hz = soundfile.read(str(audio), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UnusableData(f"{audio} cannot be read as audio: {error}.") from error
+    mono = sound.mean(axis=1)
+    length = round(WINDOW_S * rate_hz)
+    window = np.hanning(length).astype(np.float32)
+    highest = round(min(HIGHEST_HZ, rate_hz / 2) * WINDOW_S)
+    padded = np.pad(mono, length // 2)
+    starts = np.round(np.arange(0, len(mono) / rate_hz, HOP_S) * rate_hz).astype(int)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, length)
+    for place in range(0, len(starts), FRAMES_AT_ONCE):
+        chosen = frames[np.minimum(starts[place : place + FRAMES_AT_ONCE], len(frames) - 1)]
+        yield np.abs(np.fft.rfft(chosen * window)[:, :highest]).astype(np.float32)
+
+
+def onsets_heard(
+    onsets: NDArray[np.float64], *, audio_start: float, onset: float, duration: float
+) -> NDArray[np.float64]:
+    """Place the onsets of an audio file on the clock of a recording in which a part of it was played.
+
+    Parameters
+    ----------
+    onsets : ndarray
+        Seconds from the start of the file.
+    audio_start, onset, duration : float
+        Where in the file the presentation begins, and when in the recording, and how long it lasts; in seconds.
+    """
+    inside = onsets[(onsets >= audio_start) & (onsets < audio_start + duration)]
+    return inside - audio_start + onset
+
+
+def respond_to_onsets(
+    eeg: Floats,
+    rate_hz: float,
+    onsets: Sequence[float] | NDArray[np.float64],
+    presentations: Sequence[Seconds],
+    *,
+    bad_spans: Sequence[Seconds] = (),
+    picks: Sequence[int] | NDArray[np.intp] | None = None,
+    seed: int = 0,
+) -> OnsetResponse | None:
+    """Average the EEG over the onsets of the music, and compare with onsets that were shifted.
+
+    Chance is told from 199 circular shifts of the onsets within each presentation, each by a time of its own. Shifted
+    onsets keep their rhythm; where the music repeats itself some still meet sounds, so the comparison errs on the
+    side of chance. All shifts come out of one circular cross-correlation of the EEG with the train of onsets.
+
+    Parameters
+    ----------
+    eeg : ndarray, shape (T, C)
+        In µV, in memory or mapped.
+    rate_hz : float
+        Sampling rate.
+    onsets : sequence of float
+        Seconds from the start of the recording.
+    presentations, bad_spans : sequence of (onset, duration)
+        In seconds; what lies in bad spans is left out.
+    picks : sequence of int, optional
+        Channels to use; all by default.
+    seed : int
+        Of the shifts.
+
+    Returns
+    -------
+    OnsetResponse or None
+        None when there are fewer than 20 onsets to average.
+    """
+    rng = np.random.default_rng(seed)
+    rate, chosen = Rate(rate_hz), np.arange(eeg.shape[1]) if picks is None else np.asarray(picks, dtype=int)
+    lags = np.arange(-rate.samples(BEFORE_S), rate.samples(AFTER_S) + 1)
+    sums = np.zeros((SHIFTS + 1, lags.size, chosen.size + 1))
+    count = 0
+    for presentation in presentations:
+        samples, first = _cut(eeg, rate, presentation, bad_spans, chosen)
+        places = np.array([rate.samples(onset) - first for onset in onsets], dtype=int)
+        places = places[(places >= -lags[0]) & (places < len(samples) - lags[-1])]
+        places = places[samples[places, -1] > 0]
+        shortest = rate.samples(SHORTEST_SHIFT_S)
+        if not places.size or len(samples) <= 2 * shortest:
+            continue
+        shifts = np.concatenate([[0], rng.integers(shortest, len(samples) - shortest, SHIFTS)])
+        correlation = _correlate(samples, places)
+        for row, shift in zip(sums, shifts, strict=True):
+            row += correlation[(shift + lags) % len(correlation)]
+        count += places.size
+    if count < FEWEST_ONSETS:
+        return None
+    summed, met = sums[:, :, :-1], np.maximum(sums[:, :, -1:], 1)
+    # Shifted onsets meet bad spans and the ends of the music more often. What is left over in an average of n moments
+    # has an amplitude of one over the root of n: brought to the number of moments that the onsets themselves meet.
+    return _summary(summed / np.sqrt(met * met[0]), lags / rate_hz, count)
+
+
+def _cut(
+    eeg: Floats, rate: Rate, presentation: Seconds, bad_spans: Sequence[Seconds], picks: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], int]:
+    """Cut out a presentation, channels centred and limited, nothing in bad spans; a last column has 1 where it counts.
+
+    Also returns the place of its first sample in the recording.
+    """
+    first, last = rate.samples(presentation[0]), rate.samples(sum(presentation))
+    samples = np.asarray(eeg[first:last], dtype=np.float32)[:, picks]
+    usable = np.ones(len(samples), dtype=bool)
+    for onset, duration in bad_spans:
+        start, stop = (max(0, rate.samples(edge) - first) for edge in (onset, onset + duration))
+        usable[start:stop] = False
+    if usable.any():
+        some = samples[usable][:: max(1, len(samples) // ENOUGH)]
+        centre = np.median(some, axis=0)
+        most = OUTLIER * ROBUST * np.median(np.abs(some - centre), axis=0)
+        samples = np.clip(samples - centre, -most, most)
+    samples[~usable] = 0
+    return np.column_stack([samples, usable.astype(np.float32)]), first
+
+
+def _correlate(samples: NDArray[np.float32], places: NDArray[np.int_]) -> NDArray[np.float32]:
+    """Sum samples (T, C) over places, later by 0, 1, 2, ... samples, around a circle."""
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    length = next_fast_len(len(samples), real=True)
+    train = np.zeros(length, dtype=np.float32)
+    np.add.at(train, places, 1)
+    product = rfft(samples, length, axis=0) * np.conj(rfft(train))[:, None]
+    correlation: NDArray[np.float32] = irfft(product, length, axis=0, overwrite_x=True)
+    return correlation
+
+
+def _summary(averages: NDArray[np.float64], times_s: NDArray[np.float64], count: int) -> OnsetResponse:
+    power = averages.std(axis=2)
+    low, high = np.percentile(power[1:], [2.5, 97.5], axis=0)
+    tested = power[:, (times_s >= TESTED_S[0]) & (times_s <= TESTED_S[1])].mean(axis=1)
+    null = tested[1:]
+    z = (tested[0] - null.mean()) / null.std(ddof=1) if null.std() > 0 else 0.0
+    p = (1 + np.count_nonzero(null >= tested[0])) / (1 + null.size)
+    return OnsetResponse(times_s, averages[0].T, power[0], low, high, count, float(z), float(p))

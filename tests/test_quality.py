@@ -1,0 +1,189 @@
+"""Quality in numbers: of a recording, of its response to the music, and over participants."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from predann_bids.errors import UnusableData
+from predann_bids.signals.onsets import detect_onsets, onsets_heard, respond_to_onsets
+from predann_bids.signals.quality import line_noise, measure, usable_seconds, usable_spans
+
+RATE_HZ = 100.0
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+# One recording
+
+
+def test_what_lies_in_bad_spans_is_not_usable():
+    assert usable_spans((10, 20), [(25, 10), (12, 3), (14, 2), (0, 5)]) == [(10, 12), (16, 25)]
+    assert usable_seconds([(10, 20)], [(25, 10), (12, 3), (14, 2), (0, 5)]) == 11
+
+
+def test_a_point_takes_nothing_away_and_a_bad_recording_leaves_nothing():
+    assert usable_spans((10, 20), [(15, 0)]) == [(10, 30)]
+    assert usable_spans((10, 20), [(0, 100)]) == []
+
+
+def test_amplitude_is_that_of_good_channels_within_usable_music(rng):
+    eeg = (rng.standard_normal((20_000, 5)) * [5, 10, 20, 40, 1000]).astype(np.float32) + 300
+    eeg[:5000] *= 50  # before the music
+    eeg[9000:10_000] += 1e4  # in a bad span
+    found = measure(eeg.T, RATE_HZ, eeg, RATE_HZ, bad=[4], presentations=[(50, 40), (100, 100)], bad_spans=[(90, 10)])
+    inside = np.concatenate([eeg[5000:9000, :4], eeg[10_000:, :4]]).astype(np.float64)
+    spread = inside.std(axis=0)
+    assert found["amplitude_uv"] == pytest.approx(np.median(spread), rel=1e-4)
+    assert found["amplitude_spread_ratio"] == pytest.approx(np.divide(*np.percentile(spread, [90, 10])), rel=1e-4)
+    beyond = np.mean(np.abs(inside - inside.mean(axis=0)) > 100)
+    assert 0 < beyond == pytest.approx(found["beyond_100uv_share"], rel=1e-4)
+    assert (found["channels_count"], found["bad_channels_count"], found["bad_channels_share"]) == (5, 1, 0.2)
+
+
+def test_usable_share_is_of_the_music():
+    eeg = np.zeros((1000, 2), np.float32)
+    found = measure(eeg.T, RATE_HZ, eeg, RATE_HZ, presentations=[(0, 4), (5, 4)], bad_spans=[(3, 3)])
+    assert (found["music_s"], found["usable_s"], found["usable_share"]) == (8, 6, 0.75)
+
+
+def test_line_noise_is_the_power_of_the_line_over_that_around(rng):
+    noise = rng.standard_normal((3, 60_000))  # density 1 / 100 µV²/Hz up to 100 Hz
+    line = 0.5 * np.sin(2 * np.pi * 50 * np.arange(60_000) / 200)  # variance 0.125, in a Hann window 1.5 bins wide
+    decibels, share = line_noise(noise + line, 200, 50)
+    density = 0.125 / (1.5 * 0.25)
+    assert decibels == pytest.approx(10 * np.log10(density / 0.01 + 1), abs=0.4)
+    assert share == pytest.approx(0.125 / 1.125, rel=0.05)
+
+
+def test_without_line_noise_there_is_next_to_none(rng):
+    decibels, share = line_noise(rng.standard_normal((3, 60_000)), 200, 50)
+    assert decibels < 2
+    assert share < 0.005
+
+
+def test_line_noise_cannot_be_told_where_a_filter_has_left_nothing(rng):
+    from scipy.signal import butter, sosfiltfilt
+
+    passed = sosfiltfilt(butter(8, 30, fs=200, output="sos"), rng.standard_normal((3, 60_000)))
+    decibels, share = line_noise(passed, 200, 50)
+    assert decibels is None
+    assert share < 1e-4
+
+
+def test_line_beyond_the_nyquist_frequency_is_unknown(rng):
+    assert line_noise(rng.standard_normal((1, 1000)), 100, 50) == (None, None)
+
+
+@pytest.mark.parametrize("case", ["all bad", "no music", "silence", "no line", "all in bad spans", "short"])
+def test_numbers_are_finite_or_none_whatever_comes(case, rng):
+    eeg = rng.standard_normal((30 if case == "short" else 3000, 3)).astype(np.float32) * (case != "silence")
+    found = measure(
+        eeg.T,
+        RATE_HZ,
+        eeg,
+        RATE_HZ,
+        bad=range(3) if case == "all bad" else (),
+        line_hz=None if case == "no line" else 25.0,
+        presentations=() if case == "no music" else [(0.0, len(eeg) / RATE_HZ)],
+        bad_spans=[(0, 100)] if case == "all in bad spans" else (),
+        music_onsets=np.arange(0.5, 25),
+    )
+    assert all(value is None or np.isfinite(value) for value in found.values())
+    json.dumps(found, allow_nan=False)
+
+
+# The response to onsets
+
+
+def write_tones(path, onsets, rng, rate_hz=22_050):
+    sound = 1e-4 * rng.standard_normal(int((onsets[-1] + 1) * rate_hz))
+    times = np.arange(int(0.5 * rate_hz)) / rate_hz
+    for onset in onsets:
+        tone = np.exp(-8 * times) * np.sin(2 * np.pi * rng.choice([220, 330, 440, 550]) * times)
+        start = round(onset * rate_hz)
+        sound[start : start + len(tone)] += np.minimum(1, times / 0.005) * np.minimum(1, (0.5 - times) / 0.2) * tone
+    soundfile.write(path, sound / np.abs(sound).max(), rate_hz)
+
+
+def test_onsets_of_tones_are_found(tmp_path, rng):
+    onsets = np.cumsum(rng.uniform(0.6, 1.0, 40))
+    write_tones(tmp_path / "tones.wav", onsets, rng)
+    found = detect_onsets(tmp_path / "tones.wav")
+    assert np.abs(found[:, None] - onsets).min(axis=0).max() < 0.02  # each is found
+    assert len(found) <= 1.1 * len(onsets)  # and little else
+
+
+def test_silence_has_no_onsets(tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(8000), 8000)
+    assert detect_onsets(tmp_path / "silence.wav").size == 0
+
+
+def test_what_is_no_audio_is_named(tmp_path):
+    (tmp_path / "song.wav").write_text("la la la")
+    with pytest.raises(UnusableData, match="song.wav"):
+        detect_onsets(tmp_path / "song.wav")
+
+
+def test_onsets_are_placed_on_the_clock_of_the_recording():
+    heard = onsets_heard(np.array([1.0, 3.0, 6.0, 9.0]), audio_start=2, onset=100, duration=5)
+    assert heard.tolist() == [101.0, 104.0]
+
+
+def evoked(rng, latency_s, amplitude, n=40_000):
+    """Noise of 1 µV in four channels, with a bump some time after each onset in one of them."""
+    eeg = rng.standard_normal((n, 4)).astype(np.float32)
+    onsets = np.sort(rng.uniform(1, n / RATE_HZ - 2, 400))
+    bump = amplitude * np.hanning(11)
+    for onset in onsets:
+        place = round((onset + latency_s) * RATE_HZ)
+        eeg[place - 5 : place + 6, 1] += bump
+    return eeg, onsets
+
+
+def test_average_is_that_of_the_cut_out_stretches(rng):
+    eeg, onsets = evoked(rng, 0.12, 1.0)
+    eeg = np.clip(eeg, -3, 3)  # nothing for the limits to do
+    found = respond_to_onsets(eeg, RATE_HZ, onsets, [(0, 400)])
+    places = np.floor(onsets * RATE_HZ + 0.5).astype(int)
+    expected = np.mean([eeg[place - 10 : place + 51] for place in places], axis=0) - np.median(eeg[::8], axis=0)
+    np.testing.assert_allclose(found.average, expected.T, atol=1e-3)
+    np.testing.assert_allclose(found.times_s[[0, 10, -1]], [-0.1, 0, 0.5])
+    assert found.count == 400
+
+
+def test_a_response_is_found_at_its_latency_and_beyond_chance(rng):
+    eeg, onsets = evoked(rng, 0.12, 1.0)
+    found = respond_to_onsets(eeg, RATE_HZ, onsets, [(0, 400)])
+    assert found.times_s[found.field_power.argmax()] == pytest.approx(0.12, abs=0.021)
+    assert found.field_power.max() > 2 * found.null_high.max()
+    assert found.p == 1 / 200
+    assert found.z > 5
+
+
+def test_without_a_response_there_is_chance(rng):
+    p = []
+    for seed in range(40):
+        eeg, onsets = evoked(rng, 0.12, 0.0, n=8000)
+        bad = [(10, 20)]  # shifted onsets meet it, which must not make a difference
+        p.append(respond_to_onsets(eeg, RATE_HZ, onsets, [(0, 80)], bad_spans=bad, seed=seed).p)
+    assert 0.35 < np.mean(p) < 0.65
+    assert np.mean(np.array(p) <= 0.05) <= 0.15
+
+
+def test_bad_spans_are_kept_out_of_the_average(rng):
+    eeg, onsets = evoked(rng, 0.12, 1.0)
+    clean = respond_to_onsets(eeg, RATE_HZ, onsets[onsets > 102], [(102, 298)])
+    eeg[:10_200] += 1000 * rng.standard_normal((10_200, 4)).astype(np.float32)
+    found = respond_to_onsets(eeg, RATE_HZ, onsets, [(0, 400)], bad_spans=[(0, 102)])
+    assert found.count == pytest.approx(clean.count, abs=2)
+    np.testing.assert_allclose(found.average, clean.average, atol=0.05)
+
+
+def test_few_onsets_are_no_average(rng):
+    eeg, onsets = evoked(rng, 0.1, 1.0)
+    assert respond_to_onsets(eeg, RATE_HZ, onsets[:10], [(0, 400)]) is None
