@@ -1,24 +1,27 @@
-"""Find the raw recordings of a BIDS dataset."""
+"""Find the raw recordings of a BIDS dataset, and read them."""
 
 from __future__ import annotations
 
-import json
-import re
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected, WrongUsage
-from predann_bids.files import read_json
+from predann_bids.bids import formats
+from predann_bids.bids.channels import apply_channels
+from predann_bids.bids.filters import read_filter_file as read_filter_file
+from predann_bids.bids.formats import EXTENSIONS
+from predann_bids.bids.index import find_eeg, participants_on_disk
+from predann_bids.bids.positions import apply_positions
+from predann_bids.bids.sidecars import merged_json, nearest
+from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
     from mne_bids import BIDSPath
 
-EXTENSIONS = (".vhdr", ".edf", ".bdf", ".set")
+# shorter than its sidecar says by more than this share and this many seconds
+DURATION_TOLERANCE, DURATION_TOLERANCE_S = 0.01, 2.0
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,27 @@ class Selection:
         return bool(self.sessions or self.tasks or self.runs or self.filters)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A recording that was opened, and what a reader of the results should know about its files."""
+
+    raw: BaseRaw
+    warnings: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, order=True)
 class Recording:
-    """One raw EEG file and the entities in its name."""
+    """One raw EEG file and the entities in its name.
+
+    Parameters
+    ----------
+    participant, session, task, run : str
+        Labels; empty where the name has none.
+    path, root : pathlib.Path
+        The file and the dataset.
+    duplicates : tuple of pathlib.Path
+        The same recording in other formats, which are not read.
+    """
 
     participant: str
     session: str
@@ -58,6 +79,7 @@ class Recording:
     run: str
     path: Path
     root: Path
+    duplicates: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -75,65 +97,62 @@ class Recording:
 
         return get_bids_path_from_fname(self.path).update(root=self.root)
 
-    def read(self) -> BaseRaw:
-        """Open the recording with its sidecars, data not loaded; what MNE would warn of is of no concern here."""
-        from mne_bids import read_raw_bids
+    def missing_files(self) -> list[Path]:
+        """List what is needed to read it and is not there; a link to content that was not fetched is not there."""
+        return formats.missing_files(self.path)
 
-        with warnings.catch_warnings(), _without_locks():
-            warnings.simplefilter("ignore")
-            raw = read_raw_bids(self.bids_path(), verbose="error")
-        raw.info["line_freq"] = _frequency(self.metadata().get("PowerLineFrequency"))
-        return raw
+    def read(self) -> BaseRaw:
+        """Open the recording with its sidecars; see `open`."""
+        return self.open().raw
+
+    def open(self) -> Reading:
+        """Open the recording with its sidecars, data not loaded where the format allows.
+
+        EEG is in volts; `info["bads"]`, channel types and positions are those of the sidecars; `info["line_freq"]` is
+        their PowerLineFrequency. The annotations are the file's own: events.tsv is left to who resolves presentations.
+        A sidecar that cannot be used is told among the warnings.
+
+        Raises
+        ------
+        MissingInput
+            The recording, its data, or a sidecar is not there, or a link to content that was not fetched.
+        UnusableData
+            It cannot be read, or was cut off.
+        """
+        opened = formats.open_raw(self.path)
+        raw, notes = opened.raw, list(opened.warnings)
+        metadata = self.metadata()
+        notes += apply_channels(raw, self.sidecar("channels", ".tsv"))
+        notes += apply_positions(raw, self.sidecar("electrodes", ".tsv"), self.sidecar("coordsystem", ".json"))
+        notes += self._compare_duration(raw, metadata)
+        if self.duplicates:
+            others = ", ".join(path.name for path in self.duplicates)
+            notes.append(f"{self.path} is read; {others} beside it holds the same recording and is not.")
+        raw.info["line_freq"] = _positive(metadata.get("PowerLineFrequency"))
+        return Reading(raw, tuple(notes))
 
     def metadata(self) -> dict[str, Any]:
         """Merge all JSON sidecars that apply to the recording; the nearer wins (inheritance principle)."""
-        mine = set(self.path.stem.split("_"))
-        directories = [self.root, *reversed(self.path.relative_to(self.root).parents[:-1])]
-        merged: dict[str, Any] = {}
-        for directory in (self.root / part for part in directories):
-            for sidecar in sorted(directory.glob("*eeg.json"), key=lambda file: len(file.name)):
-                if set(sidecar.stem.split("_")) <= mine:
-                    merged |= read_json(sidecar)
-        return merged
+        return merged_json(self.path, self.root, "eeg")
 
     def sidecar(self, suffix: str, extension: str) -> Path | None:
         """Find the sidecar that applies to this recording by the inheritance principle, if there is one."""
-        with _without_locks():
-            found = self.bids_path().find_matching_sidecar(suffix=suffix, extension=extension, on_error="ignore")
-        return Path(found) if found else None
+        return nearest(self.path, self.root, suffix, extension)
+
+    def _compare_duration(self, raw: BaseRaw, metadata: Mapping[str, Any]) -> list[str]:
+        announced = _positive(metadata.get("RecordingDuration")) or 0.0
+        found = raw.n_times / raw.info["sfreq"]
+        if found >= announced - max(DURATION_TOLERANCE_S, DURATION_TOLERANCE * announced):
+            return []
+        return [f"{self.path} lasts {found:.1f} s, its sidecar says {announced:.1f} s; it may have been cut off."]
 
 
-@contextmanager
-def _without_locks() -> Iterator[None]:
-    """Keep mne-bids from putting lock files beside the sidecars it reads: the dataset is never written to."""
-    from mne_bids import _fileio
-
-    original = _fileio._soft_import
-    _fileio._soft_import = lambda *_, **__: False  # as if the package `filelock` were not there
+def _positive(value: Any) -> float | None:
     try:
-        yield
-    finally:
-        _fileio._soft_import = original
-
-
-def _frequency(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and value > 0 else None
-
-
-def read_filter_file(path: Path) -> dict[str, Any]:
-    """Read pybids filters as JSON in fMRIPrep's convention, ``{"eeg": {"task": "music"}}``."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MissingInput(f"The filter file {path} does not exist.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise WrongUsage(f"The filter file {path} is not valid JSON: {error}.") from error
-    filters = content.get("eeg") if isinstance(content, dict) else None
-    if not isinstance(filters, dict):
-        raise WrongUsage(
-            f'The filter file {path} must hold an object with the key "eeg", e.g. {{"eeg": {{"task": "music"}}}}.'
-        )
-    return filters
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < float("inf") else None
 
 
 def check_dataset(root: Path) -> None:
@@ -147,9 +166,9 @@ def check_dataset(root: Path) -> None:
 
 
 def find_recordings(root: Path, selection: Selection = Selection()) -> list[Recording]:
-    """List the EEG recordings of a dataset in the order of their names.
+    """List the EEG recordings of a dataset in the order of their names, each in one format.
 
-    Only the directories of the selected participants are indexed: pybids takes minutes for hundreds of participants.
+    Only the EEG files of the selected participants are indexed: pybids takes minutes for all of hundreds of them.
 
     Raises
     ------
@@ -159,32 +178,34 @@ def find_recordings(root: Path, selection: Selection = Selection()) -> list[Reco
         A participant does not exist, or the filters leave nothing.
     MissingInput
         The dataset has no EEG.
+    WrongUsage
+        pybids cannot use the filters.
     """
     check_dataset(root)
     root = root.absolute()
-    present = sorted(path.name.removeprefix("sub-") for path in root.glob("sub-*") if path.is_dir())
+    present = participants_on_disk(root)
     _check_participants(selection.participants, present, root)
     wanted = selection.participants or tuple(present)
-    query: dict[str, Any] = {
-        "subject": list(wanted),
-        "session": list(selection.sessions),
-        "task": list(selection.tasks),
-        "run": [int(run) if run.isdigit() else run for run in selection.runs],
-    }
-    query = {entity: values for entity, values in query.items() if values} | dict(selection.filters)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pybids and pandas warn of each other's deprecations
-        files = _index(root, wanted, present, selection.database_dir).get(
-            suffix="eeg", extension=list(EXTENSIONS), datatype="eeg", scope="raw", **query
-        )
-    recordings = sorted(_recording(Path(file.path), file.entities, root) for file in files)
+    query = _query(selection)
+    found = find_eeg(root, wanted, query, selection.filters, selection.database_dir) if wanted else []
+    recordings = _in_one_format(sorted(_recording(path, entities, root) for path, entities in found))
     if not recordings and selection.is_restricted:
-        raise NothingSelected(f"The filters {query} select no EEG recording of {root}. Loosen them.")
+        filters = query | dict(selection.filters)
+        raise NothingSelected(f"The filters {filters} select no EEG recording of {root}. Loosen them.")
     if not recordings:
         raise MissingInput(
             f"{root} holds no EEG recording ({', '.join(EXTENSIONS)}) of participants {', '.join(wanted) or '(none)'}."
         )
     return recordings
+
+
+def _query(selection: Selection) -> dict[str, Any]:
+    query: dict[str, Any] = {
+        "session": list(selection.sessions),
+        "task": list(selection.tasks),
+        "run": [int(run) if run.isdigit() else run for run in selection.runs],
+    }
+    return {entity: values for entity, values in query.items() if values}
 
 
 def _check_participants(wanted: tuple[str, ...], present: list[str], root: Path) -> None:
@@ -196,17 +217,23 @@ def _check_participants(wanted: tuple[str, ...], present: list[str], root: Path)
         )
 
 
-def _index(root: Path, wanted: tuple[str, ...], present: list[str], database_dir: Path | None) -> Any:
-    from bids.layout import BIDSLayout, BIDSLayoutIndexer
-
-    ignore: list[Any] = ["code", "stimuli", "sourcedata", "derivatives", "phenotype", re.compile(r"/\.")]
-    if database_dir is None and set(wanted) != set(present):
-        alternatives = "|".join(re.escape(label) for label in wanted)
-        ignore.append(re.compile(rf"/sub-(?!(?:{alternatives})(?:/|_|$))"))
-    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=ignore)
-    return BIDSLayout(root, validate=False, indexer=indexer, database_path=database_dir)
-
-
-def _recording(path: Path, entities: Mapping[str, Any], root: Path) -> Recording:
-    labels = {key: str(entities.get(key, "")) for key in ("subject", "session", "task", "run")}
+def _recording(path: Path, entities: Mapping[str, str], root: Path) -> Recording:
+    labels = {key: entities.get(key, "") for key in ("subject", "session", "task", "run")}
     return Recording(labels["subject"], labels["session"], labels["task"], labels["run"], path, root)
+
+
+def _in_one_format(recordings: list[Recording]) -> list[Recording]:
+    """Keep one of several files that hold the same recording: one that can be read, in the best format."""
+    together: dict[Path, list[Recording]] = {}
+    for recording in recordings:
+        together.setdefault(recording.path.with_suffix(""), []).append(recording)
+    return [same[0] if len(same) == 1 else _best(same) for same in together.values()]
+
+
+def _best(same: list[Recording]) -> Recording:
+    def worth(recording: Recording) -> tuple[bool, int]:
+        return bool(recording.missing_files()), EXTENSIONS.index(recording.path.suffix.lower())
+
+    first, *others = sorted(same, key=worth)
+    labels = (first.participant, first.session, first.task, first.run)
+    return Recording(*labels, first.path, first.root, tuple(other.path for other in others))

@@ -1,0 +1,104 @@
+"""Find the sidecars of a recording by the inheritance principle, and read them as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from predann_bids.errors import MissingInput
+from predann_bids.files import read_json
+
+# an entity that sidecars may have though the recording has not
+OPTIONAL_ENTITIES = {"electrodes": {"space"}, "coordsystem": {"space"}}
+
+Table = dict[str, list[str]]
+
+
+def entities_of(name: str) -> dict[str, str]:
+    """Split a BIDS file name, without its extension, into entities: ``{"sub": "01", "task": "music"}``."""
+    return dict(part.split("-", 1) for part in name.split("_") if "-" in part)
+
+
+def applicable(recording: Path, root: Path, suffix: str, extension: str) -> Iterator[Path]:
+    """List the sidecars that apply to a recording, the nearest first.
+
+    These are the files in its directory and in those above, up to the dataset's root, whose name has the suffix and
+    no entity that the recording has not; within a directory, the more entities, the nearer.
+    """
+    own = entities_of(recording.stem)
+    free = OPTIONAL_ENTITIES.get(suffix, set())
+    for directory in (parent for parent in recording.parents if parent == root or root in parent.parents):
+        matching = []
+        for path in directory.glob(f"*{suffix}{extension}"):
+            stem = path.name.removesuffix(extension)
+            theirs = entities_of(stem)
+            bound = {entity: label for entity, label in theirs.items() if entity not in free}
+            if stem.split("_")[-1] == suffix and bound.items() <= own.items():
+                matching.append((-len(bound), len(theirs), path.name, path))
+        yield from (path for *_, path in sorted(matching))
+
+
+def nearest(recording: Path, root: Path, suffix: str, extension: str) -> Path | None:
+    """Find the sidecar that applies to a recording, if there is one.
+
+    Raises
+    ------
+    MissingInput
+        It is a link to content that was not fetched.
+    """
+    found = next(applicable(recording, root, suffix, extension), None)
+    if found and is_dangling(found):
+        raise not_fetched(found)
+    return found
+
+
+def merged_json(recording: Path, root: Path, suffix: str) -> dict[str, Any]:
+    """Merge all JSON sidecars that apply to a recording; the nearer wins, key by key."""
+    merged: dict[str, Any] = {}
+    for path in applicable(recording, root, suffix, ".json"):
+        if is_dangling(path):
+            raise not_fetched(path)
+        merged = read_json(path) | merged
+    return merged
+
+
+def read_table(path: Path) -> Table:
+    """Read a table of tab-separated text into columns of stripped cells; missing cells are ``n/a``.
+
+    UTF-8 is tried first, with or without a byte order mark, then Windows' western encoding.
+    """
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    rows = [[cell.strip().strip('"') for cell in line.split("\t")] for line in text.splitlines() if line.strip()]
+    if not rows:
+        return {}
+    head = rows[0]
+    return {
+        column: [row[place] if place < len(row) and row[place] else "n/a" for row in rows[1:]]
+        for place, column in enumerate(head)
+        if column
+    }
+
+
+def row_of(table: Mapping[str, list[str]], place: int) -> dict[str, str]:
+    """One row of a table."""
+    return {column: cells[place] for column, cells in table.items()}
+
+
+def is_dangling(path: Path) -> bool:
+    """Tell whether `path` is a symbolic link to nothing, as DataLad has for content that was not fetched."""
+    return path.is_symlink() and not path.exists()
+
+
+def not_fetched(*paths: Path) -> MissingInput:
+    """Say that links lead to content that was not fetched, and how to get it."""
+    names = ", ".join(str(path) for path in paths)
+    links = "a link to content that was" if len(paths) == 1 else "links to content that was"
+    verb = "is" if len(paths) == 1 else "are"
+    return MissingInput(
+        f"{names} {verb} {links} not fetched. Get it with `datalad get` (or `git annex get`) and the file's name."
+    )

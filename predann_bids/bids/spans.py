@@ -1,0 +1,93 @@
+"""Stretches of a recording that are not to be trusted, as annotations or events mark them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# "bad" and "BAD_muscle", but not the song "Bad Romance"; MNE writes "BAD boundary", BrainVision Analyzer "Bad Interval"
+BAD = re.compile(r"(?i:bad(_|$)|bad (interval|boundary|segment|epoch))|BAD\b")
+# where samples were cut out (EEGLAB), recordings were joined (MNE), or the amplifier paused (BrainVision)
+CUT = re.compile(r"(?i)(edge )?boundary$|new segment\b")
+
+
+@dataclass(frozen=True, order=True)
+class BadSpan:
+    """A stretch that was marked as bad, or, with a duration of 0, a cut between two samples.
+
+    Parameters
+    ----------
+    onset, duration : float
+        Seconds from the start of the recording.
+    description : str
+        The mark itself, such as ``BAD_muscle`` or ``boundary``.
+    """
+
+    onset: float
+    duration: float
+    description: str
+
+
+def bad_spans(source: Any) -> tuple[BadSpan, ...]:
+    """Find the bad stretches and the cuts among annotations, in the order of their onsets.
+
+    What an EEGLAB ``boundary`` gives as its duration is the length of what was cut out, which is not in the
+    recording any more: it is a point.
+
+    Parameters
+    ----------
+    source : mne.io.BaseRaw or mne.Annotations
+        A recording or its annotations. Annotations on their own must count from the start of the recording.
+    """
+    annotations = getattr(source, "annotations", source)
+    start = getattr(source, "first_time", 0.0) if annotations.orig_time is not None else 0.0
+    marks = zip(annotations.onset, annotations.duration, annotations.description, strict=True)
+    return _spans((float(onset) - start, float(duration), str(text)) for onset, duration, text in marks)
+
+
+def from_events(table: pd.DataFrame) -> tuple[BadSpan, ...]:
+    """Find the bad stretches and the cuts that rows of an events.tsv mark in `trial_type` or `value`.
+
+    Rows that name a stimulus are music, whatever it is called.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The events as text, with `n/a` where it says so; see `read_events`.
+    """
+    rows = table.to_dict("records")
+    music = {index for index, row in enumerate(rows) if row.get("stim_file", "n/a").strip() not in ("", "n/a")}
+    marks = (
+        (_seconds(row["onset"]), _seconds(row["duration"]), text.strip())
+        for index, row in enumerate(rows)
+        if index not in music
+        for text in [next((t for t in (row.get("trial_type"), row.get("value")) if t and _is_mark(t.strip())), "")]
+    )
+    return _spans(mark for mark in marks if math.isfinite(mark[0]))
+
+
+def _is_mark(text: str) -> bool:
+    return bool(BAD.match(text) or CUT.match(text))
+
+
+def _spans(marks: Iterable[tuple[float, float, str]]) -> tuple[BadSpan, ...]:
+    found = set()
+    for onset, duration, text in marks:
+        if CUT.match(text) and onset > 0:  # nothing is cut before the first sample
+            found.add(BadSpan(onset, 0.0, text))
+        elif BAD.match(text):
+            found.add(BadSpan(onset, duration if math.isfinite(duration) and duration > 0 else 0.0, text))
+    return tuple(sorted(found))
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
