@@ -1,37 +1,60 @@
+import tracemalloc
+
 import mne
 import numpy as np
 import pytest
 
 from predann_bids.errors import ReadOrWriteFailed, UnusableData
-from predann_bids.signals.brainvision import map_brainvision, write_brainvision
+from predann_bids.signals.brainvision import map_brainvision, read_positions, write_brainvision
 
 NAMES = ["Fz", "Cz", "Pz"]
 
 
-@pytest.fixture
-def raw():
-    data = 1e-5 * np.random.default_rng(0).standard_normal((3, 500))
-    raw = mne.io.RawArray(data, mne.create_info(NAMES, 125.0, "eeg"), verbose="error")
-    return raw.set_montage("colin27_1020", verbose="error")
+RATE = 125.0
 
 
 @pytest.fixture
-def header(raw, tmp_path):
+def data():
+    return 10 * np.random.default_rng(0).standard_normal((500, 3), dtype=np.float32)
+
+
+@pytest.fixture
+def positions():
+    known = mne.channels.make_standard_montage("colin27_1020").get_positions()["ch_pos"]
+    return np.array([known[name] for name in NAMES])
+
+
+@pytest.fixture
+def header(data, positions, tmp_path):
     header = tmp_path / "sub-01_desc-preproc_eeg.vhdr"
-    write_brainvision(raw, header, [(0.4, 2.0, "song, the first")])
+    write_brainvision(data, NAMES, RATE, positions, header, [(0.4, 2.0, "song, the first")])
     return header
 
 
-def test_mne_reads_volts_back(raw, header):
+def test_mne_reads_volts_back(data, header):
     read = mne.io.read_raw_brainvision(header, preload=True, verbose="error")
-    np.testing.assert_allclose(read.get_data(), raw.get_data(), rtol=1e-6)
-    assert read.info["sfreq"] == 125.0
+    np.testing.assert_allclose(read.get_data().T, 1e-6 * data, rtol=1e-6)
+    assert read.info["sfreq"] == RATE
 
 
-def test_mne_reads_positions_back(raw, header):
+def test_mne_reads_positions_back(positions, header):
     read = mne.io.read_raw_brainvision(header, verbose="error")
-    for before, after in zip(raw.info["chs"], read.info["chs"], strict=True):
-        np.testing.assert_allclose(after["loc"][:3], before["loc"][:3], atol=1e-6)
+    np.testing.assert_allclose([channel["loc"][:3] for channel in read.info["chs"]], positions, atol=1e-6)
+
+
+def test_positions_are_read_back(positions, header):
+    np.testing.assert_allclose([read_positions(header)[name] for name in NAMES], positions, atol=1e-6)
+
+
+def test_an_electrode_without_a_position_has_none(data, positions, tmp_path):
+    write_brainvision(data, NAMES, RATE, [positions[0], [np.nan] * 3, [0] * 3], tmp_path / "x_eeg.vhdr", [])
+    assert list(read_positions(tmp_path / "x_eeg.vhdr")) == NAMES[:1]
+
+
+def test_commas_in_names_survive(data, positions, tmp_path):
+    write_brainvision(data, ["a,b", "c", "d"], RATE, positions, tmp_path / "x_eeg.vhdr", [])
+    assert map_brainvision(tmp_path / "x_eeg.vhdr").channels == ("a,b", "c", "d")
+    assert mne.io.read_raw_brainvision(tmp_path / "x_eeg.vhdr", verbose="error").ch_names == ["a,b", "c", "d"]
 
 
 def test_mne_reads_presentations_back_as_annotations(header):
@@ -41,25 +64,46 @@ def test_mne_reads_presentations_back_as_annotations(header):
     assert "song" in annotations.description[0]
 
 
-def test_mapping_gives_microvolts_without_reading_the_file(raw, header):
+def test_music_that_outlasts_the_recording_ends_with_it(data, positions, tmp_path):
+    write_brainvision(data, NAMES, RATE, positions, tmp_path / "x_eeg.vhdr", [(125.6 / RATE, 375.3 / RATE, "song")])
+    annotations = mne.io.read_raw_brainvision(tmp_path / "x_eeg.vhdr", verbose="error").annotations
+    assert annotations.onset + annotations.duration == pytest.approx(len(data) / RATE)
+
+
+def test_mapping_gives_microvolts_without_reading_the_file(data, header):
     mapped = map_brainvision(header)
     assert isinstance(mapped.data, np.memmap)
     assert mapped.data.dtype == np.float32
-    np.testing.assert_allclose(mapped.data * mapped.resolution, raw.get_data().T * 1e6, rtol=1e-6)
-    assert (mapped.channels, mapped.rate_hz) == (tuple(NAMES), 125.0)
+    np.testing.assert_array_equal(mapped.data * mapped.resolution, data)
+    assert (mapped.channels, mapped.rate_hz) == (tuple(NAMES), RATE)
 
 
 def test_nothing_is_left_beside_the_three_files(header):
     assert sorted(path.suffix for path in header.parent.iterdir()) == [".eeg", ".vhdr", ".vmrk"]
 
 
-def test_a_failed_write_leaves_nothing(raw, tmp_path, monkeypatch):
+def test_writing_makes_no_copy_of_the_samples(tmp_path):
+    data = np.zeros((50_000, 32), dtype=np.float32)
+    tracemalloc.start()
+    write_brainvision(data, [f"E{n}" for n in range(32)], RATE, np.zeros((32, 3)), tmp_path / "x.vhdr", [(1, 2, "a")])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "x.eeg").stat().st_size == data.nbytes
+    assert peak < data.nbytes / 2
+
+
+def test_names_that_do_not_fit_the_samples_are_refused(data, positions, tmp_path):
+    with pytest.raises(ValueError, match="3 columns, 2 names"):
+        write_brainvision(data, NAMES[:2], RATE, positions[:2], tmp_path / "x_eeg.vhdr", [])
+
+
+def test_a_failed_write_leaves_nothing(data, positions, tmp_path, monkeypatch):
     def break_off(**_):
         raise OSError("no space")
 
     monkeypatch.setattr("pybv.write_brainvision", break_off)
     with pytest.raises(OSError, match="no space"):
-        write_brainvision(raw, tmp_path / "x_eeg.vhdr", [])
+        write_brainvision(data, NAMES, RATE, positions, tmp_path / "x_eeg.vhdr", [])
     assert list(tmp_path.iterdir()) == []
 
 

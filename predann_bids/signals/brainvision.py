@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import math
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from predann_bids.errors import ReadOrWriteFailed, UnusableData
 
-if TYPE_CHECKING:
-    from mne.io import BaseRaw
+Singles = NDArray[np.float32]
 
-MARKERS = ("vmrk", "eeg", "vhdr")  # in the order of their renaming: a header appears last
+EXTENSIONS = ("vmrk", "eeg", "vhdr")  # in the order of their renaming: a header appears last
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class MappedRecording:
         Sampling rate.
     """
 
-    data: NDArray[np.float32]
-    resolution: NDArray[np.float32]
+    data: Singles
+    resolution: Singles
     channels: tuple[str, ...]
     rate_hz: float
 
@@ -47,48 +47,70 @@ class MappedRecording:
         return hashlib.blake2b(some.tobytes(), digest_size=16).hexdigest()
 
 
-def write_brainvision(raw: BaseRaw, header: Path, markers: list[tuple[float, float, str]]) -> None:
+def write_brainvision(
+    data: Singles,
+    channels: Sequence[str],
+    rate_hz: float,
+    positions: ArrayLike,
+    header: Path,
+    markers: Sequence[tuple[float, float, str]],
+) -> None:
     """Write a recording as IEEE float32, multiplexed, in microvolts; the three files appear whole.
 
     Parameters
     ----------
-    raw : mne.io.BaseRaw
-        Recording in volts.
+    data : ndarray, shape (samples, channels), float32
+        Values in microvolts, in the order in which they are written: nothing is copied.
+    channels : sequence of str
+        Channel names.
+    rate_hz : float
+        Sampling rate.
+    positions : array_like, shape (channels, 3)
+        Positions of the electrodes in metres, in head coordinates; NaN or zeros where not known.
     header : Path
         The `.vhdr` to write.
-    markers : list of (onset, duration, text)
+    markers : sequence of (onset, duration, text)
         Seconds from the start of the recording, and what to call it.
+    """
+    if not data.shape[1] == len(channels) == len(np.asarray(positions)):
+        raise ValueError(f"{data.shape[1]} columns, {len(channels)} names, {len(np.asarray(positions))} positions")
+    header.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=header.parent, prefix=f".writing-{header.stem}-") as name:
+        beside = Path(name) / header.name
+        _write_texts(beside, channels, rate_hz, _events(markers, rate_hz, len(data)), len(data))
+        _add_coordinates(beside, positions)
+        np.ascontiguousarray(data, dtype="<f4").tofile(beside.with_suffix(".eeg"))
+        for extension in EXTENSIONS:
+            beside.with_suffix(f".{extension}").replace(header.with_suffix(f".{extension}"))
+
+
+def _events(markers: Sequence[tuple[float, float, str]], rate_hz: float, samples: int) -> list[dict[str, Any]]:
+    events = []
+    for seconds, duration, text in markers:
+        onset = round(seconds * rate_hz)
+        # Where music outlasts the recording, two roundings must not add up to one sample too many.
+        length = max(1, min(round(duration * rate_hz), samples - onset))
+        # pybv codes commas as the format wants it in names of channels only
+        description = text.replace(",", "\\1")
+        events.append({"onset": onset, "duration": length, "description": description, "type": "Comment"})
+    return events
+
+
+def _write_texts(header: Path, channels: Sequence[str], rate_hz: float, events: Any, samples: int) -> None:
+    """Let pybv write header and markers.
+
+    It copies all samples on its way, so it gets one of each channel for the header, and for the markers, which must
+    lie within the recording, one channel alone.
     """
     from pybv import write_brainvision as write
 
-    header.parent.mkdir(parents=True, exist_ok=True)
-    rate = raw.info["sfreq"]
-    events = [
-        {
-            "onset": round(onset * rate),
-            "duration": max(1, round(length * rate)),
-            "description": text.replace(",", "\\1"),  # as the format wants it; pybv leaves commas alone
-            "type": "Comment",
-        }
-        for onset, length, text in markers
-    ]
-    with tempfile.TemporaryDirectory(dir=header.parent, prefix=f".writing-{header.stem}-") as name:
-        beside = Path(name)
-        # A resolution of 1 makes the stored numbers microvolts; pybv's default of 0.1 would not.
-        write(
-            data=raw.get_data(),
-            sfreq=rate,
-            ch_names=raw.ch_names,
-            fname_base=header.stem,
-            folder_out=beside,
-            events=events or None,
-            resolution=1.0,
-            unit="µV",
-            fmt="binary_float32",
-        )
-        _add_coordinates(beside / header.name, raw)
-        for extension in MARKERS:
-            (beside / f"{header.stem}.{extension}").replace(header.with_suffix(f".{extension}"))
+    # A resolution of 1 makes the stored numbers microvolts; pybv's default of 0.1 would not.
+    how = {"sfreq": rate_hz, "fname_base": header.stem, "resolution": 1.0, "unit": "µV", "fmt": "binary_float32"}
+    write(data=np.zeros((len(channels), 1)), ch_names=list(channels), folder_out=header.parent, **how)
+    if events:
+        apart = header.parent / "markers"
+        write(data=np.zeros((1, samples)), ch_names=["any"], folder_out=apart, events=events, **how)
+        (apart / f"{header.stem}.vmrk").replace(header.with_suffix(".vmrk"))
 
 
 def map_brainvision(header: Path) -> MappedRecording:
@@ -154,9 +176,9 @@ def _sections(text: str) -> dict[str, dict[str, str]]:
     return sections
 
 
-def _add_coordinates(header: Path, raw: BaseRaw) -> None:
+def _add_coordinates(header: Path, positions: ArrayLike) -> None:
     # pybv writes no positions, while the format has a section for them and MNE and EEGLAB read it.
-    lines = [_spherical(channel["loc"][:3]) for channel in raw.info["chs"]]
+    lines = [_spherical(position) for position in np.asarray(positions, dtype=float)]
     entries = [f"Ch{number}={line}" for number, line in enumerate(lines, 1)]
     section = [
         "[Coordinates]",
@@ -168,8 +190,8 @@ def _add_coordinates(header: Path, raw: BaseRaw) -> None:
     header.write_text(before + "\n".join(section) + "\n" + comment + after, encoding="utf-8")
 
 
-def _spherical(position: Any) -> str:
-    x, y, z = (float(value) for value in position)
+def _spherical(position: NDArray[np.float64]) -> str:
+    x, y, z = position.tolist()
     radius = math.sqrt(x * x + y * y + z * z)
     if not math.isfinite(radius) or radius == 0:
         return "0,0,0"
