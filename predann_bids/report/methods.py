@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from predann_bids import __version__
-from predann_bids.config import Preprocessing, Science, Training
+from predann_bids.config import Science, Training
 from predann_bids.report.methods_evaluation import (
     Computed,
     also_in_words,
@@ -19,34 +19,10 @@ from predann_bids.report.methods_evaluation import (
     statistics_in_words,
     uses_in_words,
 )
+from predann_bids.report.methods_preprocessing import preprocessing_methods
 from predann_bids.report.text import listed
 
-
-def preprocessing_methods(config: Preprocessing) -> str:
-    """Describe the participant level in words."""
-    steps = [
-        "Channels that were flat or marked as bad were interpolated with spherical splines where positions were known."
-    ]
-    if config.notch == "auto":
-        steps.append(
-            "Line noise at the frequency that the dataset states, and its harmonics, were removed with zero-phase FIR"
-            " notch filters."
-        )
-    elif config.notch != "none":
-        steps.append(f"Line noise ({config.notch:g} Hz and harmonics) was removed with zero-phase FIR notch filters.")
-    if config.l_freq or config.h_freq:
-        low, high = (
-            (f"{config.l_freq:g}" if config.l_freq else "0"),
-            (f"{config.h_freq:g} Hz" if config.h_freq else "the Nyquist frequency"),
-        )
-        steps.append(f"The EEG was band-pass filtered from {low} to {high} (zero-phase FIR filter, Hamming window).")
-    if config.reference == "average":
-        steps.append("It was re-referenced to the average of all EEG channels.")
-    steps.append(f"It was resampled to {config.resample:g} Hz.")
-    return (
-        f"Preprocessing was done by PredANN-BIDS {__version__} with MNE-Python (Gramfort et al., 2013) and MNE-BIDS"
-        f" (Appelhoff et al., 2019) on data in EEG-BIDS (Pernet et al., 2019). " + " ".join(steps)
-    )
+__all__ = ["group_methods", "preprocessing_methods"]
 
 
 def group_methods(science: Science, protocol: Mapping[str, Any], metrics: Mapping[str, Any] | None = None) -> str:

@@ -75,9 +75,74 @@ REFERENCES = (
         "https://doi.org/10.2202/1544-6115.1585",
     ),
 )
+OF_PREPROCESSING = (
+    (
+        "Ablin et al., 2018",
+        "Ablin, P., Cardoso, J.-F. and Gramfort, A. (2018). Faster independent component analysis by"
+        " preconditioning with Hessian approximations. IEEE Transactions on Signal Processing, 66, 4040–4049.",
+        "https://doi.org/10.1109/TSP.2018.2844203",
+    ),
+    (
+        "Appelhoff et al., 2019",
+        "Appelhoff, S. et al. (2019). MNE-BIDS: Organizing electrophysiological data into the BIDS format and"
+        " facilitating their analysis. Journal of Open Source Software, 4, 1896.",
+        "https://doi.org/10.21105/joss.01896",
+    ),
+    (
+        "Appelhoff et al., 2022",
+        "Appelhoff, S. et al. (2022). PyPREP: A Python implementation of the preprocessing pipeline (PREP) for EEG"
+        " data. Zenodo.",
+        "https://zenodo.org/badge/latestdoi/129240824",
+    ),
+    (
+        "Bigdely-Shamlo et al., 2015",
+        "Bigdely-Shamlo, N., Mullen, T., Kothe, C., Su, K.-M. and Robbins, K. A. (2015). The PREP pipeline:"
+        " Standardized preprocessing for large-scale EEG analysis. Frontiers in Neuroinformatics, 9, 16.",
+        "https://doi.org/10.3389/fninf.2015.00016",
+    ),
+    (
+        "de Cheveigné, 2020",
+        "de Cheveigné, A. (2020). ZapLine: A simple and effective method to remove power line artifacts."
+        " NeuroImage, 207, 116356.",
+        "https://doi.org/10.1016/j.neuroimage.2019.116356",
+    ),
+    (
+        "Li et al., 2022",
+        "Li, A., Feitelberg, J., Saini, A. P., Höchenberger, R. and Scheltienne, M. (2022). MNE-ICALabel:"
+        " Automatically annotating ICA components with ICLabel in Python. Journal of Open Source Software, 7, 4484.",
+        "https://doi.org/10.21105/joss.04484",
+    ),
+    (
+        "Pernet et al., 2019",
+        "Pernet, C. R. et al. (2019). EEG-BIDS, an extension to the brain imaging data structure for"
+        " electroencephalography. Scientific Data, 6, 103.",
+        "https://doi.org/10.1038/s41597-019-0104-8",
+    ),
+    (
+        "Perrin et al., 1989",
+        "Perrin, F., Pernier, J., Bertrand, O. and Echallier, J. F. (1989). Spherical splines for scalp potential"
+        " and current density mapping. Electroencephalography and Clinical Neurophysiology, 72, 184–187.",
+        "https://doi.org/10.1016/0013-4694(89)90180-6",
+    ),
+    (
+        "Pion-Tonachini et al., 2019",
+        "Pion-Tonachini, L., Kreutz-Delgado, K. and Makeig, S. (2019). ICLabel: An automated"
+        " electroencephalographic independent component classifier, dataset, and website. NeuroImage, 198, 181–197.",
+        "https://doi.org/10.1016/j.neuroimage.2019.05.026",
+    ),
+    (
+        "Yao, 2001",
+        "Yao, D. (2001). A method to standardize a reference of scalp EEG recordings to a point at infinity."
+        " Physiological Measurement, 22, 693–711.",
+        "https://doi.org/10.1088/0967-3334/22/4/305",
+    ),
+)
 
 
 def references(methods: str) -> list[tuple[str, str]]:
     """List the works, with their addresses, that a text cites as `Author, year` or `Author (year)`."""
     plain = methods.replace(" (", ", ")
-    return [(entry, link) for cited, entry, link in REFERENCES if cited in plain]
+    return sorted(
+        ((entry, link) for cited, entry, link in (*REFERENCES, *OF_PREPROCESSING) if cited in plain),
+        key=lambda reference: reference[0].casefold(),
+    )
