@@ -1,7 +1,7 @@
 import pytest
 
 from predann_bids.data.trials import Trial
-from predann_bids.workflows.material import _order_notes
+from predann_bids.workflows.notes import order_notes
 
 
 def recordings(*orders):
@@ -13,15 +13,15 @@ def recordings(*orders):
 
 
 def test_songs_heard_by_all_in_one_order_are_warned_of():
-    (note,) = _order_notes(recordings([2, 0, 1], [2, 0, 1], [2, 0, 1]))
+    (note,) = order_notes(recordings([2, 0, 1], [2, 0, 1], [2, 0, 1]))
     assert "same order" in note
 
 
 @pytest.mark.parametrize("orders", [([0, 1], [1, 0]), ([0, 1],), ([0], [0]), ([0], [1])])
 def test_orders_that_differ_or_say_nothing_are_not_warned_of(orders):
-    assert _order_notes(recordings(*orders)) == ()
+    assert order_notes(recordings(*orders)) == ()
 
 
 def test_the_order_is_that_of_onsets_not_of_rows():
     trials = recordings([0, 1], [0, 1])
-    assert _order_notes([trials[1], trials[0], *trials[2:]])
+    assert order_notes([trials[1], trials[0], *trials[2:]])

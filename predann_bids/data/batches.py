@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from predann_bids.data.bad_spans import usable_samples
 from predann_bids.data.trials import Trial
 from predann_bids.data.windows import Ints, Windows
 from predann_bids.errors import UnusableData
 from predann_bids.signals.brainvision import MappedRecording
-from predann_bids.signals.scaling import Scaling
+from predann_bids.signals.montage import Fill, Montage
+from predann_bids.signals.scaling import ENOUGH, Scaling
+from predann_bids.timing import Span
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class EegStore:
-    """The recordings of all trials, mapped, with the channels that they have in common.
+    """The recordings of all trials, mapped, with the channels that they have in common or are brought to.
 
     Parameters
     ----------
     recordings : tuple of MappedRecording
         Derivatives of one sampling rate.
     columns : tuple of ndarray of int
-        For each recording, where the common channels stand in it.
+        For each recording, where the channels stand in it.
     channels : tuple of str
-        Names of the common channels.
+        Names of the channels.
     scalings : tuple of Scaling
         One for each recording.
     rotations : tuple of int
         By how many samples each recording is moved in a circle against its events; empty for not at all.
+    fills : tuple of Fill
+        For each recording, how channels that it lacks are interpolated; empty where all recordings have all channels.
     """
 
     recordings: tuple[MappedRecording, ...]
@@ -40,6 +45,7 @@ class EegStore:
     channels: tuple[str, ...]
     scalings: tuple[Scaling, ...]
     rotations: tuple[int, ...] = ()
+    fills: tuple[Fill, ...] = ()
 
     @classmethod
     def open(
@@ -47,6 +53,9 @@ class EegStore:
         recordings: Sequence[MappedRecording],
         excluded: frozenset[str] = frozenset(),
         wanted: Sequence[str] = (),
+        *,
+        bad: Sequence[Sequence[Span]] = (),
+        montage: Montage | None = None,
     ) -> EegStore:
         """Find the common channels, in the order of the first recording, and the scaling of each recording.
 
@@ -58,6 +67,10 @@ class EegStore:
             Channels to leave out.
         wanted : sequence of str
             Exactly these channels, in this order; empty for all.
+        bad : sequence of sequence of Span
+            For each recording, the samples that its scaling must not be taken from; empty for none.
+        montage : Montage, optional
+            Bring the recordings to this, instead of to what they have in common.
 
         Raises
         ------
@@ -69,20 +82,17 @@ class EegStore:
             raise UnusableData(
                 f"The derivatives have different sampling rates ({rates}); run the participant level again."
             )
-        shared = set.intersection(*(set(recording.channels) for recording in recordings))
-        channels = tuple(name for name in recordings[0].channels if name in shared - excluded)
-        if not channels:
-            raise UnusableData("No EEG channel has the same name in all recordings and is good in all.")
-        missing = [name for name in wanted if name not in channels]
-        if missing:
-            raise UnusableData(
-                f"The decoder was trained on channels that some recording lacks or has bad: {', '.join(missing)}."
-                " Leave such recordings out with --participant-label."
-            )
-        channels = tuple(wanted) or channels
-        columns = tuple(np.array([r.channels.index(name) for name in channels]) for r in recordings)
-        scalings = tuple(Scaling.of(r.data[:, c]) for r, c in zip(recordings, columns, strict=True))
-        return cls(tuple(recordings), columns, channels, scalings)
+        if montage:
+            pairs = zip(montage.fills, recordings, strict=True)
+            fills = tuple(_in_units_of(recording, fill) for fill, recording in pairs)
+            columns = tuple(fill.columns for fill in fills)
+            channels = montage.target.channels
+        else:
+            channels, fills = _common_channels(recordings, excluded, wanted), ()
+            columns = tuple(np.array([r.channels.index(name) for name in channels]) for r in recordings)
+        store = cls(tuple(recordings), columns, channels, (), fills=fills)
+        spans = bad or [()] * len(recordings)
+        return replace(store, scalings=tuple(store._scaling(index, some) for index, some in enumerate(spans)))
 
     def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Floats:
         """Gather EEG windows, each scaled as its recording is, shape (windows, channels, length)."""
@@ -90,14 +100,49 @@ class EegStore:
         for row, (index, start) in enumerate(zip(windows.trial, windows.start, strict=True)):
             trial = trials[index]
             samples = self._samples(trial.recording, trial.onset + int(start) + delay, length)
-            batch[row] = self.scalings[trial.recording].apply(samples[:, self.columns[trial.recording]])
+            batch[row] = self.scalings[trial.recording].apply(self._pick(trial.recording, samples))
         return batch
+
+    def _pick(self, recording: int, samples: Floats) -> Floats:
+        return self.fills[recording].apply(samples) if self.fills else samples[:, self.columns[recording]]
+
+    def _scaling(self, recording: int, bad: Sequence[Span]) -> Scaling:
+        data = self.recordings[recording].data
+        if not bad:
+            return Scaling.of(self._pick(recording, data[:: max(1, len(data) // ENOUGH)]))
+        usable = np.flatnonzero(usable_samples(len(data), bad))
+        return Scaling.of(self._pick(recording, data[usable[:: max(1, len(usable) // ENOUGH)]]))
 
     def _samples(self, recording: int, begin: int, length: int) -> Floats:
         data = self.recordings[recording].data
         if not self.rotations:
             return data[begin : begin + length]  # one contiguous run of bytes
         return data.take(np.arange(begin, begin + length) + self.rotations[recording], axis=0, mode="wrap")
+
+
+def _in_units_of(recording: MappedRecording, fill: Fill) -> Fill:
+    """Let a fill take stored numbers; each channel may have a unit of its own, as each is scaled."""
+    alike = not len(fill.rows) or np.ptp(recording.resolution) == 0
+    return fill if alike else replace(fill, weights=fill.weights * recording.resolution)
+
+
+def _common_channels(
+    recordings: Sequence[MappedRecording], excluded: frozenset[str], wanted: Sequence[str]
+) -> tuple[str, ...]:
+    shared = set.intersection(*(set(recording.channels) for recording in recordings))
+    channels = tuple(name for name in recordings[0].channels if name in shared - excluded)
+    if not channels:
+        raise UnusableData(
+            "No EEG channel has the same name in all recordings and is good in all. Use --channels interpolate, which"
+            " brings them to one montage."
+        )
+    missing = [name for name in wanted if name not in channels]
+    if missing:
+        raise UnusableData(
+            f"The decoder was trained on channels that some recording lacks or has bad: {', '.join(missing)}."
+            " Use --channels interpolate, or leave such recordings out with --participant-label."
+        )
+    return tuple(wanted) or channels
 
 
 @dataclass(frozen=True)

@@ -79,9 +79,10 @@ def make_splits(
         "session": partial(repetition_splits, entity="session"),
         "run": partial(repetition_splits, entity="run"),
     }
-    usable = [index for index, trial in enumerate(trials) if trial.length >= window]
+    usable = [index for index in range(len(trials)) if Stretch.of(trials, index).pieces(window)]
     if not usable:
-        raise UnusableData("No presentation is as long as a window. Shorten it with --window.")
+        between = " between what annotations call bad" if any(trial.bad for trial in trials) else ""
+        raise UnusableData(f"No presentation is as long as a window{between}. Shorten it with --window.")
     rng = np.random.default_rng(seed)
     splits = kinds[config.split](trials, usable, config, window=window, rate=rate, rng=rng, guard=max(guard, window))
     _refuse_shared_samples(splits, trials)
@@ -222,7 +223,8 @@ def time_splits(
         for index in usable:
             parts = _parts_in_time(lengths[index], fold, n_folds, config.validation, window, guard)
             for stretches, spans in zip(sets, parts or (), strict=bool(parts)):
-                stretches += [Stretch(index, span) for span in spans]
+                parts_of_set = [Stretch.of(trials, index, span) for span in spans]
+                stretches += [stretch for stretch in parts_of_set if stretch.pieces(window)]
         if not all(sets):
             longest = max(lengths[index] for index in usable)
             raise UnusableData(
@@ -284,11 +286,12 @@ def chunk_splits(
         raise WrongUsage(
             f"A chunk of {config.chunk:g} s holds no window; set splitting.chunk to a window's length or more."
         )
-    chunks = [
-        Stretch(index, Span(start, min(start + length, trials[index].length)))
+    parts = [
+        Stretch.of(trials, index, Span(start, min(start + length, trials[index].length)))
         for index in usable
         for start in range(0, max(trials[index].length - length, 0) + 1, length)
     ]
+    chunks = [chunk for chunk in parts if chunk.pieces(window)]
     stimuli = np.array([trials[chunk.trial].stimulus for chunk in chunks])
     splits = []
     for fold, (others, test) in enumerate(_divisions(stimuli, config.n_folds, rng), 1):
@@ -297,15 +300,18 @@ def chunk_splits(
     return splits
 
 
-def splits_table(splits: Sequence[Split], trials: Sequence[Trial], labels: Sequence[str], rate: Rate) -> pd.DataFrame:
+def splits_table(
+    splits: Sequence[Split], trials: Sequence[Trial], labels: Sequence[str], rate: Rate, window: int = 1
+) -> pd.DataFrame:
     """Lay out splits as a table, enough to audit them.
 
-    Times are seconds from the start of the recording, in the audio's time: the EEG is taken the delay later.
+    Times are seconds from the start of the recording, in the audio's time: the EEG is taken the delay later. Stretches
+    are listed without what is bad in them, as pieces that hold a `window`.
     """
     rows = []
     for split in splits:
         for name, stretches in split.sets().items():
-            for stretch in stretches:
+            for stretch in (piece for whole in stretches for piece in whole.pieces(window)):
                 trial = trials[stretch.trial]
                 start, stop = (rate.seconds(trial.onset + edge) for edge in (stretch.span.start, stretch.span.stop))
                 entities = (trial.participant, trial.session, trial.task, trial.run)
@@ -315,7 +321,7 @@ def splits_table(splits: Sequence[Split], trials: Sequence[Trial], labels: Seque
 
 
 def _whole_trials(trials: Sequence[Trial], indices: Sequence[int]) -> tuple[Stretch, ...]:
-    return tuple(Stretch(index, Span(0, trials[index].length)) for index in indices)
+    return tuple(Stretch.of(trials, index) for index in indices)
 
 
 def _set_apart(groups: Sequence[Group], share: float, rng: np.random.Generator) -> set[Group]:

@@ -28,6 +28,8 @@ class Trial:
         Samples of the stimulus that were heard and have EEG `delay` later.
     audio_start : int
         Place in the audio at `onset`, in samples at the rate of the EEG.
+    bad : tuple of Span
+        Where the EEG that is paired with the stimulus is bad, in samples since `onset`: sorted, and apart.
     """
 
     participant: str
@@ -39,14 +41,39 @@ class Trial:
     onset: int
     length: int
     audio_start: int
+    bad: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a trial, in samples since the onset of its stimulus."""
+    """A part of a trial, in samples since the onset of its stimulus.
+
+    Parameters
+    ----------
+    trial : int
+        Index of the trial.
+    span : Span
+        The part.
+    bad : tuple of Span
+        Parts of it that no window may touch: sorted, and apart.
+    """
 
     trial: int
     span: Span
+    bad: tuple[Span, ...] = ()
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial], index: int, span: Span | None = None) -> Stretch:
+        """Take a part of a trial, or the whole, with what is bad in it."""
+        span = span or Span(0, trials[index].length)
+        return cls(index, span, tuple(bad for bad in trials[index].bad if bad.overlaps(span)))
+
+    def pieces(self, shortest: int) -> list[Stretch]:
+        """Cut out what is bad; pieces shorter than `shortest` samples are left out."""
+        starts = [self.span.start, *(bad.stop for bad in self.bad)]
+        stops = [*(bad.start for bad in self.bad), self.span.stop]
+        edges = [(start, stop) for start, stop in zip(starts, stops, strict=True) if stop - start >= shortest]
+        return [Stretch(self.trial, Span(start, stop)) for start, stop in edges]
 
 
 def list_trials(

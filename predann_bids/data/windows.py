@@ -44,23 +44,32 @@ class Windows:
 
 
 def grid(stretches: Sequence[Stretch], length: int, stride: int) -> Windows:
-    """Enumerate the windows that begin every `stride` samples and lie inside their stretch."""
+    """Enumerate the windows that begin every `stride` samples, lie inside their stretch and touch nothing bad in it."""
     starts = [np.arange(s.span.start, s.span.stop - length + 1, stride, dtype=np.int64) for s in stretches]
-    return _columns(stretches, starts)
+    return _columns(stretches, [_clean(begin, s, length) for begin, s in zip(starts, stretches, strict=True)])
+
+
+def _clean(starts: Ints, stretch: Stretch, length: int) -> Ints:
+    for bad in stretch.bad:
+        starts = starts[(starts + length <= bad.start) | (bad.stop <= starts)]
+    return starts
+
+
+def fitting(stretches: Sequence[Stretch], length: int) -> int:
+    """Count the windows that fit into stretches side by side, touching nothing bad."""
+    return sum(piece.span.length // length for stretch in stretches for piece in stretch.pieces(length))
 
 
 def draw(stretches: Sequence[Stretch], length: int, rng: np.random.Generator) -> Windows:
-    """Draw windows at random places: from each stretch as many as fit into it side by side, at least one.
+    """Draw windows at random places: from each stretch, between what is bad in it, as many as fit side by side.
 
     An epoch of such draws sees each part of the data about once, and each time cut differently. The order is random.
     """
+    pieces = [piece for stretch in stretches for piece in stretch.pieces(length)]
     starts = [
-        rng.integers(s.span.start, s.span.stop - length, size=s.span.length // length, endpoint=True)
-        if s.span.length >= length
-        else np.empty(0, dtype=np.int64)
-        for s in stretches
+        rng.integers(s.span.start, s.span.stop - length, size=s.span.length // length, endpoint=True) for s in pieces
     ]
-    windows = _columns(stretches, starts)
+    windows = _columns(pieces, starts)
     return windows[rng.permutation(len(windows))]
 
 

@@ -179,7 +179,8 @@ def fit_linear(source: Source, split: Split, rate: Rate, *, whitened: bool) -> L
     frames = Rate(rate.hz / HALVING)
     delay = frames.samples(rate.seconds(source.delay))
     lags = np.arange(frames.samples(LATEST_S) + 1) - delay
-    eeg, heard = _joined(source, features, _at_most(split.train, rate.samples(3600 * MOST_HOURS)), len(lags))
+    train = [piece for stretch in split.train for piece in stretch.pieces(source.length)]
+    eeg, heard = _joined(source, features, _at_most(train, rate.samples(3600 * MOST_HOURS)), len(lags))
     decoders = [
         LinearDecoder(coefficients, lags, alpha, np.nan, whitened)
         for alpha, coefficients in zip(ALPHAS, _ridge(eeg, heard, lags, frames), strict=True)

@@ -224,11 +224,12 @@ def probe(
         No stretch is as long as a window.
     """
     effort = effort or Effort()
-    test = [stretch for stretch in test if stretch.span.length >= source.length]
+    test = [stretch for stretch in test if stretch.pieces(source.length)]
     if not test:
         raise UnusableData("The test set holds no stretch as long as a window. Shorten it with --window.")
     judge = _Judge.of(decoder, source, test, candidates)
-    windows = grid(test, source.length, source.length)
+    pieces = [piece for stretch in test for piece in stretch.pieces(source.length)]
+    windows = grid(pieces, source.length, source.length)
     delays = sorted({rate.samples(d) for d in delays_s} | {source.delay})
     bands = bands_inside(band_hz, rate)
     report("delays")
@@ -273,11 +274,13 @@ def bands_inside(band_hz: tuple[float, float], rate: Rate) -> tuple[Band, ...]:
 def erode(stretch: Stretch, trained: int, delays: Sequence[int]) -> Stretch | None:
     """Cut a stretch to where audio, and EEG at any of the delays, belong to it; in samples.
 
-    The stretch's EEG is that which is heard in it, `trained` samples later. None if nothing is left.
+    The stretch's EEG is that which is heard in it, `trained` samples later. None if nothing is left. What is bad in it
+    grows, as no window may reach it at any of the delays.
     """
-    start = stretch.span.start + max(0, trained - min(delays))
-    stop = stretch.span.stop - max(0, max(delays) - trained)
-    return Stretch(stretch.trial, Span(start, stop)) if start < stop else None
+    earlier, later = max(0, trained - min(delays)), max(0, max(delays) - trained)
+    start, stop = stretch.span.start + earlier, stretch.span.stop - later
+    bad = tuple(Span(some.start - later, some.stop + earlier) for some in stretch.bad)
+    return Stretch(stretch.trial, Span(start, stop), bad) if start < stop else None
 
 
 @dataclass(frozen=True)
@@ -496,6 +499,8 @@ def _compare_geometry(judge: _Judge, test: Sequence[Stretch]) -> tuple[Floats, F
     moments = np.stack([windows.stimuli(source.trials), source.audio.moments(source.trials, windows)], axis=1)
     for number, name in enumerate(judge.participants):
         mine = np.flatnonzero(whose == name)
+        if not len(mine):
+            continue
         conditions, inverse = np.unique(moments[mine], axis=0, return_inverse=True)
         eeg = np.stack([vectors[mine[inverse == i]].mean(axis=0) for i in range(len(conditions))])  # repetitions
         audio = np.concatenate([_song_vectors(judge.song(s), m[None], source.length) for s, m in conditions])
@@ -506,7 +511,7 @@ def _compare_geometry(judge: _Judge, test: Sequence[Stretch]) -> tuple[Floats, F
 def _on_the_beat(stretch: Stretch, trial: Trial, length: int) -> Stretch:
     """Let a stretch begin a whole number of windows after its song does, so that moments of repetitions are equal."""
     start = stretch.span.start + (-(trial.audio_start + stretch.span.start)) % length
-    return Stretch(stretch.trial, Span(start, max(start, stretch.span.stop)))
+    return replace(stretch, span=Span(start, max(start, stretch.span.stop)))
 
 
 def _dissimilarities(vectors: Signals) -> Floats:

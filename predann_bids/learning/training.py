@@ -24,7 +24,7 @@ from predann_bids.config import Training
 from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch, Trial
-from predann_bids.data.windows import Windows, draw, grid
+from predann_bids.data.windows import Windows, draw, fitting, grid
 from predann_bids.errors import WrongUsage
 from predann_bids.learning.retrieval import Representations
 from predann_bids.models.decoder import Decoder, DecoderSettings, logits_within_batch
@@ -76,8 +76,7 @@ class TrainingBatches(IterableDataset[Batch]):
         self._source, self._stretches, self._size, self._key, self._epoch = source, stretches, size, key, epoch
 
     def __len__(self) -> int:
-        n_windows = sum(stretch.span.length // self._source.length for stretch in self._stretches)
-        return max(1, n_windows // self._size)
+        return max(1, fitting(self._stretches, self._source.length) // self._size)
 
     def __iter__(self) -> Iterator[Batch]:
         rng = np.random.default_rng([*self._key, self._epoch()])

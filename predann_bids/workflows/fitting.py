@@ -203,6 +203,7 @@ def _train_decoder(fit: Fit, source: Source) -> Any:
         training=fit.science.training.model_dump(),
         preprocessing=fit.science.preprocessing.model_dump(),
         trained_on=trained_on(material, fit.split),
+        positions=material.positions(),
     )
     shutil.rmtree(unfinished.parent, ignore_errors=True)
     return decoder

@@ -18,6 +18,7 @@ from predann_bids.config import Science, dump
 from predann_bids.data.controls import permuted, permuted_evenly, reassigned, rotations
 from predann_bids.data.splits import UNSEEN_SONGS, Split, splits_table
 from predann_bids.data.trials import Stretch
+from predann_bids.data.windows import grid
 from predann_bids.errors import UnusableData, WrongUsage
 from predann_bids.files import read_json, write_json, write_text
 from predann_bids.learning.comparison import By, compare, compare_all, compare_with_control
@@ -34,7 +35,6 @@ from predann_bids.learning.permutation import (
 from predann_bids.learning.statistics import holm
 from predann_bids.progress import Progress
 from predann_bids.signals.brainvision import map_brainvision
-from predann_bids.timing import Span
 from predann_bids.workflows.execution import Execution, exclusive
 from predann_bids.workflows.fitting import run_tasks, train_all, uses_accelerator
 from predann_bids.workflows.material import Material, gather, preprocessing_of, select
@@ -135,14 +135,15 @@ def run_group(
     science = science.model_copy(update={"preprocessing": preprocessing_of(derivatives)})
     directory = output_dir / "group" / label
     if from_model:
-        from predann_bids.workflows.transfer import as_trained, given_models
+        from predann_bids.workflows.transfer import as_trained, given_models, provenance
 
         if from_model.resolve() == directory.resolve():
             raise WrongUsage(
                 f"--from-model {from_model} is what --label {label} would write to. Choose another --label."
             )
         science = as_trained(from_model, science)
-    material, notes = gather(derivatives, stimuli_dir or bids_dir / "stimuli", science, execution)
+    target = provenance(from_model).target if from_model else None
+    material, notes = gather(derivatives, stimuli_dir or bids_dir / "stimuli", science, execution, target)
     if from_model:
         studies = {"": _transfer(from_model, science, material, directory, given_models(from_model))}
     else:
@@ -180,19 +181,20 @@ def _studies(science: Science, material: Material, directory: Path) -> dict[str,
             )
     if controlled:
         compared = tuple(model for model in (*wanted, *signature) if model not in ("baseline", "linear_whitened"))
-        for name, changed in _controls(material, science.training.seed).items():
+        for name, changed in _controls(material, science).items():
             splits = tuple(changed.splits(science))
             studies[f"control/{name}"] = Study(science, changed, splits, compared, directory / "control" / name)
     return studies
 
 
-def _controls(material: Material, seed: int) -> dict[str, Material]:
+def _controls(material: Material, science: Science) -> dict[str, Material]:
     """Part music and EEG in two ways, while every recording keeps what marks it."""
+    seed = science.training.seed
     source = permuted_evenly(material.trials, np.random.default_rng([seed, REASSIGNING]))
     dealt = replace(material, trials=tuple(reassigned(material.trials, source)))
     lengths = [len(map_brainvision(header).data) for header in material.headers]
     moved = rotations(lengths, np.random.default_rng([seed, ROTATING]))
-    return {"reassigned": dealt, "shifted": replace(material, rotations=moved)}
+    return {"reassigned": dealt, "shifted": material.rotated(moved, lengths, science)}
 
 
 def _transfer(
@@ -203,11 +205,11 @@ def _transfer(
 
     known = provenance(from_model)
     heard = [bool(material.identities(index) & known.recordings) for index in range(len(material.headers))]
-    test = [
-        Stretch(index, Span(0, trial.length))
-        for index, trial in enumerate(material.trials)
-        if not heard[trial.recording] and trial.length >= material.rate.samples(science.windows.length)
+    whole = [
+        Stretch.of(material.trials, index) for index, trial in enumerate(material.trials) if not heard[trial.recording]
     ]
+    length, stride = (material.rate.samples(s) for s in (science.windows.length, science.windows.stride))
+    test = [stretch for stretch in whole if len(grid([stretch], length, stride))]
     if not test:
         raise UnusableData(
             f"All {len(heard)} recordings that are selected were used to train {from_model}, or hold no window. Choose"
@@ -215,7 +217,7 @@ def _transfer(
         )
     return Study(
         science,
-        replace(material, channels=known.channels),
+        material,
         (Split(1, (), (), tuple(test)),),
         tuple(given),
         directory,
@@ -248,7 +250,8 @@ def _write_plan(plan: _Plan, derivatives: Sequence[Derivative]) -> None:
     for study in plan.studies.values():
         study.directory.mkdir(parents=True, exist_ok=True)
         material = study.material
-        table = splits_table(study.splits, material.trials, material.labels, material.rate)
+        window = material.rate.samples(study.science.windows.length)
+        table = splits_table(study.splits, material.trials, material.labels, material.rate, window)
         write_text(study.directory / "splits.tsv", table.to_csv(sep="\t", index=False))
     selection = {
         f"{entity}s": sorted({getattr(derivative, entity) for derivative in derivatives} - {""})

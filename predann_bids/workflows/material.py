@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 from predann_bids.bids.derivatives import Derivative
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Preprocessing, Science
+from predann_bids.data.bad_spans import mark_trials, read_bad_spans
 from predann_bids.data.splits import Split, make_splits
-from predann_bids.data.trials import Trial, list_trials
+from predann_bids.data.trials import Stretch, Trial, list_trials
+from predann_bids.data.windows import grid
 from predann_bids.errors import MissingInput, NothingSelected, UnusableData, WrongUsage
 from predann_bids.progress import Progress
-from predann_bids.signals.brainvision import MappedRecording, map_brainvision
-from predann_bids.timing import Rate
+from predann_bids.signals.brainvision import map_brainvision, read_positions
+from predann_bids.signals.montage import Montage, Place, Target
+from predann_bids.timing import Rate, Span
+from predann_bids.workflows.channels import choose_channels
 from predann_bids.workflows.execution import Execution, Failure, run_all
+from predann_bids.workflows.notes import order_notes, window_notes
 
 if TYPE_CHECKING:
     from predann_bids.learning.training import Source
@@ -50,6 +55,10 @@ class Material:
         By how many samples each recording is moved against its events, in control data; empty for not at all.
     origins : tuple of str
         Fingerprints of the raw recordings; empty text where a derivative does not tell.
+    bad : tuple of tuple of Span
+        EEG samples of each recording that no window may touch; empty for none.
+    montage : Montage, optional
+        What all recordings are brought to, in place of the channels that they have in common.
     """
 
     headers: tuple[Path, ...]
@@ -61,6 +70,8 @@ class Material:
     channels: tuple[str, ...] = ()
     rotations: tuple[int, ...] = ()
     origins: tuple[str, ...] = ()
+    bad: tuple[tuple[Span, ...], ...] = ()
+    montage: Montage | None = None
 
     def source(self, science: Science) -> Source:
         """Open the stores that windows are taken from."""
@@ -68,7 +79,8 @@ class Material:
         from predann_bids.learning.training import Source
 
         recordings = [map_brainvision(header) for header in self.headers]
-        eeg = replace(EegStore.open(recordings, self.excluded, self.channels), rotations=self.rotations)
+        opened = EegStore.open(recordings, self.excluded, self.channels, bad=self.bad, montage=self.montage)
+        eeg = replace(opened, rotations=self.rotations)
         windows = science.windows
         context = max(windows.audio_context, windows.length)
         return Source(
@@ -80,6 +92,21 @@ class Material:
             margin=self.rate.samples((context - windows.length) / 2),
         )
 
+    def positions(self) -> dict[str, Place]:
+        """Return where electrodes lay, in metres, in head coordinates; without those of which nobody knows it."""
+        return dict(self.montage.target.positions) if self.montage else read_positions(self.headers[0])
+
+    def treatment(self) -> tuple[Any, ...]:
+        """Return what was done to the recordings' channels and bad spans, for fingerprints."""
+        bad = [[[span.start, span.stop] for span in spans] for spans in self.bad]
+        return (bad, list(self.channels), self.montage.fingerprint() if self.montage else None)
+
+    def rotated(self, rotations: Sequence[int], lengths: Sequence[int], science: Science) -> Material:
+        """Move each recording's EEG, with what is bad in it, in a circle against its events, by a number of samples."""
+        delay = self.rate.samples(science.windows.delay)
+        trials = mark_trials(self.trials, self.bad, delay=delay, rotations=rotations, recording_samples=lengths)
+        return replace(self, trials=tuple(trials), rotations=tuple(rotations))
+
     def identities(self, recording: int) -> set[str]:
         """Return what a recording is recognised by: its raw samples, and those of its derivative."""
         return {self.origins[recording], map_brainvision(self.headers[recording]).fingerprint()} - {""}
@@ -87,14 +114,28 @@ class Material:
     def splits(self, science: Science) -> list[Split]:
         """Keep training, validation and test data apart as configured."""
         windows = science.windows
-        return make_splits(
+        length = self.rate.samples(windows.length)
+        splits = make_splits(
             self.trials,
             science.splitting,
-            window=self.rate.samples(windows.length),
+            window=length,
             rate=self.rate,
             seed=science.training.seed,
             guard=self.rate.samples(max(windows.length, windows.audio_context)),
         )
+        self._refuse_empty_sets(splits, length, self.rate.samples(windows.stride))
+        return splits
+
+    def _refuse_empty_sets(self, splits: Sequence[Split], length: int, stride: int) -> None:
+        for split in splits:
+            for name, stretches, step in (("validate", split.validation, length // 2), ("test", split.test, stride)):
+                if not len(grid(stretches, length, max(1, step))):
+                    people = sorted({self.trials[stretch.trial].participant for stretch in stretches})
+                    raise UnusableData(
+                        f"Fold {split.fold} is left without a window to {name} on, between what annotations call bad"
+                        f" in the recordings of sub-{', sub-'.join(people)}. Shorten windows with --window, or use"
+                        " other folds or participants."
+                    )
 
 
 def select(derivatives: Sequence[Derivative], selection: Selection, output_dir: Path) -> list[Derivative]:
@@ -160,16 +201,33 @@ def preprocessing_of(derivatives: Sequence[Derivative]) -> Preprocessing:
 
 
 def gather(
-    derivatives: Sequence[Derivative], stimuli_dir: Path, science: Science, execution: Execution
+    derivatives: Sequence[Derivative],
+    stimuli_dir: Path,
+    science: Science,
+    execution: Execution,
+    target: Target | None = None,
 ) -> tuple[Material, tuple[str, ...]]:
     """Map the derivatives, read the audio, and list the trials; the second are notes for the report.
+
+    Parameters
+    ----------
+    derivatives : sequence of Derivative
+        Preprocessed recordings.
+    stimuli_dir : Path
+        Where the audio is.
+    science : Science
+        Configuration; its preprocessing is that of the derivatives.
+    execution : Execution
+        How to run.
+    target : Target, optional
+        Channels that a decoder wants, which was trained elsewhere.
 
     Raises
     ------
     MissingInput
         Audio is missing.
     UnusableData
-        Fewer than two stimuli were heard, or one name stands for several.
+        Fewer than two stimuli were heard, one name stands for several, or channels cannot be interpolated.
     """
     recordings = [map_brainvision(derivative.paths.header) for derivative in derivatives]
     files = _audio_files(derivatives, stimuli_dir)
@@ -187,11 +245,41 @@ def gather(
         recording_samples=[len(recording.data) for recording in recordings],
         audio_samples={name: frames.shape[1] for name, frames in zip(labels, spectra, strict=True)},
     )
-    headers = tuple(derivative.paths.header for derivative in derivatives)
-    excluded = frozenset(name for derivative in derivatives for name in _bad_channels(derivative))
-    notes = (*_channel_notes(recordings, excluded), *_order_notes(trials))
-    origins = tuple(str(derivative.sidecar.get("SourceFingerprint", "")) for derivative in derivatives)
-    return Material(headers, tuple(trials), labels, spectra, rate, excluded, origins=origins), notes
+    bad = _bad_spans(derivatives, science.preprocessing, rate)
+    trials = mark_trials(trials, bad, delay=rate.samples(science.windows.delay))
+    _refuse_single_songs(trials, labels, rate.samples(science.windows.length))
+    channels = choose_channels(derivatives, recordings, science.windows.channels, target)
+    notes = (*channels.notes, *window_notes(trials, labels, science.windows, rate), *order_notes(trials))
+    material = Material(
+        headers=tuple(derivative.paths.header for derivative in derivatives),
+        trials=tuple(trials),
+        labels=labels,
+        spectra=spectra,
+        rate=rate,
+        excluded=channels.excluded,
+        channels=channels.wanted,
+        origins=tuple(str(derivative.sidecar.get("SourceFingerprint", "")) for derivative in derivatives),
+        bad=bad if any(bad) else (),
+        montage=channels.montage,
+    )
+    return material, notes
+
+
+def _refuse_single_songs(trials: Sequence[Trial], labels: Sequence[str], window: int) -> None:
+    left = {trial.stimulus for index, trial in enumerate(trials) if Stretch.of(trials, index).pieces(window)}
+    if len(left) == 1 and any(trial.bad for trial in trials):
+        raise UnusableData(
+            f"Between what annotations call bad, windows are left of only one stimulus ({labels[left.pop()]}): there is"
+            " nothing to tell apart. Shorten windows with --window, or use other recordings."
+        )
+
+
+def _bad_spans(
+    derivatives: Sequence[Derivative], preprocessing: Preprocessing, rate: Rate
+) -> tuple[tuple[Span, ...], ...]:
+    if preprocessing.bad_spans == "keep":
+        return ((),) * len(derivatives)
+    return tuple(read_bad_spans(derivative, rate) for derivative in derivatives)
 
 
 @dataclass(frozen=True)
@@ -248,33 +336,3 @@ def _audio_files(derivatives: Sequence[Derivative], stimuli_dir: Path) -> dict[s
                     " one name must stand for one stimulus."
                 )
     return files
-
-
-def _bad_channels(derivative: Derivative) -> list[str]:
-    steps = {step["Name"] for step in derivative.sidecar.get("PreprocessingSteps", [])}
-    return [] if "interpolation" in steps else list(derivative.sidecar.get("BadChannels", []))
-
-
-def _channel_notes(recordings: Sequence[MappedRecording], excluded: frozenset[str]) -> tuple[str, ...]:
-    every = set.union(*(set(recording.channels) for recording in recordings))
-    used = set.intersection(*(set(recording.channels) for recording in recordings)) - excluded
-    if every == used:
-        return ()
-    return (
-        f"Of {len(every)} channels, only the {len(used)} were used that all recordings have and that are good in all.",
-    )
-
-
-def _order_notes(trials: Sequence[Trial]) -> tuple[str, ...]:
-    """Warn when the place in the session is the song: then no split between people tells one from the other."""
-    orders: dict[int, list[tuple[int, int]]] = {}
-    for trial in trials:
-        orders.setdefault(trial.recording, []).append((trial.onset, trial.stimulus))
-    heard = {tuple(stimulus for _, stimulus in sorted(order)) for order in orders.values()}
-    if len(orders) < 2 or len(heard) > 1 or len(set(next(iter(heard)))) < 2:
-        return ()
-    return (
-        "In all recordings the songs were heard in the same order. What changes in everybody over a session, such as"
-        " drowsiness or drying electrodes, then marks the song as well as its music does: which song it was does not"
-        " part the two, not even on people never seen.",
-    )

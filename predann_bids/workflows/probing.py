@@ -10,7 +10,6 @@ import numpy as np
 
 from predann_bids.data.splits import UNSEEN_SONGS
 from predann_bids.files import read_json, write_json
-from predann_bids.signals.brainvision import read_positions
 from predann_bids.workflows.execution import Failure, report
 from predann_bids.workflows.fitting import given_decoder
 from predann_bids.workflows.studies import Fit
@@ -71,7 +70,7 @@ def _measure_uses(task: ProbeTask) -> None:
         rate=material.rate,
         stride=material.rate.samples(study.science.windows.stride),
         rng=np.random.default_rng([fit.seed, fit.split.fold]),
-        positions=as_positions(source.eeg.channels, read_positions(material.headers[0])),
+        positions=as_positions(source.eeg.channels, material.positions()),
         candidates=held_out if study.split in UNSEEN_SONGS else None,
         band_hz=(preprocessing.l_freq, preprocessing.h_freq or np.inf),
         report=lambda what: report(1, f"fold {fit.split.fold}, {what}"),

@@ -6,7 +6,7 @@ do not belong together. It consists of fits: one model of one kind, trained (or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +17,8 @@ import pandas as pd
 from predann_bids import __version__
 from predann_bids.config import Science, science_hash
 from predann_bids.data.splits import UNSEEN_SONGS, WITHIN_RECORDING, Split
+from predann_bids.data.trials import Stretch
+from predann_bids.data.windows import grid
 from predann_bids.files import read_json, write_text
 from predann_bids.learning.evaluation import WindowPredictions, window_table
 from predann_bids.learning.statistics import Grid, overlap_widening
@@ -94,14 +96,19 @@ class Study:
         )
 
     def _widening(self) -> float:
-        tested = sum(stretch.span.length for split in self.splits for stretch in split.test)
-        trained = sum(s.span.length for split in self.splits for s in (*split.train, *split.validation))
+        def usable(stretches: Iterable[Stretch]) -> int:
+            return sum(piece.span.length for stretch in stretches for piece in stretch.pieces(1))
+
+        tested = sum(usable(split.test) for split in self.splits)
+        trained = sum(usable((*split.train, *split.validation)) for split in self.splits)
         n = len(self.splits)
         return overlap_widening(n, tested / n, trained / n) if n > 1 else 1.0
 
     def protocol(self) -> dict[str, Any]:
         """Say what was done: the value `protocol` of metrics.json."""
-        science, used = self.science, {stretch.trial for split in self.splits for stretch in split.test}
+        science, windows, rate = self.science, self.science.windows, self.material.rate
+        tested = [stretch for split in self.splits for stretch in split.test]
+        used = set(grid(tested, rate.samples(windows.length), rate.samples(windows.stride)).trial.tolist())
         return {
             "split": self.split,
             "n_folds": len(self.splits),
@@ -185,7 +192,7 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
     first = science.training.seed
     audio = [np.round(frames.mean(axis=1, dtype=np.float64), 4).tolist() for frames in material.spectra]
     trials = [repr(trial) for trial in material.trials]
-    data = (sources, audio, trials, material.rotations, sorted(material.excluded), __version__)
+    data = (sources, audio, trials, material.rotations, sorted(material.excluded), __version__, *material.treatment())
     fits = []
     for split in study.splits:
         for model in study.models:

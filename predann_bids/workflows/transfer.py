@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from predann_bids.config import Science
 from predann_bids.errors import WrongUsage
+from predann_bids.signals.montage import Target
 
 OTHERS = {"baseline": "baseline.ckpt", "linear": "linear.npz", "linear_whitened": "linear_whitened.npz"}
 
@@ -19,15 +20,15 @@ class Provenance:
 
     Parameters
     ----------
-    channels : tuple of str
-        EEG channels that it needs, in their order.
+    target : Target
+        EEG channels that it needs, in their order, and where they lay.
     songs : tuple of str
         Stimuli that it was trained with.
     recordings : frozenset of str
         Fingerprints of the recordings that it was trained on.
     """
 
-    channels: tuple[str, ...]
+    target: Target
     songs: tuple[str, ...]
     recordings: frozenset[str]
 
@@ -43,7 +44,9 @@ def provenance(path: Path) -> Provenance:
     from predann_bids.learning.checkpoints import read_decoder
 
     decoder, more = read_decoder(path)
-    return Provenance(decoder.settings.channels, decoder.settings.songs, frozenset(more.get("trained_on", ())))
+    places = {name: (x, y, z) for name, (x, y, z) in more.get("positions", {}).items()}
+    target = Target(decoder.settings.channels, places)
+    return Provenance(target, decoder.settings.songs, frozenset(more.get("trained_on", ())))
 
 
 def as_trained(path: Path, science: Science) -> Science:

@@ -1,0 +1,207 @@
+"""Bring recordings with different electrodes to one montage, by spherical splines (Perrin et al. 1989).
+
+Interpolation is linear: MNE-Python does it to unit vectors, which gives its weights, and windows are multiplied by
+these when they are read. No recording is stored a second time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predann_bids.errors import UnusableData
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Place = tuple[float, float, float]
+
+FEWEST_SOURCES = 4  # electrodes that span a sphere
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Electrodes:
+    """What one recording was made with.
+
+    Parameters
+    ----------
+    name : str
+        Of the recording, for messages.
+    channels : tuple of str
+        All channels, in their order.
+    positions : mapping of str to (float, float, float)
+        Head coordinates in metres, of those whose position is known.
+    bad : frozenset of str
+        Channels that are not to be used.
+    """
+
+    name: str
+    channels: tuple[str, ...]
+    positions: Mapping[str, Place]
+    bad: frozenset[str] = frozenset()
+
+    @property
+    def good(self) -> tuple[str, ...]:
+        """Channels that may be used."""
+        return tuple(channel for channel in self.channels if channel not in self.bad)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The channels that all recordings are to have, and positions (head coordinates in metres) where they are known."""
+
+    channels: tuple[str, ...]
+    positions: Mapping[str, Place]
+
+
+@dataclass(frozen=True)
+class Fill:
+    """How the channels of one recording become those of a montage.
+
+    Parameters
+    ----------
+    columns : ndarray of int, shape (channels,)
+        Where each channel of the montage stands in the recording; anywhere, for those that are interpolated.
+    rows : ndarray of int, shape (interpolated,)
+        Which channels of the montage are interpolated.
+    weights : ndarray, shape (interpolated, channels of the recording)
+        Weight of each channel of the recording in them.
+    """
+
+    columns: Ints
+    rows: Ints
+    weights: Floats
+
+    def apply(self, samples: Floats) -> Floats:
+        """Bring samples (T, channels of the recording) to the montage: (T, channels)."""
+        taken = samples[:, self.columns]
+        if len(self.rows):
+            taken[:, self.rows] = samples @ self.weights.T
+        return taken
+
+
+@dataclass(frozen=True)
+class Montage:
+    """A target, and for each recording the way to it."""
+
+    target: Target
+    fills: tuple[Fill, ...]
+
+    @property
+    def interpolated(self) -> tuple[int, ...]:
+        """Number of interpolated channels of each recording."""
+        return tuple(len(fill.rows) for fill in self.fills)
+
+    def fingerprint(self) -> str:
+        """Tell apart montages that make different signals."""
+        digest = hashlib.blake2b(repr(self.target.channels).encode(), digest_size=16)
+        for fill in self.fills:
+            for array in (fill.columns, fill.rows, fill.weights.round(6)):
+                digest.update(array.tobytes())
+        return digest.hexdigest()
+
+
+def choose_target(recordings: Sequence[Electrodes]) -> Target:
+    """Take the channels that most recordings have, of equally frequent ones the most channels.
+
+    A channel of unknown position can only be taken as it is: it is left out unless it is good in all recordings.
+    """
+    sets = [frozenset(recording.channels) for recording in recordings]
+    number = Counter(sets)
+    chosen = max(sets, key=lambda some: (number[some], len(some)))
+    order = next(recording.channels for recording in recordings if frozenset(recording.channels) == chosen)
+    alike = [recording for recording, some in zip(recordings, sets, strict=True) if some == chosen]
+    positions = known_positions(order, alike)
+    everywhere = frozenset.intersection(*(frozenset(recording.good) for recording in recordings))
+    return Target(tuple(name for name in order if name in positions or name in everywhere), positions)
+
+
+def known_positions(channels: Sequence[str], recordings: Sequence[Electrodes]) -> dict[str, Place]:
+    """Average the positions that channels have in the recordings that know them."""
+    found = {}
+    for channel in channels:
+        places = [recording.positions[channel] for recording in recordings if channel in recording.positions]
+        if places:
+            x, y, z = (float(value) for value in np.mean(places, axis=0))
+            found[channel] = (x, y, z)
+    return found
+
+
+def bring_to(target: Target, recordings: Sequence[Electrodes]) -> Montage:
+    """Find the way from each recording's electrodes to the target's.
+
+    A channel that a recording has, and that is good there, is taken as it is. All others are interpolated from its good
+    channels, to where the electrode was in that recording if that is known, else to where the target has it.
+
+    Raises
+    ------
+    UnusableData
+        A recording lacks channels and does not know its electrodes' positions, or the target does not.
+    """
+    made: dict[object, Fill] = {}  # recordings with the same electrodes share one, in memory and when it travels
+    keys = [(r.channels, r.bad, tuple(sorted(r.positions.items()))) for r in recordings]
+    _refuse_without_positions(target, recordings)
+    for key, recording in zip(keys, recordings, strict=True):
+        if key not in made:
+            made[key] = _fill(target, recording)
+    return Montage(target, tuple(made[key] for key in keys))
+
+
+def spline_weights(sources: Doubles, targets: Doubles) -> Doubles:
+    """Weights (targets, sources) of spherical spline interpolation between positions (n, 3) in head coordinates."""
+    import mne
+
+    n, names = len(sources), [f"{index}" for index in range(len(sources) + len(targets))]
+    units = np.zeros((len(names), n))
+    units[:n] = np.eye(n)
+    places = dict(zip(names, np.concatenate([sources, targets]), strict=True))
+    with mne.use_log_level("ERROR"):
+        raw = mne.io.RawArray(units, mne.create_info(names, 100.0, "eeg"))
+        raw.set_montage(mne.channels.make_dig_montage(places, coord_frame="head"))
+        raw.info["bads"] = names[n:]
+        raw.interpolate_bads(reset_bads=False, method={"eeg": "spline"})
+    weights: Doubles = raw.get_data()[n:]
+    return weights
+
+
+def _fill(target: Target, recording: Electrodes) -> Fill:
+    good = recording.good
+    columns = np.array([recording.channels.index(c) if c in good else 0 for c in target.channels], dtype=np.int64)
+    rows = np.array([row for row, c in enumerate(target.channels) if c not in good], dtype=np.int64)
+    weights = np.zeros((len(rows), len(recording.channels)), dtype=np.float32)
+    if len(rows):
+        sources = [channel for channel in good if channel in recording.positions]
+        wanted = [recording.positions.get(c, target.positions.get(c)) for c in np.array(target.channels)[rows]]
+        found = spline_weights(np.array([recording.positions[c] for c in sources]), np.array(wanted, dtype=np.float64))
+        weights[:, [recording.channels.index(c) for c in sources]] = found
+    return Fill(columns, rows, weights)
+
+
+def _refuse_without_positions(target: Target, recordings: Sequence[Electrodes]) -> None:
+    nowhere, unplaced = [], set()
+    for recording in recordings:
+        lacking = [channel for channel in target.channels if channel not in recording.good]
+        unplaced |= {c for c in lacking if c not in target.positions and c not in recording.positions}
+        if lacking and len(set(recording.good) & set(recording.positions)) < FEWEST_SOURCES:
+            nowhere.append(recording.name)
+    if nowhere:
+        raise UnusableData(
+            f"Channels cannot be interpolated in {_some(nowhere)}: the positions of fewer than {FEWEST_SOURCES} good"
+            " electrodes are known. Use --channels common, or give electrodes.tsv."
+        )
+    if unplaced:
+        raise UnusableData(
+            f"Nobody knows the position of {_some(sorted(unplaced))}, which some recording lacks or has bad. Use"
+            " --channels common, or give electrodes.tsv."
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
