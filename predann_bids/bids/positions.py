@@ -47,8 +47,8 @@ def apply_positions(raw: BaseRaw, electrodes: Path | None, coordsystem: Path | N
         notes.append(f"{coordsystem or electrodes} gives no unit of the positions (m, cm or mm): '{unit}'.")
     known = {plain_name(name): point for name, point in points.items()}
     own = {name: points.get(name, known.get(plain_name(name))) for name in raw.ch_names}
-    positions = {name: point for name, point in own.items() if point is not None}
-    if not any(np.isfinite(point).all() for point in positions.values()):
+    positions = {name: point for name, point in own.items() if point is not None and np.isfinite(point).all()}
+    if not positions:
         return [*notes, f"{electrodes} has no position of any channel of the recording."]
     return notes + _place(raw, positions, system, unit, electrodes)
 
