@@ -113,6 +113,7 @@ def test_no_boundary_of_blocks_shows(rate, new_rate, monkeypatch):
     for shortest, margins in ((10_000_000, 10), (1_000, 2), (1_000, 3), (4_321, 2)):
         monkeypatch.setattr(response, "SHORTEST_BLOCK", shortest)
         monkeypatch.setattr(response, "MARGINS_PER_BLOCK", margins)
+        monkeypatch.setattr(response, "FEWEST_MARGINS", margins)
         blocks = []
         results.append(run(raw, chain, on_block=lambda done, total, blocks=blocks: blocks.append((done, total))))
         assert blocks == [(n, len(blocks)) for n in range(1, len(blocks) + 1)]
@@ -126,6 +127,16 @@ def test_more_threads_change_nothing(monkeypatch):
     raw = make_raw(eeg_like(250, 60, channels=20), 250)
     chain = Chain(range(20), 125, (60.0,), 1.0, 40.0, np.eye(20) - 1 / 20)
     np.testing.assert_array_equal(run(raw, chain, workers=3), run(raw, chain))
+
+
+def test_channels_filtered_in_several_passes_are_the_same(monkeypatch):
+    raw = make_raw(eeg_like(250, 20, channels=5), 250)
+    chain = Chain(range(5), 125, (), None, 40.0, np.eye(5) - 1 / 5)
+    expected, blocks = run(raw, chain), []
+    monkeypatch.setattr("predann_bids.signals.chain.LARGEST_BLOCK", 12_000)
+    result = run(raw, chain, on_block=lambda done, total: blocks.append((done, total)))
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+    assert blocks == [(n, 3) for n in (1, 2, 3)]
 
 
 def test_an_error_while_filtering_with_threads_is_raised(monkeypatch):

@@ -10,7 +10,7 @@ left to do for a block of time is one Fourier transform, one multiplication, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,7 +29,8 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 READ_SAMPLES = 10_000  # what MNE reads at once, as float64, stays in the cache
-GROUP_CHANNELS = 8  # and so do the spectra of these
+GROUP_CHANNELS, GROUP_SAMPLES = 8, 1 << 19  # and so do the spectra of these
+LARGEST_BLOCK = 1 << 24  # values, over all channels that are filtered together
 MICROVOLTS = 1e6
 
 
@@ -120,16 +121,20 @@ def run(raw: BaseRaw, chain: Chain, *, workers: int = 1, on_block: Callable[[int
     rate = float(raw.info["sfreq"])
     kernel = design_kernel(rate, chain.notches_hz, chain.low_hz, chain.high_hz)
     response = make_response(kernel, rate_ratio(rate, chain.rate_hz), raw.n_times)
-    source = _Source.of(raw, chain.picks, response.margin)
-    mixer = _Mixer.of(chain, response.offset_gain * source.offset)
-    out = np.empty((output_samples(raw.n_times, rate, chain.rate_hz), mixer.channels), dtype=np.float32)
-    starts = range(0, len(out), response.new_step)
+    samples, channels = output_samples(raw.n_times, rate, chain.rate_hz), len(chain.picks)
+    filtered, offsets = np.empty((samples, channels), dtype=np.float32), np.empty(channels)
+    starts, passes = range(0, samples, response.new_step), _passes(channels, response.length)
     with ThreadPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
-        for start, filtered in zip(starts, _filter(source, response, len(starts), pool), strict=True):
-            mixer.mix(filtered, out[start : start + response.new_step])
-            if on_block:
-                on_block(start // response.new_step + 1, len(starts))
-    return out
+        each = pool.map if pool else map
+        for number, part in enumerate(passes):
+            source = _Source.of(raw, chain.picks[part], response.margin)
+            offsets[part] = MICROVOLTS * response.offset_gain * source.offset
+            for done, volts in enumerate(_filter(source, response, len(starts), each)):
+                piece = filtered[starts[done] : starts[done] + response.new_step, part]
+                np.multiply(volts[:, : len(piece)].T, np.float32(MICROVOLTS), out=piece)
+                if on_block:
+                    on_block(number * len(starts) + done + 1, len(passes) * len(starts))
+        return _mix(filtered, chain.matrix, offsets, each)
 
 
 def output_samples(samples: int, rate_hz: float, new_rate_hz: float) -> int:
@@ -184,42 +189,39 @@ class _Source:
             np.subtract(values, self.offset[:, None], out=block[:, low - start : high - start], casting="same_kind")
 
 
-@dataclass(frozen=True, eq=False)
-class _Mixer:
-    """The matrix over channels, if there is one, and what is left of the offsets after filters and matrix."""
+def _mix(filtered: Singles, matrix: Floats | None, offsets: Floats, each: Callable[..., Iterator[None]]) -> Singles:
+    """Apply the matrix over channels, if there is one, and add what filters and matrix leave of the offsets."""
+    if matrix is None:
+        filtered += offsets.astype(np.float32)
+        return filtered
+    weights, left = matrix.T.astype(np.float32), (matrix @ offsets).astype(np.float32)
+    fits = weights.shape[0] == weights.shape[1]
+    out = filtered if fits else np.empty((len(filtered), weights.shape[1]), dtype=np.float32)
 
-    matrix: Singles | None
-    offset: Singles
+    def work(span: tuple[int, int]) -> None:
+        rows = slice(*span)
+        out[rows] = filtered[rows] @ weights + left
 
-    @classmethod
-    def of(cls, chain: Chain, offset: Floats) -> _Mixer:
-        if chain.matrix is None:
-            return cls(None, (MICROVOLTS * offset).astype(np.float32))
-        mixed = MICROVOLTS * (chain.matrix @ offset)
-        return cls(MICROVOLTS * chain.matrix.T.astype(np.float32), mixed.astype(np.float32))
-
-    @property
-    def channels(self) -> int:
-        return len(self.offset)
-
-    def mix(self, filtered: Singles, out: Singles) -> None:
-        """Make microvolts, (samples, channels out), of filtered volts, (channels in, at least as many samples)."""
-        volts = filtered[:, : len(out)].T
-        if self.matrix is None:
-            np.multiply(volts, np.float32(MICROVOLTS), out=out)
-        else:
-            np.matmul(volts, self.matrix, out=out)
-        out += self.offset
+    for _ in each(work, _spans(0, len(out))):
+        pass
+    return out
 
 
-def _filter(source: _Source, response: Response, blocks: int, pool: Executor | None) -> Iterator[Singles]:
+def _passes(channels: int, length: int) -> list[slice]:
+    """Share out channels such that their blocks stay small: filters for slow drifts need blocks of many minutes."""
+    together = max(1, LARGEST_BLOCK // length)
+    return [slice(first, min(first + together, channels)) for first in range(0, channels, together)]
+
+
+def _filter(source: _Source, response: Response, blocks: int, each: Callable[..., Iterator[None]]) -> Iterator[Singles]:
     """Yield blocks, (channels, new step), valid until the next one is asked for.
 
     While some threads filter a block, this one reads the next.
     """
     buffers = [np.empty((len(source.picks), response.length), dtype=np.float32) for _ in range(2)]
     filtered = np.empty((len(source.picks), response.new_step), dtype=np.float32)
-    groups = [slice(first, first + GROUP_CHANNELS) for first in range(0, len(source.picks), GROUP_CHANNELS)]
+    count = max(1, min(GROUP_CHANNELS, GROUP_SAMPLES // response.length))
+    groups = [slice(first, first + count) for first in range(0, len(source.picks), count)]
 
     def work(block: Singles, group: slice) -> None:
         filtered[group] = response.apply(block[group])
@@ -228,7 +230,7 @@ def _filter(source: _Source, response: Response, blocks: int, pool: Executor | N
     source.read(-response.margin, buffers[0])
     for number in range(blocks):
         block, following = buffers[number % 2], buffers[(number + 1) % 2]
-        under_way = (pool.map if pool else map)(partial(work, block), groups)
+        under_way = each(partial(work, block), groups)
         if number + 1 < blocks:
             following[:, :shared] = block[:, response.step :]
             source.read((number + 1) * response.step + response.margin, following[:, shared:])

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-SHORTEST_BLOCK, MARGINS_PER_BLOCK = 16_000, 10
+# Long blocks waste less on their margins; beyond what the caches hold, their transforms take longer.
+SHORTEST_BLOCK, LONGEST_BLOCK = 16_000, 120_000
+MARGINS_PER_BLOCK, FEWEST_MARGINS = 10, 4
 NEGLIGIBLE = 1e-6  # gain below which a stretch of the spectrum is left out
 FARTHEST_IMAGE = 16  # in cutoff frequencies of the anti-alias filter; all further images are left out
 LONGEST_FFT = 1 << 22
@@ -110,7 +112,8 @@ def make_response(kernel: Floats, ratio: Fraction, samples: int) -> Response:
     reach = len(kernel) // 2 + math.ceil(len(smoothing) // 2 / up)
     # Whole multiples of `down` begin a block at an output sample.
     margin = down * math.ceil(reach / down)
-    wanted = min(max(SHORTEST_BLOCK, MARGINS_PER_BLOCK * margin), samples + 2 * margin)
+    wanted = max(SHORTEST_BLOCK, min(MARGINS_PER_BLOCK * margin, LONGEST_BLOCK), FEWEST_MARGINS * margin)
+    wanted = min(wanted, samples + 2 * margin)
     length = down * next_fast_len(math.ceil(max(wanted, 2 * margin + down) / down), real=True)
     gain = float(ratio) * _response(kernel, length, length // 2)
     return Response(
