@@ -34,7 +34,8 @@ LEVELS = ("participant", "group")
 EPILOG = """\b
 Examples:
   predann-bids /data/ds /data/out participant --participant-label 01 02
-  predann-bids /data/ds /data/out participant --n-procs 4
+  predann-bids /data/ds /data/out participant --n-procs 4 --bad-channels auto --ica auto
+  predann-bids /data/ds003774 /data/out participant --stimulus-map ds003774 --stimuli-dir /data/songs
   predann-bids /data/ds /data/out group --split participant --seed 1
   predann-bids /data/ds /data/out group --label chunks --split chunk --control fingerprint
   predann-bids /data/ds /data/out group --also-split stimulus time --permutations 200
@@ -112,6 +113,7 @@ def run_app(**given: Any) -> None:
         science,
         selection=selection,
         stimuli_dir=given["stimuli_dir"],
+        stimulus_map=given["stimulus_map"],
         execution=_execution(given),
         validate=not given["skip_bids_validation"],
         label=given["label"],

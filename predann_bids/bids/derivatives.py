@@ -220,7 +220,7 @@ def _mount_of(path: Path) -> Path:
     return next(parent for parent in (path, *path.parents) if parent.is_mount())
 
 
-def source_fingerprint(recording: Recording, events: Path, stimuli: Iterable[Path]) -> list[Any]:
+def source_fingerprint(recording: Recording, events: Path | None, stimuli: Iterable[Path]) -> list[Any]:
     """Describe everything a derivative is made from, so that a change of any of it is noticed.
 
     Sidecars are taken by content; EEG and audio files, which are large, by name, size and time of change.

@@ -1,24 +1,70 @@
-"""Preprocess one EEG recording with MNE-Python."""
+"""Preprocess one EEG recording: estimate what has to be estimated, then apply everything linear in one pass.
+
+Whatever mixes channels (removal of components, interpolation, reference) is a matrix, and whatever filters them a
+response; `signals.chain` applies both at once, in blocks, so that a recording need not be in memory. What looks for bad
+channels or components works on a smaller copy that the chain makes. Only Zapline needs the whole recording.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predann_bids.config import Preprocessing
 from predann_bids.errors import UnusableData
+from predann_bids.signals import spatial
+from predann_bids.signals.bad_channels import BadChannels, find_bad_channels
+from predann_bids.signals.chain import Chain, Survey, run, survey
+from predann_bids.signals.components import remove_components
+from predann_bids.signals.electrodes import place_electrodes
+from predann_bids.signals.line_noise import notch_frequencies, remove_line_noise
+from predann_bids.signals.steps import Step
 
 if TYPE_CHECKING:
+    from mne import Info
     from mne.io import BaseRaw
 
+Matrix = NDArray[np.float64]
 
 FINGERPRINT_PARTS, FINGERPRINT_SAMPLES = 8, 50
+ESTIMATION_HZ, ESTIMATION_BAND_HZ = 250.0, (1.0, 100.0)  # what ICLabel was trained on, and enough to hear muscles
+MEASURED_S = 30.0  # stretch on which it is measured how much of the variance each step removes
+
+
+@dataclass(frozen=True)
+class Preprocessed:
+    """A preprocessed recording, what was done to it, and what is to be known of it.
+
+    Parameters
+    ----------
+    data : ndarray, shape (samples, channels), float32
+        Microvolts.
+    info : mne.Info
+        Channels with their positions, and the sampling rate.
+    steps : tuple of Step
+        In the order in which they were done.
+    bad_channels : tuple of str
+        Channels found bad, whether they were interpolated or not.
+    warnings : tuple of str
+        What a reader should know.
+    """
+
+    data: NDArray[np.float32]
+    info: Info
+    steps: tuple[Step, ...]
+    bad_channels: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def rate_hz(self) -> float:
+        """Sampling rate."""
+        return float(self.info["sfreq"])
 
 
 def samples_fingerprint(raw: BaseRaw) -> str:
@@ -29,25 +75,14 @@ def samples_fingerprint(raw: BaseRaw) -> str:
     return hashlib.blake2b(samples.tobytes(), digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step that was done to a recording, with all of its parameters."""
-
-    name: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Preprocessed:
-    """A preprocessed recording, what was done to it, and the channels that were bad in it."""
-
-    raw: BaseRaw
-    steps: tuple[Step, ...]
-    bad_channels: tuple[str, ...]
-
-
-def preprocess(raw: BaseRaw, config: Preprocessing) -> Preprocessed:
-    """Keep the EEG channels, repair bad ones, remove line noise, filter, re-reference and resample.
+def preprocess(
+    raw: BaseRaw,
+    config: Preprocessing,
+    *,
+    workers: int = 1,
+    on_block: Callable[[int, int], None] | None = None,
+) -> Preprocessed:
+    """Keep the EEG channels, find bad ones and artefacts, remove them and line noise, filter, re-reference, resample.
 
     Parameters
     ----------
@@ -55,6 +90,10 @@ def preprocess(raw: BaseRaw, config: Preprocessing) -> Preprocessed:
         A recording in volts; `info["line_freq"]` and `info["bads"]` as the sidecars say. It is not changed.
     config : Preprocessing
         What to do.
+    workers : int
+        Threads to use.
+    on_block : callable, optional
+        Called with how many blocks of the recording are done, and how many there are.
 
     Raises
     ------
@@ -64,121 +103,195 @@ def preprocess(raw: BaseRaw, config: Preprocessing) -> Preprocessed:
     raw = raw.copy().pick("eeg", exclude=()) if "eeg" in raw else None
     if raw is None or not raw.ch_names:
         raise UnusableData("no channel is of type EEG; see the column 'type' of channels.tsv")
-    raw.load_data(verbose="error")
-    _check_values(raw)
-    steps = [*place_electrodes(raw), *_repair(raw), *_filter(raw, config), *_reference(raw, config)]
-    raw, resampling = _resample(raw, config)
-    steps += resampling
-    bad: list[str] = next((step.parameters["channels"] for step in steps if step.name == "bad channels"), [])
-    return Preprocessed(raw, tuple(steps), tuple(bad))
+    _check_band(raw, config)
+    seen = survey(raw, range(len(raw.ch_names)))
+    _check_values(raw, seen)
+    placing = tuple(place_electrodes(raw))
+    raw, line_steps = _remove_line_noise(raw, config)
+    filters = _filters(raw, config)
+    mixing = _mix(raw, config, seen, _SmallCopy(raw, filters, workers))
+    steps = (*placing, *line_steps, *mixing.steps, *_band_step(config), *mixing.reference, *_resampling(raw, config))
+    measured = _variance_removed(raw, filters, mixing)
+    data = run(raw, replace(filters, matrix=mixing.matrix, rate_hz=config.resample), workers=workers, on_block=on_block)
+    return Preprocessed(
+        data,
+        _info_at(raw, config.resample),
+        tuple(_with_share(step, measured) for step in steps),
+        mixing.bad,
+        mixing.warnings,
+    )
 
 
-def notch_frequencies(config: Preprocessing, line_hz: float | None, rate_hz: float) -> list[float]:
-    """List the line frequency and its harmonics below the Nyquist frequency; empty for no notch."""
-    hz = line_hz if config.notch == "auto" else None if config.notch == "none" else config.notch
-    # one Hz of room, as the notch itself has a width
-    return [float(f) for f in np.arange(hz, rate_hz / 2 - 1, hz)] if hz else []
+# Filters
 
 
-def has_positions(raw: BaseRaw) -> bool:
-    """Tell whether every channel has a position on the head."""
-    positions = np.array([channel["loc"][:3] for channel in raw.info["chs"]])
-    return bool(np.isfinite(positions).all() and (np.abs(positions).sum(axis=1) > 0).all())
+def _check_band(raw: BaseRaw, config: Preprocessing) -> None:
+    nyquist = raw.info["sfreq"] / 2
+    if config.h_freq and config.h_freq >= nyquist:
+        raise UnusableData(
+            f"the band's upper edge ({config.h_freq:g} Hz) does not lie below half the sampling rate ({nyquist:g} Hz);"
+            " lower it with --h-freq"
+        )
 
 
-def place_electrodes(raw: BaseRaw) -> Sequence[Step]:
-    """Give a recording without electrode positions those of the 10-05 system, if it knows all of its channels."""
-    from mne.channels import make_standard_montage
-
-    if has_positions(raw):
-        return []
-    montage = make_standard_montage("colin27_1005")
-    known = {name.lower() for name in montage.ch_names}
-    if not all(name.lower() in known for name in raw.ch_names):
-        return []
-    raw.set_montage(montage, match_case=False, verbose="error")
-    return [Step("template positions", {"montage": "colin27_1005"})]
-
-
-def _check_values(raw: BaseRaw) -> None:
-    finite = np.isfinite(raw.get_data()).all(axis=1)
-    if not finite.all():
-        names = [name for name, good in zip(raw.ch_names, finite, strict=True) if not good]
+def _check_values(raw: BaseRaw, seen: Survey) -> None:
+    if not seen.finite.all():
+        names = [name for name, good in zip(raw.ch_names, seen.finite, strict=True) if not good]
         raise UnusableData(f"the values of channel {', '.join(names[:5])} are not finite numbers (NaN or infinite)")
 
 
-def _repair(raw: BaseRaw) -> Sequence[Step]:
-    flat = [name for name, trace in zip(raw.ch_names, raw.get_data(), strict=True) if np.ptp(trace) == 0]
-    bad = [name for name in raw.ch_names if name in {*flat, *raw.info["bads"]}]
-    if not bad:
-        return []
-    if len(bad) == len(raw.ch_names):
-        raise UnusableData("every EEG channel is flat or marked as bad")
-    raw.info["bads"] = bad
-    step = Step("bad channels", {"channels": bad, "flat": flat})
-    if not has_positions(raw):
-        return [step, Step("no interpolation", {"reason": "electrode positions are not known"})]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        raw.interpolate_bads(reset_bads=True, verbose="error")
-    return [step, Step("interpolation", {"method": "spherical splines", "channels": bad})]
-
-
-def _filter(raw: BaseRaw, config: Preprocessing) -> Sequence[Step]:
-    steps = []
-    line = raw.info["line_freq"]
-    notches = notch_frequencies(config, line, raw.info["sfreq"])
-    if notches:
-        raw.notch_filter(notches, verbose="error")
-        steps.append(Step("notch", {"frequencies_hz": notches, "filter": "zero-phase FIR, Hamming window"}))
-    elif config.notch == "auto":
-        steps.append(Step("no notch", {"reason": "the sidecar gives no PowerLineFrequency"}))
-    low, high = config.l_freq or None, config.h_freq or None
-    if high and high >= raw.info["sfreq"] / 2:
-        raise UnusableData(
-            f"the band's upper edge ({high:g} Hz) does not lie below half the sampling rate"
-            f" ({raw.info['sfreq'] / 2:g} Hz); lower it with --h-freq"
-        )
-    if low or high:
-        raw.filter(low, high, verbose="error")
-        steps.append(
-            Step(
-                "band-pass",
-                {
-                    "low_hz": low,
-                    "high_hz": high,
-                    "filter": "zero-phase FIR, Hamming window, MNE's transition bands",
-                },
-            )
-        )
-    return steps
-
-
-def _reference(raw: BaseRaw, config: Preprocessing) -> Sequence[Step]:
-    if config.reference == "none":
-        return []
-    raw.set_eeg_reference("average", projection=False, verbose="error")
-    return [Step("reference", {"kind": "average"})]
-
-
-def _resample(raw: BaseRaw, config: Preprocessing) -> tuple[BaseRaw, Sequence[Step]]:
-    before = raw.info["sfreq"]
-    if before == config.resample:
-        return raw, []
-    samples = raw.n_times
-    ratio = Fraction(config.resample / before).limit_denominator(10_000)
-    # MNE rounds the number of samples and stretches time to fit, by up to half a sample. A length that the ratio
-    # divides leaves nothing to round; what is appended for it is cut off again.
-    longer = _append(raw, -samples % ratio.denominator)
-    longer.resample(config.resample, method="polyphase", verbose="error")
-    longer.crop(tmax=(int(samples * ratio) - 1) / config.resample)
-    return longer, [Step("resample", {"from_hz": before, "to_hz": config.resample, "method": "polyphase"})]
-
-
-def _append(raw: BaseRaw, samples: int) -> BaseRaw:
-    """Repeat the last sample; `raw.append` would not do, as MNE resamples what was appended apart."""
+def _remove_line_noise(raw: BaseRaw, config: Preprocessing) -> tuple[BaseRaw, list[Step]]:
+    """Say how line noise is removed; do it, when it takes the whole recording at once."""
     from mne.io import RawArray
 
-    if not samples:
-        return raw
-    return RawArray(np.pad(raw.get_data(), ((0, 0), (0, samples)), mode="edge"), raw.info, verbose="error")
+    frequencies = notch_frequencies(config, raw.info["line_freq"], raw.info["sfreq"])
+    if not frequencies:
+        reason = "the sidecar gives no PowerLineFrequency"
+        return raw, [Step("no notch", {"reason": reason})] if config.notch == "auto" else []
+    if config.line_noise == "notch":
+        return raw, [Step("notch", {"frequencies_hz": frequencies, "filter": "zero-phase FIR, Hamming window"})]
+    noisy = raw.get_data()
+    clean, step = remove_line_noise(noisy, raw.info["sfreq"], frequencies[0])
+    share = 1 - float(np.median(clean.var(axis=1)) / max(np.median(noisy.var(axis=1)), np.finfo(float).tiny))
+    return RawArray(clean, raw.info, verbose="error"), [_with_share(step, {"zapline": round(share, 4)})]
+
+
+def _filters(raw: BaseRaw, config: Preprocessing) -> Chain:
+    """Return the filters of the configuration, without any mixing of channels, at the rate of the recording."""
+    rate = float(raw.info["sfreq"])
+    notches = notch_frequencies(config, raw.info["line_freq"], rate) if config.line_noise == "notch" else []
+    return Chain(range(len(raw.ch_names)), rate, notches, config.l_freq or None, config.h_freq or None)
+
+
+def _band_step(config: Preprocessing) -> list[Step]:
+    low, high = config.l_freq or None, config.h_freq or None
+    words = "zero-phase FIR, Hamming window, MNE's transition bands"
+    return [Step("band-pass", {"low_hz": low, "high_hz": high, "filter": words})] if low or high else []
+
+
+def _resampling(raw: BaseRaw, config: Preprocessing) -> list[Step]:
+    before = float(raw.info["sfreq"])
+    if before == config.resample:
+        return []
+    return [Step("resample", {"from_hz": before, "to_hz": config.resample, "method": "polyphase"})]
+
+
+def _info_at(raw: BaseRaw, rate_hz: float) -> Info:
+    info = raw.info.copy()
+    with info._unlock():
+        info["sfreq"], info["lowpass"] = rate_hz, min(info["lowpass"], rate_hz / 2)
+    info["bads"] = []
+    return info
+
+
+# Mixing of channels
+
+
+@dataclass(frozen=True)
+class _Mixing:
+    """What becomes of the channels: the product of all matrices, and the steps that it stands for."""
+
+    removal: Matrix  # of components
+    repair: Matrix  # and then interpolation
+    matrix: Matrix  # and then the reference
+    steps: tuple[Step, ...]
+    reference: tuple[Step, ...]
+    bad: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class _SmallCopy:
+    """The recording as it is looked at for bad channels and components, made when it is asked for."""
+
+    def __init__(self, raw: BaseRaw, filters: Chain, workers: int) -> None:
+        self._raw, self._filters, self._workers = raw, filters, workers
+
+    @cached_property
+    def raw(self) -> BaseRaw:
+        from mne.io import RawArray
+
+        low, high = ESTIMATION_BAND_HZ
+        rate = min(ESTIMATION_HZ, self._filters.rate_hz)
+        # the transition band of the low-pass is a quarter of its edge, and has to end below half the rate
+        edge = high if high * 1.25 < rate / 2 else None
+        chain = replace(self._filters, low_hz=low, high_hz=edge, rate_hz=rate)
+        data = run(self._raw, chain, workers=self._workers)
+        return RawArray(data.T * 1e-6, _info_at(self._raw, rate), verbose="error")
+
+
+def _mix(raw: BaseRaw, config: Preprocessing, seen: Survey, small: _SmallCopy) -> _Mixing:
+    """Find what is wrong with the channels, and the matrix that mends it and chooses the reference."""
+    found = _bad_channels(raw, config, seen, small)
+    bad = [name for name in raw.ch_names if name in found.reasons]
+    if len(bad) == len(raw.ch_names):
+        raise UnusableData("every EEG channel is flat, marked as bad, or was found to be bad")
+    info, steps, warnings = raw.info.copy(), _bad_step(bad, found, config), [*found.warnings]
+    removal = repair = np.eye(len(raw.ch_names))
+    info["bads"] = bad
+    if config.ica == "auto":
+        small.raw.info["bads"] = bad
+        components = remove_components(small.raw, config)
+        removal = repair = components.matrix
+        steps.append(components.step)
+        warnings += components.warnings
+    if bad and config.interpolation == "spline":
+        interpolating, step = spatial.interpolation(info, bad)
+        repair = interpolating @ removal
+        steps.append(step)
+        if step.name == "interpolation":
+            info["bads"] = []
+    elif bad:
+        steps.append(Step("no interpolation", {"reason": "it is switched off"}))
+    referencing, step = spatial.reference(info, config.reference)
+    reference = () if step.name == "no reference" else (step,)
+    return _Mixing(removal, repair, referencing @ repair, tuple(steps), reference, tuple(bad), tuple(warnings))
+
+
+def _bad_channels(raw: BaseRaw, config: Preprocessing, seen: Survey, small: _SmallCopy) -> BadChannels:
+    """List the channels that are flat, marked as bad by who recorded them, or found bad among the others."""
+    reasons: dict[str, tuple[str, ...]] = dict.fromkeys(raw.info["bads"], ("marked in channels.tsv",))
+    reasons |= {name: ("flat",) for name, is_flat in zip(raw.ch_names, seen.flat, strict=True) if is_flat}
+    if config.bad_channels == "none":
+        return BadChannels(reasons)
+    small.raw.info["bads"] = [name for name in raw.ch_names if name in reasons]
+    found = find_bad_channels(small.raw, config)
+    return replace(found, reasons=found.reasons | reasons)
+
+
+def _bad_step(bad: list[str], found: BadChannels, config: Preprocessing) -> list[Step]:
+    parameters: dict[str, Any] = {"channels": bad, "reasons": {name: list(found.reasons[name]) for name in bad}}
+    if config.bad_channels == "auto":
+        parameters["method"] = "PREP"
+        parameters["skipped"] = dict(found.skipped)
+    return [Step("bad channels", parameters)] if bad or config.bad_channels == "auto" else []
+
+
+# What the steps do to the variance
+
+
+def _variance_removed(raw: BaseRaw, filters: Chain, mixing: _Mixing) -> dict[str, float]:
+    """Measure which share of the variance each kind of step removes, on a stretch from the middle of the recording.
+
+    The steps are done to it one by one, in the order in which they are told; the variance is the median over channels.
+    """
+    rate = filters.rate_hz
+    half, middle = MEASURED_S / 2, raw.n_times / rate / 2
+    stretch = raw.copy().crop(max(0.0, middle - half), min((raw.n_times - 1) / rate, middle + half))
+    notched = replace(filters, low_hz=None, high_hz=None)
+    stages = {
+        "": replace(notched, notches_hz=()),
+        "notch": notched,
+        "ICA": replace(notched, matrix=mixing.removal),
+        "interpolation": replace(notched, matrix=mixing.repair),
+        "band-pass": replace(filters, matrix=mixing.repair),
+        "reference": replace(filters, matrix=mixing.matrix),
+    }
+    spread = [float(np.median(np.var(run(stretch, chain), axis=0))) for chain in stages.values()]
+    names = list(stages)[1:]
+    pairs = zip(names, spread[:-1], spread[1:], strict=True)
+    return {name: round(1 - after / before, 4) for name, before, after in pairs if before > 0}
+
+
+def _with_share(step: Step, measured: Mapping[str, float]) -> Step:
+    share = measured.get(step.name)
+    return step if share is None else Step(step.name, step.parameters | {"variance_removed": share})

@@ -25,6 +25,7 @@ def run_level(
     *,
     selection: Selection,
     stimuli_dir: Path | None,
+    stimulus_map: str | None = None,
     execution: Execution,
     validate: bool,
     label: str,
@@ -43,7 +44,7 @@ def run_level(
         execution.work_dir.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = os.environ["TMPDIR"] = str(execution.work_dir)
     if level == "participant":
-        _participant(bids_dir, output_dir, science, selection, stimuli_dir, execution)
+        _participant(bids_dir, output_dir, science, selection, stimuli_dir, stimulus_map, execution)
     else:
         _group(bids_dir, output_dir, science, selection, stimuli_dir, execution, label, folds, from_model)
 
@@ -64,6 +65,7 @@ def _participant(
     science: Science,
     selection: Selection,
     stimuli_dir: Path | None,
+    stimulus_map: str | None,
     execution: Execution,
 ) -> None:
     from predann_bids.workflows.participant import RecordingOutcome, run_participant
@@ -90,6 +92,7 @@ def _participant(
         science,
         selection=selection,
         stimuli_dir=stimuli_dir,
+        stimulus_map=stimulus_map,
         execution=execution,
         on_done=summarise,
     )

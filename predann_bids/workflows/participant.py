@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from predann_bids import __version__
+from predann_bids.bids.cues import Cues, find_cues, read_events
 from predann_bids.bids.derivatives import (
     EVENTS_SIDECAR,
     DerivativePaths,
@@ -20,10 +21,14 @@ from predann_bids.bids.derivatives import (
     source_fingerprint,
     write_citation,
 )
-from predann_bids.bids.presentations import Resolution, list_audio, resolve_presentations, to_table
+from predann_bids.bids.formats import require_files
+from predann_bids.bids.presentations import Resolution, place, to_table
 from predann_bids.bids.recordings import Recording, Selection, find_recordings
+from predann_bids.bids.spans import BadSpan, bad_spans, from_events
+from predann_bids.bids.stimuli import Stimuli
+from predann_bids.bids.stimulus_map import StimulusMap, find_map, read_map
 from predann_bids.config import Preprocessing, Science, science_hash
-from predann_bids.errors import PredannError, SomeParticipantsFailed, UnusableData
+from predann_bids.errors import SomeParticipantsFailed, UnusableData
 from predann_bids.files import read_json, write_json, write_text
 from predann_bids.progress import Progress
 from predann_bids.report.methods import preprocessing_methods
@@ -36,6 +41,8 @@ if TYPE_CHECKING:
     from predann_bids.signals.eeg import Preprocessed
 
 REPORT_GB = 0.6
+PYTHON_GB, STREAMED, LOADED = 0.5, 0.5, 12.0  # of memory: Python with MNE, and multiples of a file's size
+QUALITY_S = 40.0  # stretch of the raw recording that line noise is measured on
 PRELOAD = ("mne", "mne_bids", "scipy.signal", "pandas", "soundfile", __name__)
 
 
@@ -60,6 +67,14 @@ class _Job:
     stimuli_dir: Path
     config: Preprocessing
     overwrite: bool
+    stimulus_map: StimulusMap | None = None
+    workers: int = 1
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """Entities that a stimulus map may have conditions on."""
+        recording = self.recording
+        return {name: getattr(recording, name) for name in ("participant", "session", "task", "run")}
 
 
 def run_participant(
@@ -69,6 +84,7 @@ def run_participant(
     *,
     selection: Selection | None = None,
     stimuli_dir: Path | None = None,
+    stimulus_map: str | None = None,
     execution: Execution | None = None,
     on_done: Callable[[Sequence[RecordingOutcome]], None] | None = None,
 ) -> list[RecordingOutcome]:
@@ -85,17 +101,18 @@ def run_participant(
         All of them failed: the error of the first. Or the dataset, the selection or the output is not usable.
     """
     execution = execution or Execution()
+    rules = read_map(find_map(stimulus_map)) if stimulus_map else None
     recordings = find_recordings(bids_dir, selection or Selection())
     prepare_output(output_dir, bids_dir)
     write_citation(output_dir, preprocessing_methods(science.preprocessing))
     audio_dir = stimuli_dir or bids_dir / "stimuli"
-    jobs = [_Job(r, output_dir, audio_dir, science.preprocessing, execution.overwrite) for r in recordings]
+    jobs = [_Job(r, output_dir, audio_dir, science.preprocessing, execution.overwrite, rules) for r in recordings]
     outcomes = _process(jobs, execution)
     _log_failures(outcomes, output_dir)
     if on_done:
         on_done(outcomes)
     failed_reports = _write_reports(outcomes, bids_dir, output_dir, execution) if execution.report else []
-    _raise_failures(outcomes, failed_reports)
+    _raise_failures(outcomes, failed_reports, rules)
     return outcomes
 
 
@@ -113,37 +130,91 @@ def process_recording(job: _Job) -> RecordingOutcome:
 
 def _process_locked(job: _Job) -> RecordingOutcome:
     recording, paths = job.recording, DerivativePaths.of(job.recording, job.output_dir)
+    require_files(recording.path)
     events = recording.sidecar("events", ".tsv")
-    if events is None:
-        return RecordingOutcome(recording, "no music", warnings=(f"{recording.path} has no events.tsv.",))
+    cues = find_cues(events, Stimuli(job.stimuli_dir), stimulus_map=job.stimulus_map, entities=job.entities)
+    if not cues.music:
+        missing = (f"{recording.path} has no events.tsv.",) if events is None else ()
+        return RecordingOutcome(recording, "no music", warnings=missing)
     fingerprint = science_hash(
-        job.config, source_fingerprint(recording, events, list_audio(events, job.stimuli_dir)), __version__
+        job.config,
+        source_fingerprint(recording, events, cues.audio),
+        job.stimulus_map.fingerprint(job.entities) if job.stimulus_map else [],
+        __version__,
     )
     finished = None if job.overwrite else _finished(recording, paths, fingerprint)
     if finished:
         return finished
-    raw = _read(recording)
-    resolution = resolve_presentations(
-        events,
-        job.stimuli_dir,
+    reading = recording.open()
+    raw = reading.raw
+    resolution = place(
+        cues,
         recording_seconds=raw.n_times / raw.info["sfreq"],
         shortest=job.config.shortest,
         audio_seconds=audio_seconds,
     )
+    resolution = replace(resolution, warnings=(*reading.warnings, *resolution.warnings))
     if not resolution.presentations:
         return RecordingOutcome(recording, "no music", warnings=resolution.warnings)
-    from predann_bids.signals.eeg import samples_fingerprint
-
-    source = samples_fingerprint(raw)
-    preprocessed = _preprocess(raw, job)
-    _write(job, paths, preprocessed, resolution, fingerprint, source)
+    spans = _bad_spans(raw, events, cues)
+    done = _preprocess(raw, job)
+    quality = _quality(raw, done, resolution, spans)
+    resolution = replace(resolution, warnings=(*resolution.warnings, *done.warnings))
+    _write(job, paths, _Made(done, resolution, spans, quality, fingerprint, _origin(raw)))
     return RecordingOutcome(
         recording,
         "done",
         len(resolution.presentations),
         sum(p.duration for p in resolution.presentations),
-        preprocessed.bad_channels,
+        done.bad_channels,
         resolution.warnings,
+    )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Everything that is written for one recording."""
+
+    preprocessed: Preprocessed
+    resolution: Resolution
+    bad_spans: tuple[BadSpan, ...]
+    quality: dict[str, float | None]
+    fingerprint: str
+    origin: str
+
+
+def _origin(raw: Any) -> str:
+    from predann_bids.signals.eeg import samples_fingerprint
+
+    return samples_fingerprint(raw)
+
+
+def _bad_spans(raw: Any, events: Path | None, cues: Cues) -> tuple[BadSpan, ...]:
+    """List what the file itself and its events mark as bad, unless those are the events of another stretch of time."""
+    marked = from_events(read_events(events)) if events and cues.times_are_of_the_recording else ()
+    seconds = raw.n_times / raw.info["sfreq"]
+    return tuple(span for span in sorted({*bad_spans(raw), *marked}) if span.onset < seconds)
+
+
+def _quality(
+    raw: Any, done: Preprocessed, resolution: Resolution, spans: tuple[BadSpan, ...]
+) -> dict[str, float | None]:
+    from predann_bids.signals.quality import measure
+
+    rate = float(raw.info["sfreq"])
+    middle = raw.n_times / rate / 2
+    start, stop = (round(max(0.0, middle + offset) * rate) for offset in (-QUALITY_S / 2, QUALITY_S / 2))
+    before = raw.get_data(picks=done.info["ch_names"], start=start, stop=min(raw.n_times, stop)) * 1e6
+    names = done.info["ch_names"]
+    return measure(
+        before,
+        rate,
+        done.data,
+        done.rate_hz,
+        bad=[names.index(name) for name in done.bad_channels],
+        line_hz=raw.info["line_freq"],
+        presentations=[(p.onset, p.duration) for p in resolution.presentations],
+        bad_spans=[(span.onset, span.duration) for span in spans],
     )
 
 
@@ -165,59 +236,54 @@ def _finished(recording: Recording, paths: DerivativePaths, fingerprint: str) ->
     )
 
 
-def _read(recording: Recording) -> Any:
-    try:
-        return recording.read()
-    except PredannError:
-        raise
-    except Exception as error:  # the readers of four formats raise whatever they meet
-        reason = " ".join(str(error).split())
-        raise UnusableData(f"{recording.path} cannot be read: {reason[:300]}") from error
-
-
 def _preprocess(raw: Any, job: _Job) -> Preprocessed:
     from predann_bids.signals.eeg import preprocess
 
     try:
-        return preprocess(raw, job.config)
+        return preprocess(raw, job.config, workers=job.workers)
     except UnusableData as error:
         raise UnusableData(f"{job.recording.path}: {error}.") from error
 
 
-def _write(
-    job: _Job, paths: DerivativePaths, done: Preprocessed, resolution: Resolution, fingerprint: str, source: str
-) -> None:
+def _write(job: _Job, paths: DerivativePaths, made: _Made) -> None:
     for leftover in paths.stem.parent.glob(f".writing-*{paths.stem.name}_*"):
         # of a run that was killed; this process holds the recording's lock
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     paths.sidecar.unlink(missing_ok=True)  # from here on the recording is unfinished
     _report_path(job.output_dir, job.recording.participant).unlink(missing_ok=True)  # and its report out of date
-    markers = [(p.onset, p.duration, p.label) for p in resolution.presentations]
-    write_brainvision(done.raw, paths.header, markers)
-    copy_positions(job.recording, job.output_dir)
-    provide_stimuli((p.stim_file for p in resolution.presentations), job.stimuli_dir, job.output_dir)
+    done, presentations = made.preprocessed, made.resolution.presentations
+    markers = [(p.onset, p.duration, p.label) for p in presentations]
+    marks = [(span.onset, span.duration, span.description) for span in made.bad_spans]
+    places = [channel["loc"][:3] for channel in done.info["chs"]]
+    write_brainvision(done.data, done.info["ch_names"], done.rate_hz, places, paths.header, sorted([*markers, *marks]))
+    if not any(step.name == "positions rescaled" for step in done.steps):
+        copy_positions(job.recording, job.output_dir)
+    provide_stimuli((p.stim_file for p in presentations), job.stimuli_dir, job.output_dir)
     write_text(paths.channels, _channel_table(done, job.config))
-    write_text(paths.events, to_table(resolution.presentations).to_csv(sep="\t", index=False, na_rep="n/a"))
+    write_text(paths.events, to_table(presentations).to_csv(sep="\t", index=False, na_rep="n/a"))
     write_json(paths.events_sidecar, EVENTS_SIDECAR)
-    write_json(paths.sidecar, _sidecar(job, done, resolution, fingerprint, source))
+    write_json(paths.sidecar, _sidecar(job, made))
 
 
 def _channel_table(done: Preprocessed, config: Preprocessing) -> str:
     low, high = (f"{hz:g}" if hz else "n/a" for hz in (config.l_freq, config.h_freq))
-    interpolated = {name for step in done.steps if step.name == "interpolation" for name in step.parameters["channels"]}
+    interpolated = set(_parameters(done, "interpolation").get("channels", ()))
+    reasons = _parameters(done, "bad channels").get("reasons", {})
     rows = ["name\ttype\tunits\tlow_cutoff\thigh_cutoff\tsampling_frequency\tstatus\tstatus_description"]
-    for name in done.raw.ch_names:
-        bad = name in done.bad_channels and name not in interpolated
-        reason = (
-            "interpolated" if name in interpolated else "flat, or bad in the recording's channels.tsv" if bad else "n/a"
-        )
-        rate = f"{done.raw.info['sfreq']:g}"
-        rows.append("\t".join([name, "EEG", "µV", low, high, rate, "bad" if bad else "good", reason]))
+    for name in done.info["ch_names"]:
+        words = [*(["interpolated"] if name in interpolated else []), *reasons.get(name, ())]
+        status = "bad" if name in reasons and name not in interpolated else "good"
+        rate = f"{done.rate_hz:g}"
+        rows.append("\t".join([name, "EEG", "µV", low, high, rate, status, ", ".join(words) or "n/a"]))
     return "\n".join(rows) + "\n"
 
 
-def _sidecar(job: _Job, done: Preprocessed, resolution: Resolution, fingerprint: str, origin: str) -> dict[str, Any]:
-    recording, info = job.recording, done.raw.info
+def _parameters(done: Preprocessed, name: str) -> dict[str, Any]:
+    return next((step.parameters for step in done.steps if step.name == name), {})
+
+
+def _sidecar(job: _Job, made: _Made) -> dict[str, Any]:
+    recording, done, presentations = job.recording, made.preprocessed, made.resolution.presentations
     source = recording.metadata()
     kept = (
         "TaskDescription",
@@ -227,37 +293,52 @@ def _sidecar(job: _Job, done: Preprocessed, resolution: Resolution, fingerprint:
         "EEGGround",
         "PowerLineFrequency",
     )
-    filters = {step.name: step.parameters for step in done.steps if step.name in ("notch", "band-pass")}
+    filters = {step.name: step.parameters for step in done.steps if step.name in ("notch", "zapline", "band-pass")}
+    seconds = sum(p.duration for p in presentations)
     return {
         "Description": "Preprocessed EEG; see PreprocessingSteps",
         "Sources": [f"bids:raw:{recording.path.relative_to(recording.root).as_posix()}"],
         "TaskName": source.get("TaskName", recording.task),
         **{key: source[key] for key in kept if key in source},
-        "SamplingFrequency": info["sfreq"],
-        "EEGReference": "average" if job.config.reference == "average" else source.get("EEGReference", "n/a"),
+        "SamplingFrequency": done.rate_hz,
+        "EEGReference": _reference_in_words(done) or source.get("EEGReference", "n/a"),
         "SoftwareFilters": filters or "n/a",
         "RecordingType": "continuous",
-        "RecordingDuration": done.raw.n_times / info["sfreq"],
-        "EEGChannelCount": len(done.raw.ch_names),
+        "RecordingDuration": len(done.data) / done.rate_hz,
+        "EEGChannelCount": len(done.info["ch_names"]),
         "PreprocessingConfiguration": job.config.model_dump(mode="json"),
         "PreprocessingSteps": [{"Name": step.name, **step.parameters} for step in done.steps],
         "BadChannels": list(done.bad_channels),
+        "BadSpans": [
+            {"onset": round(span.onset, 6), "duration": round(span.duration, 6), "description": span.description}
+            for span in made.bad_spans
+        ],
+        "Quality": made.quality,
         "Presentations": {
-            "Count": len(resolution.presentations),
-            "Seconds": round(sum(p.duration for p in resolution.presentations), 3),
-            "Warnings": [warning.replace(f"{recording.root}/", "") for warning in resolution.warnings],
+            "Count": len(presentations),
+            "Seconds": round(seconds, 3),
+            "UsableSeconds": made.quality["usable_s"],
+            "Warnings": [warning.replace(f"{recording.root}/", "") for warning in made.resolution.warnings],
         },
-        "ScienceHash": fingerprint,
-        "SourceFingerprint": origin,
+        "ScienceHash": made.fingerprint,
+        "SourceFingerprint": made.origin,
     }
 
 
+def _reference_in_words(done: Preprocessed) -> str:
+    reference = _parameters(done, "reference")
+    if not reference:
+        return ""
+    return {"average": "average", "rest": "REST"}.get(reference["kind"], ", ".join(reference.get("channels", ())))
+
+
 def _process(jobs: Sequence[_Job], execution: Execution) -> list[RecordingOutcome]:
-    # float64 samples, the copies that filters make, and Python with MNE itself
-    largest = max(job.recording.path.with_suffix(_data_suffix(job.recording.path)).stat().st_size for job in jobs)
-    processes = execution.processes_for(0.4 + 20 * largest / 1e9)
+    peak = max(_peak_gb(job) for job in jobs)
+    processes = min(execution.processes_for(peak), len(jobs))
+    workers = max(1, execution.processes // processes)
     outcomes = []
     with Progress("Preprocessing", len(jobs)) as progress:
+        jobs = [replace(job, workers=workers) for job in jobs]
         for outcome in run_all(process_recording, jobs, processes, preload=PRELOAD, on_beat=progress.beat):
             outcomes.append(outcome)
             progress.advance(note=f"{outcome.recording.name}: {outcome.status}")
@@ -266,11 +347,13 @@ def _process(jobs: Sequence[_Job], execution: Execution) -> list[RecordingOutcom
     return sorted(outcomes, key=lambda outcome: outcome.recording)
 
 
-def _data_suffix(path: Path) -> str:
-    for suffix in (".eeg", ".fdt"):
-        if path.with_suffix(suffix).is_file():
-            return suffix
-    return path.suffix
+def _peak_gb(job: _Job) -> float:
+    """Guess how much memory a recording needs at most: little when it streams, all of it as float64 when not."""
+    path = job.recording.path
+    files = [file for file in path.parent.glob(f"{path.stem}.*") if file.is_file()]  # links may lead nowhere
+    size_gb = max((file.stat().st_size for file in files), default=0) / 1e9
+    streams = job.config.line_noise == "notch" and path.suffix != ".set"
+    return PYTHON_GB + size_gb * (STREAMED if streams else LOADED)
 
 
 def _log_failures(outcomes: Sequence[RecordingOutcome], output_dir: Path) -> None:
@@ -323,7 +406,9 @@ def report_participant(job: ReportJob) -> Path | Failure:
         return Failure.of(UnusableData(f"The report of participant {job.participant} failed: {error}; see {log}."))
 
 
-def _raise_failures(outcomes: Sequence[RecordingOutcome], failed_reports: Sequence[str]) -> None:
+def _raise_failures(
+    outcomes: Sequence[RecordingOutcome], failed_reports: Sequence[str], rules: StimulusMap | None
+) -> None:
     participants = {outcome.recording.participant for outcome in outcomes}
     failures = {o.recording: o.failure for o in outcomes if o.failure}
     lines = [f"{recording.name}: {failure.message}" for recording, failure in failures.items()]
@@ -335,7 +420,8 @@ def _raise_failures(outcomes: Sequence[RecordingOutcome], failed_reports: Sequen
             "Some participants failed, the rest is complete:\n" + "\n".join([*lines, *failed_reports])
         )
     if not any(outcome.status in ("done", "kept") for outcome in outcomes):
+        told = f"no rule of {rules.path} matches, and" if rules else "without --stimulus-map,"
         raise UnusableData(
-            f"No event of {len(outcomes)} recordings says which music was played: no row of their events.tsv names an"
-            " audio file in the column stim_file."
+            f"Nothing says which music was played in {len(outcomes)} recordings: {told} no row of their events.tsv"
+            " names an audio file in the column stim_file. predann-tools stimuli shows what there is."
         )
