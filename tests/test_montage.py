@@ -129,6 +129,20 @@ def test_an_electrode_at_the_place_of_a_target_takes_most_of_the_weight():
     assert 2 * weights[3] > np.abs(weights).sum()
 
 
+def test_an_electrode_of_another_name_at_the_same_place_is_taken_as_it_is():
+    older = {{"T7": "T3", "T8": "T4", "Fp1": "FP1"}.get(name, name): place for name, place in PLACES.items()}
+    montage = bring_to(Target(NAMES, PLACES), [electrodes(older, positions=older)])
+    samples = recording().data
+    np.testing.assert_array_equal(montage.fills[0].apply(samples), samples)
+    assert montage.interpolated == (0,)
+
+
+def test_a_bad_electrode_at_the_same_place_is_not_taken():
+    older = {{"T7": "T3"}.get(name, name): place for name, place in PLACES.items()}
+    montage = bring_to(Target(NAMES, PLACES), [electrodes(older, bad=["T3"], positions=older)])
+    assert montage.fills[0].rows.tolist() == [NAMES.index("T7")]
+
+
 def test_recordings_without_positions_are_named_with_the_remedy():
     blind = [electrodes(NAMES[:9], positions={}, name=f"sub-{number:02d}") for number in range(8)]
     with pytest.raises(UnusableData, match=r"sub-00, .*sub-04 and 3 more: .* Use --channels common") as caught:

@@ -88,7 +88,7 @@ class EegStore:
             columns = tuple(fill.columns for fill in fills)
             channels = montage.target.channels
         else:
-            channels, fills = _common_channels(recordings, excluded, wanted), ()
+            channels, fills = common_channels([r.channels for r in recordings], excluded, wanted), ()
             columns = tuple(np.array([r.channels.index(name) for name in channels]) for r in recordings)
         store = cls(tuple(recordings), columns, channels, (), fills=fills)
         spans = bad or [()] * len(recordings)
@@ -126,11 +126,27 @@ def _in_units_of(recording: MappedRecording, fill: Fill) -> Fill:
     return fill if alike else replace(fill, weights=fill.weights * recording.resolution)
 
 
-def _common_channels(
-    recordings: Sequence[MappedRecording], excluded: frozenset[str], wanted: Sequence[str]
+def common_channels(
+    recordings: Sequence[Sequence[str]], excluded: frozenset[str] = frozenset(), wanted: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    shared = set.intersection(*(set(recording.channels) for recording in recordings))
-    channels = tuple(name for name in recordings[0].channels if name in shared - excluded)
+    """Find the channels that all recordings have, in the order of the first, or make sure that these are wanted.
+
+    Parameters
+    ----------
+    recordings : sequence of sequence of str
+        Channels of each.
+    excluded : frozenset of str
+        Channels to leave out.
+    wanted : sequence of str
+        Exactly these channels, in this order; empty for all.
+
+    Raises
+    ------
+    UnusableData
+        No channel is common to all recordings, or one that is wanted is missing.
+    """
+    shared = set.intersection(*(set(channels) for channels in recordings))
+    channels = tuple(name for name in recordings[0] if name in shared - excluded)
     if not channels:
         raise UnusableData(
             "No EEG channel has the same name in all recordings and is good in all. Use --channels interpolate, which"

@@ -20,7 +20,7 @@ from predann_bids.report.methods_evaluation import (
     uses_in_words,
 )
 from predann_bids.report.methods_preprocessing import preprocessing_methods
-from predann_bids.report.text import listed
+from predann_bids.report.text import count, listed, share
 
 __all__ = ["group_methods", "preprocessing_methods"]
 
@@ -68,13 +68,28 @@ def _windows_in_words(science: Science, protocol: Mapping[str, Any]) -> str:
         if windows.audio_context
         else ""
     )
+    interpolated = protocol.get("n_interpolated_recordings") or 0
+    montage = (
+        f" Recordings differ in their channels and were brought to one montage: in {count(interpolated, 'recording')},"
+        " channels were interpolated with spherical splines (Perrin et al., 1989)."
+        if interpolated
+        else ""
+    )
+    left_out = protocol.get("windows_left_out") or 0.0
+    bad = (
+        " Windows whose EEG touches what annotations call bad, or a place where a recording was cut, were left out:"
+        f" {share(left_out)}."
+        if left_out
+        else ""
+    )
+    whole = "all of the recording that is not marked as bad" if left_out else "the whole recording"
     return (
         f"Music was decoded from the EEG of {protocol['n_participants']} participants listening to"
         f" {protocol['n_stimuli']} songs, with PredANN-BIDS {__version__}, after Akama et al. (2025). Recordings were"
-        f" cut into windows of {windows.length:g} s, the EEG {later} the audio that it was paired with.{context} Each"
-        " recording was standardised by the median and interquartile range of each of its channels (values limited to"
+        f" cut into windows of {windows.length:g} s, the EEG {later} the audio that it was paired with.{context}{bad}"
+        f"{montage} Each recording was standardised by the median and interquartile range of each of its channels (values limited to"
         " ±5), whitened with the symmetric inverse root of its own channel covariance (He and Wu, 2020), and limited to"
-        " ±20; this uses no label, but the whole recording, those of test participants included."
+        f" ±20; this uses no label, but {whole}, those of test participants included."
     )
 
 

@@ -22,6 +22,7 @@ Ints = NDArray[np.int64]
 Place = tuple[float, float, float]
 
 FEWEST_SOURCES = 4  # electrodes that span a sphere
+SAME_PLACE_M = 1e-3  # electrodes that lie this near are one, whatever they are called: T7 and T3, FP1 and Fp1
 MOST_NAMED = 5
 
 
@@ -50,6 +51,11 @@ class Electrodes:
     def good(self) -> tuple[str, ...]:
         """Channels that may be used."""
         return tuple(channel for channel in self.channels if channel not in self.bad)
+
+    @property
+    def placed(self) -> dict[str, Place]:
+        """Positions of the good channels of which they are known."""
+        return {channel: self.positions[channel] for channel in self.good if channel in self.positions}
 
 
 @dataclass(frozen=True)
@@ -136,20 +142,22 @@ def known_positions(channels: Sequence[str], recordings: Sequence[Electrodes]) -
 def bring_to(target: Target, recordings: Sequence[Electrodes]) -> Montage:
     """Find the way from each recording's electrodes to the target's.
 
-    A channel that a recording has, and that is good there, is taken as it is. All others are interpolated from its good
-    channels, to where the electrode was in that recording if that is known, else to where the target has it.
+    A channel that a recording has, and that is good there, is taken as it is, and so is a good electrode of another
+    name at the same place. All others are interpolated from its good channels, to where the electrode was in that
+    recording if that is known, else to where the target has it.
 
     Raises
     ------
     UnusableData
         A recording lacks channels and does not know its electrodes' positions, or the target does not.
     """
-    made: dict[object, Fill] = {}  # recordings with the same electrodes share one, in memory and when it travels
     keys = [(r.channels, r.bad, tuple(sorted(r.positions.items()))) for r in recordings]
-    _refuse_without_positions(target, recordings)
+    alike: dict[object, list[Electrodes]] = {}
     for key, recording in zip(keys, recordings, strict=True):
-        if key not in made:
-            made[key] = _fill(target, recording)
+        alike.setdefault(key, []).append(recording)
+    _refuse_without_positions(target, list(alike.values()))
+    # recordings with the same electrodes share their weights, in memory and when these travel between processes
+    made = {key: _fill(target, group[0]) for key, group in alike.items()}
     return Montage(target, tuple(made[key] for key in keys))
 
 
@@ -171,28 +179,43 @@ def spline_weights(sources: Doubles, targets: Doubles) -> Doubles:
 
 
 def _fill(target: Target, recording: Electrodes) -> Fill:
-    good = recording.good
-    columns = np.array([recording.channels.index(c) if c in good else 0 for c in target.channels], dtype=np.int64)
-    rows = np.array([row for row, c in enumerate(target.channels) if c not in good], dtype=np.int64)
+    taken = [_electrode_for(channel, target, recording) for channel in target.channels]
+    columns = np.array([recording.channels.index(channel) if channel else 0 for channel in taken], dtype=np.int64)
+    rows = np.array([row for row, channel in enumerate(taken) if channel is None], dtype=np.int64)
     weights = np.zeros((len(rows), len(recording.channels)), dtype=np.float32)
     if len(rows):
-        sources = [channel for channel in good if channel in recording.positions]
-        wanted = [recording.positions.get(c, target.positions.get(c)) for c in np.array(target.channels)[rows]]
-        found = spline_weights(np.array([recording.positions[c] for c in sources]), np.array(wanted, dtype=np.float64))
-        weights[:, [recording.channels.index(c) for c in sources]] = found
+        wanted = [_place_of(target.channels[row], target, recording) for row in rows]
+        sources = recording.placed
+        found = spline_weights(np.array(list(sources.values())), np.array(wanted, dtype=np.float64))
+        weights[:, [recording.channels.index(channel) for channel in sources]] = found
     return Fill(columns, rows, weights)
 
 
-def _refuse_without_positions(target: Target, recordings: Sequence[Electrodes]) -> None:
+def _electrode_for(channel: str, target: Target, recording: Electrodes) -> str | None:
+    """Name the good electrode of a recording that can stand for a channel of the target as it is."""
+    if channel in recording.good:
+        return channel
+    place, placed = _place_of(channel, target, recording), recording.placed
+    if place is None or not placed:
+        return None
+    distances = np.linalg.norm(np.subtract(list(placed.values()), place), axis=1)
+    return list(placed)[distances.argmin()] if distances.min() < SAME_PLACE_M else None
+
+
+def _place_of(channel: str, target: Target, recording: Electrodes) -> Place | None:
+    return recording.positions.get(channel, target.positions.get(channel))
+
+
+def _refuse_without_positions(target: Target, alike: Sequence[Sequence[Electrodes]]) -> None:
     nowhere, unplaced = [], set()
-    for recording in recordings:
-        lacking = [channel for channel in target.channels if channel not in recording.good]
-        unplaced |= {c for c in lacking if c not in target.positions and c not in recording.positions}
-        if lacking and len(set(recording.good) & set(recording.positions)) < FEWEST_SOURCES:
-            nowhere.append(recording.name)
+    for recording, *more in alike:
+        lacking = [channel for channel in target.channels if _electrode_for(channel, target, recording) is None]
+        unplaced |= {channel for channel in lacking if _place_of(channel, target, recording) is None}
+        if lacking and len(recording.placed) < FEWEST_SOURCES:
+            nowhere += [recording.name, *(other.name for other in more)]
     if nowhere:
         raise UnusableData(
-            f"Channels cannot be interpolated in {_some(nowhere)}: the positions of fewer than {FEWEST_SOURCES} good"
+            f"Channels cannot be interpolated in {_some(sorted(nowhere))}: the positions of fewer than {FEWEST_SOURCES} good"
             " electrodes are known. Use --channels common, or give electrodes.tsv."
         )
     if unplaced:

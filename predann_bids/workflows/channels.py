@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from predann_bids.bids.derivatives import Derivative
+from predann_bids.data.batches import common_channels
 from predann_bids.signals.brainvision import MappedRecording, read_positions
 from predann_bids.signals.montage import Electrodes, Montage, Target, bring_to, choose_target, known_positions
 from predann_bids.workflows.notes import channel_notes, montage_notes
@@ -54,13 +55,16 @@ def choose_channels(
     Raises
     ------
     UnusableData
-        Channels cannot be interpolated, as positions are not known.
+        No channel is common to all recordings, one that is wanted is missing, or channels cannot be interpolated, as
+        positions are not known.
     """
     bad = [frozenset(_bad_channels(derivative)) for derivative in derivatives]
     wanted = target.channels if target else ()
     if how == "common":
         excluded = frozenset[str]().union(*bad)
-        return ChosenChannels(excluded, wanted, None, channel_notes([r.channels for r in recordings], excluded))
+        theirs = [recording.channels for recording in recordings]
+        common_channels(theirs, excluded, wanted)  # better refused here than when training has begun
+        return ChosenChannels(excluded, wanted, None, channel_notes(theirs, excluded))
     electrodes = [
         Electrodes(derivative.name, recording.channels, read_positions(derivative.paths.header), some)
         for derivative, recording, some in zip(derivatives, recordings, bad, strict=True)

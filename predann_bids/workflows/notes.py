@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from predann_bids.config import Windows
+from predann_bids.config import Windows as Config
 from predann_bids.data.trials import Stretch, Trial
-from predann_bids.data.windows import grid
+from predann_bids.data.windows import Windows, grid
 from predann_bids.report.text import count
 from predann_bids.signals.montage import Montage
 from predann_bids.timing import Rate
@@ -43,14 +43,11 @@ def montage_notes(montage: Montage) -> tuple[str, ...]:
     )
 
 
-def window_notes(trials: Sequence[Trial], labels: Sequence[str], windows: Windows, rate: Rate) -> tuple[str, ...]:
+def window_notes(trials: Sequence[Trial], labels: Sequence[str], windows: Config, rate: Rate) -> tuple[str, ...]:
     """Tell how much was left out because its EEG is bad, and which participants and songs lost everything."""
     if not any(trial.bad for trial in trials):
         return ()
-    length, stride = rate.samples(windows.length), rate.samples(windows.stride)
-    stretches = [Stretch.of(trials, index) for index in range(len(trials))]
-    before = grid([replace(stretch, bad=()) for stretch in stretches], length, stride)
-    after = grid(stretches, length, stride)
+    before, after = windows_before_and_after(trials, windows, rate)
     bad, whole = sum(span.length for trial in trials for span in trial.bad), sum(trial.length for trial in trials)
     notes = [
         "Windows whose EEG touches what annotations call bad, or a place where a recording was cut, were neither"
@@ -65,6 +62,14 @@ def window_notes(trials: Sequence[Trial], labels: Sequence[str], windows: Window
     notes += [f"No window is left of sub-{name}." for name in sorted(people)]
     notes += [f"No window is left of '{labels[song]}', which is a candidate all the same." for song in sorted(songs)]
     return tuple(notes)
+
+
+def windows_before_and_after(trials: Sequence[Trial], windows: Config, rate: Rate) -> tuple[Windows, Windows]:
+    """Enumerate all windows, and those whose EEG touches nothing bad."""
+    length, stride = rate.samples(windows.length), rate.samples(windows.stride)
+    stretches = [Stretch.of(trials, index) for index in range(len(trials))]
+    before = grid([replace(stretch, bad=()) for stretch in stretches], length, stride)
+    return before, grid(stretches, length, stride)
 
 
 def order_notes(trials: Sequence[Trial]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from predann_bids.learning.evaluation import WindowPredictions, window_table
 from predann_bids.learning.statistics import Grid, overlap_widening
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.material import Material
+from predann_bids.workflows.notes import windows_before_and_after
 
 if TYPE_CHECKING:
     pass
@@ -119,6 +120,17 @@ class Study:
             "seed": science.training.seed,
             "n_seeds": 1 if self.given else science.training.n_seeds,
             "preset": science.preset,
+            **self._use_of_data(),
+        }
+
+    def _use_of_data(self) -> dict[str, Any]:
+        material, windows = self.material, self.science.windows
+        before, after = windows_before_and_after(material.trials, windows, material.rate)
+        interpolated = material.montage.interpolated if material.montage else ()
+        return {
+            "channels": windows.channels,
+            "n_interpolated_recordings": sum(number > 0 for number in interpolated),
+            "windows_left_out": 1 - len(after) / max(1, len(before)),
         }
 
 
