@@ -260,6 +260,21 @@ def test_channels_of_a_bdf_that_no_table_lists_keep_their_own_type(stem):
     assert opened.warnings == ()
 
 
+@pytest.mark.parametrize("format_", WRITERS)
+def test_names_that_occur_twice_are_numbered(stem, format_):
+    path = WRITERS[format_](stem, names=["Fp1", "Cz", "Oz", "C2"])
+    if format_ == "BrainVision":  # its writer refuses
+        path.write_text(path.read_text(encoding="utf-8").replace("Ch4=C2", "Ch4=Cz"), encoding="utf-8")
+    else:
+        path = WRITERS[format_](stem, names=["Fp1", "Cz", "Oz", "Cz"])
+    channels(path, ["Fp1 EEG µV good", "Cz EEG µV bad", "Oz EEG µV good", "Cz EOG µV good"])
+    raw = recording(path).read()
+    assert raw.ch_names == ["Fp1", "Cz-0", "Oz", "Cz-1"]
+    assert raw.get_channel_types() == ["eeg", "eeg", "eeg", "eog"]
+    assert raw.info["bads"] == ["Cz-0"]
+    np.testing.assert_allclose(raw.get_data() * 1e6, DATA, atol=PRECISION.get(format_, 1e-4))
+
+
 # -- what headers name -------------------------------------------------------------------------------------------------
 
 

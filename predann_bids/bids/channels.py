@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from predann_bids.bids.formats import numbered
 from predann_bids.bids.sidecars import Table, read_table
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ TYPES = {
 }
 # what a channel of which no table says the type is surely not, by its name
 NAMED_TYPES = (
-    (re.compile(r"[HV]?EOG|EOG[HVLR\d]?", re.IGNORECASE), "eog"),
+    (re.compile(r"[HV]?EOG[HVLRUD]?|[HV]EO[LRUD]?|[LIS]O", re.IGNORECASE), "eog"),
     (re.compile(r"E[CK]G", re.IGNORECASE), "ecg"),
     (re.compile(r"EMG", re.IGNORECASE), "emg"),
     (re.compile(r"STATUS|TRIG(GER)?|STI(M)?", re.IGNORECASE), "stim"),
-    (re.compile(r"GSR|EDA|RESP(IRATION)?|TEMP|PLETH|PHOTO|AUDIO|AUX|ACC[XYZ]?|MIC|SPO2", re.IGNORECASE), "misc"),
+    (re.compile(r"EXG|GSR|EDA|RESP(IRATION)?|TEMP|PLETH|PHOTO|AUDIO|AUX|ACC[XYZ]?|MIC|SPO2", re.IGNORECASE), "misc"),
 )
 VOLTS = {"v": 1.0, "mv": 1e-3, "uv": 1e-6, "microv": 1e-6, "nv": 1e-9, "volt": 1.0, "microvolt": 1e-6}
 # the spread of an EEG channel within a second, in volts, generously: apart by less than a factor of 10^6, so that
@@ -88,12 +89,13 @@ def plain_name(name: str) -> str:
 
 def _match(raw: BaseRaw, table: Table, path: Path) -> tuple[dict[str, int], list[str]]:
     """Find the row of each channel: by its name, by its plain name, or, where both ways fail, by its place."""
-    names = _numbered(table["name"])
+    names = numbered(table["name"])
     rows = {name: names.index(name) for name in raw.ch_names if name in names}
-    for name in raw.ch_names:
+    for name in [name for name in raw.ch_names if name not in rows]:
         same = [i for i, n in enumerate(names) if plain_name(n) == plain_name(name) and i not in rows.values()]
-        if name not in rows and len(same) == 1:
-            rows[name] = same[0]
+        if len(same) == 1:
+            raw.rename_channels({name: names[same[0]]}, verbose="error")
+            rows[names[same[0]]] = same[0]
     notes = []
     others = [i for i in range(len(names)) if i not in rows.values()]
     unknown = [name for name in raw.ch_names if name not in rows]
@@ -111,12 +113,6 @@ def _match(raw: BaseRaw, table: Table, path: Path) -> tuple[dict[str, int], list
         if others:
             notes.append(f"{path} names {_listed([names[i] for i in others])}, which the recording does not have.")
     return rows, notes
-
-
-def _numbered(names: Sequence[str]) -> list[str]:
-    """Number names that occur more than once, as MNE does when it reads them from a recording."""
-    twice = {name for name in names if names.count(name) > 1}
-    return [f"{name}-{names[:place].count(name)}" if name in twice else name for place, name in enumerate(names)]
 
 
 def _guess_types(raw: BaseRaw, names: Sequence[str]) -> list[str]:

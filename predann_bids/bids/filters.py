@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,22 @@ def read_filter_file(path: Path) -> dict[str, Any]:
         )
     for entity, value in filters.items():
         _check_filter(path, entity, value)
+    if filters.get("regex_search"):
+        _check_expressions(path, filters)
     return filters
+
+
+def _check_expressions(path: Path, filters: dict[str, Any]) -> None:
+    for entity, value in filters.items():
+        for expression in value if isinstance(value, list) else [value]:
+            try:
+                re.compile(str(expression))
+            except re.error as error:
+                if expression not in QUERIES:
+                    raise WrongUsage(
+                        f"The filter file {path} asks for {entity} = {expression!r}, which is no regular expression:"
+                        f" {error}."
+                    ) from error
 
 
 def _check_filter(path: Path, entity: str, value: Any) -> None:

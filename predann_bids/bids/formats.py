@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,15 +131,41 @@ def _open_brainvision(path: Path) -> Opened:
     if not marker:
         notes.append(f"{files['MarkerFile']} does not exist: the recording is read without its markers.")
     overrides = {"data_fname": str(files["DataFile"]), "marker_fname": marker}
-    try:
-        raw = read_raw_brainvision(path, overrides=overrides, verbose="error")
-    except (UnicodeDecodeError, IndexError, ValueError):
-        if not marker:
-            raise
-        # a marker file that cannot be read is no reason to do without the samples
-        raw = read_raw_brainvision(path, overrides=overrides | {"marker_fname": False}, verbose="error")
-        notes.append(f"{marker} cannot be read: the recording is read without its markers.")
+    with _unambiguous(path) as readable:
+        try:
+            raw = read_raw_brainvision(readable, overrides=overrides, verbose="error")
+        except (UnicodeDecodeError, IndexError, ValueError):
+            if not marker:
+                raise
+            # a marker file that cannot be read is no reason to do without the samples
+            raw = read_raw_brainvision(readable, overrides=overrides | {"marker_fname": False}, verbose="error")
+            notes.append(f"{marker} cannot be read: the recording is read without its markers.")
     return Opened(raw, tuple(notes))
+
+
+@contextmanager
+def _unambiguous(path: Path) -> Iterator[Path]:
+    """Lend a copy of a header in which equal names of channels are numbered, as MNE cannot read them in this format."""
+    text = path.read_bytes().decode("latin-1")  # which any bytes survive
+    head, infos, channels = text.partition("[Channel Infos]")
+    entry = re.compile(r"^(Ch\d+=)([^,\r\n]*)", re.MULTILINE)
+    channels = re.split(r"^\[", channels, maxsplit=1, flags=re.MULTILINE)[0]
+    names = [match[2] for match in entry.finditer(channels)]
+    if len(set(names)) == len(names):
+        yield path
+        return
+    left = iter(numbered(names))
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / path.name
+        channels = entry.sub(lambda match: match[1] + next(left), channels)
+        copy.write_bytes((head + infos + channels).encode("latin-1"))
+        yield copy
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Number names that occur more than once, as MNE does: `Cz-0`, `Cz-1`."""
+    twice = {name for name in names if names.count(name) > 1}
+    return [f"{name}-{names[:place].count(name)}" if name in twice else name for place, name in enumerate(names)]
 
 
 def _check_brainvision_size(data: Path, header: Mapping[str, str]) -> None:

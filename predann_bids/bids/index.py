@@ -74,7 +74,7 @@ def find_eeg(
 def _filtered(layout: Any, filters: Mapping[str, Any]) -> list[str]:
     try:
         found: list[str] = layout.get(return_type="file", **to_query(dict(filters)))
-    except (ValueError, TypeError, re.error) as error:
+    except (ValueError, TypeError) as error:
         raise WrongUsage(f"pybids cannot use the filters {dict(filters)}: {error}") from error
     return found
 
