@@ -80,14 +80,18 @@ def test_one_line_source_takes_one_component(make_eeg):
     assert remove_line_noise(brain + line, RATE_HZ, 50.0)[1].parameters["components_removed"] == [1]
 
 
-def test_noise_that_changes_its_place_is_removed_in_every_segment_and_seams_do_not_show(make_eeg):
+def test_noise_that_changes_its_place_is_removed_in_every_segment(make_eeg):
     brain, line = make_eeg(seconds=120)
     line[:, line.shape[1] // 2 :] *= np.linspace(-1, 1, 8)[:, None]
     clean, step = remove_line_noise(brain + line, RATE_HZ, 50.0)
     assert len(step.parameters["components_removed"]) == 2
     assert amplitude(clean, 50).max() < 0.05 * amplitude(line, 50).max()
-    middle = slice(line.shape[1] // 2 - 250, line.shape[1] // 2 + 250)
-    assert np.abs(clean - brain)[:, middle].max() < 0.5 * np.abs(line).max()
+
+
+def test_seams_between_segments_do_not_show(make_eeg):
+    brain, line = make_eeg(seconds=120)
+    error = np.abs(remove_line_noise(brain + line, RATE_HZ, 50.0)[0] - brain).max(axis=0)
+    assert error[14500:15500].max() < 1.5 * np.quantile(error, 0.999)
 
 
 def test_flat_channels_stay_flat_and_do_not_disturb_the_others(make_eeg):
