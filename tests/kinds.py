@@ -117,7 +117,8 @@ def genres(source, root, lead_s=10.0):
             stem.with_name(stem.name + "_coordsystem.json").write_text(json.dumps(system))
             channels = [(name, "EEG", "microV") for name in cut.ch_names]
             write_table(stem.with_name(stem.name + "_channels.tsv"), ("name", "type", "units"), channels)
-            describe(stem.with_name(stem.name + "_eeg.json"), TaskName="MusicListening", SamplingFrequency=rate)
+            told = {"TaskName": "MusicListening", "SamplingFrequency": rate, "EEGReference": "Cz"}
+            describe(stem.with_name(stem.name + "_eeg.json"), **told)
     return root
 
 

@@ -82,6 +82,16 @@ def test_flat_channels_are_found_and_interpolated(make_raw):
     assert np.ptp(done.data[:, 2]) > 0
 
 
+@pytest.mark.parametrize(("told", "left"), [("Pz", 5), ("placed on Pz", 5), ("FPz", 6), ("common", 6)])
+def test_the_electrode_that_all_others_were_recorded_against_is_no_eeg(make_raw, told, left):
+    raw = make_raw()
+    raw._data[2] = 0
+    done = preprocess(raw, Preprocessing(), recorded_against=told)
+    assert len(done.info["ch_names"]) == left
+    assert ("Pz" in done.bad_channels) == (left == 6)
+    assert len(preprocess(make_raw(), Preprocessing(), recorded_against="Pz").info["ch_names"]) == 6
+
+
 def test_channels_marked_bad_are_interpolated_from_their_neighbours(make_raw):
     raw = make_raw()
     raw.info["bads"] = ["Cz"]

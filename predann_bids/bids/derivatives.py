@@ -185,14 +185,14 @@ def write_citation(output_dir: Path, methods: str) -> None:
 def copy_positions(recording: Recording, output_dir: Path) -> None:
     """Copy the recording's electrode positions, which preprocessing does not change, next to its derivative.
 
-    The entity `space` is dropped: with it, a derivative dataset must describe the space once more, while the
-    coordsystem.json that comes along has named it already.
+    Of the name, participant and session are kept: positions of a single task or run are not in BIDS, and with `space`
+    a derivative dataset must describe the space once more, while the coordsystem.json that comes along has named it.
     """
     for suffix, extension in (("electrodes", ".tsv"), ("coordsystem", ".json")):
         source = recording.sidecar(suffix, extension)
         if source:
             target = output_dir / source.relative_to(recording.root)
-            target = target.with_name(re.sub(r"_space-[^_]+", "", target.name))
+            target = target.with_name(re.sub(r"_(space|acq|task|run)-[^_]+", "", target.name))
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
 

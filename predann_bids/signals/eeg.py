@@ -8,6 +8,7 @@ channels or components works on a smaller copy that the chain makes. Only Zaplin
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -34,6 +35,8 @@ Matrix = NDArray[np.float64]
 
 FINGERPRINT_PARTS, FINGERPRINT_SAMPLES = 8, 50
 ESTIMATION_HZ, ESTIMATION_BAND_HZ = 250.0, (1.0, 100.0)  # what ICLabel was trained on, and enough to hear muscles
+REFERENCE_NAMES = ("VREF", "REF", "VERTEX REFERENCE")
+GEODESIC_REFERENCES = (33, 65, 129, 257)  # the last electrode of a Geodesic net, when it is one of these
 MEASURED_S = 30.0  # stretch on which it is measured how much of the variance each step removes
 
 
@@ -79,6 +82,7 @@ def preprocess(
     raw: BaseRaw,
     config: Preprocessing,
     *,
+    recorded_against: str = "",
     workers: int = 1,
     on_block: Callable[[int, int], None] | None = None,
 ) -> Preprocessed:
@@ -90,6 +94,8 @@ def preprocess(
         A recording in volts; `info["line_freq"]` and `info["bads"]` as the sidecars say. It is not changed.
     config : Preprocessing
         What to do.
+    recorded_against : str
+        The sidecar's EEGReference. A flat channel that it names is the reference itself, and is left out.
     workers : int
         Threads to use.
     on_block : callable, optional
@@ -106,7 +112,8 @@ def preprocess(
     _check_band(raw, config)
     seen = survey(raw, range(len(raw.ch_names)))
     _check_values(raw, seen)
-    placing = tuple(place_electrodes(raw))
+    raw, seen, leaving = _leave_out_reference(raw, seen, recorded_against)
+    placing = (*leaving, *place_electrodes(raw))
     raw, line_steps = _remove_line_noise(raw, config)
     filters = _filters(raw, config)
     mixing = _mix(raw, config, seen, _SmallCopy(raw, filters, workers))
@@ -138,6 +145,22 @@ def _check_values(raw: BaseRaw, seen: Survey) -> None:
     if not seen.finite.all():
         names = [name for name, good in zip(raw.ch_names, seen.finite, strict=True) if not good]
         raise UnusableData(f"the values of channel {', '.join(names[:5])} are not finite numbers (NaN or infinite)")
+
+
+def _leave_out_reference(raw: BaseRaw, seen: Survey, told: str) -> tuple[BaseRaw, Survey, list[Step]]:
+    """Leave out the electrode that all others were recorded against, when the file holds it as a flat channel."""
+    numbers = [int(name[1:]) for name in raw.ch_names if re.fullmatch(r"E\d+", name)]
+    net = [f"E{number}" for number in GEODESIC_REFERENCES if number == max(numbers, default=0)]
+    named = [name for name in raw.ch_names if re.search(rf"\b{re.escape(name)}\b", told, re.IGNORECASE)]
+    references = {*named, *net, *(name for name in raw.ch_names if name.upper() in REFERENCE_NAMES)}
+    keep = [name not in references or not flat for name, flat in zip(raw.ch_names, seen.flat, strict=True)]
+    if all(keep) or not any(keep):
+        return raw, seen, []
+    left = [name for name, kept in zip(raw.ch_names, keep, strict=True) if not kept]
+    step = Step(
+        "reference channel left out", {"channels": left, "reason": "flat, as all others were recorded against it"}
+    )
+    return raw.drop_channels(left), Survey(seen.minimum[keep], seen.maximum[keep]), [step]
 
 
 def _remove_line_noise(raw: BaseRaw, config: Preprocessing) -> tuple[BaseRaw, list[Step]]:

@@ -240,7 +240,8 @@ def _preprocess(raw: Any, job: _Job) -> Preprocessed:
     from predann_bids.signals.eeg import preprocess
 
     try:
-        return preprocess(raw, job.config, workers=job.workers)
+        told = str(job.recording.metadata().get("EEGReference", ""))
+        return preprocess(raw, job.config, recorded_against=told, workers=job.workers)
     except UnusableData as error:
         raise UnusableData(f"{job.recording.path}: {error}.") from error
 
