@@ -18,6 +18,7 @@ from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import draw, fitting, grid
 from predann_bids.errors import UnusableData
 from predann_bids.learning.evaluation import WindowPredictions, decide, window_table
+from predann_bids.learning.probing import erode
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.scaling import Scaling
 from predann_bids.timing import Rate, Span
@@ -209,6 +210,15 @@ def test_no_longer_segment_lies_over_a_hole():
         WindowPredictions(table, np.full((n, 2), 0.5), None), "mean", length_s=4.0, window_s=2.0, stride_s=1.0
     )
     assert found.table["onset"].tolist() == [0.0, 1.0, 6.0, 7.0, 8.0]
+
+
+@given(st.integers(0, 900), st.integers(1, 200), st.integers(-40, 40))
+def test_at_no_delay_that_is_tried_does_a_window_reach_what_is_bad(start, length, trained):
+    bad, delays = Span(start, start + length), (-30, 0, 25)
+    inner = erode(Stretch(0, Span(0, 1200), (bad,)), trained, (*delays, trained))
+    for begin in grid([inner] if inner else [], WINDOW, 10).start:
+        for delay in (*delays, trained):  # the stretch counts in EEG at the trained delay
+            assert not bad.overlaps(Span(begin, begin + WINDOW).shift(delay - trained))
 
 
 # Scaling

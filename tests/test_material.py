@@ -1,6 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
+from predann_bids.config import Science
 from predann_bids.data.trials import Trial
+from predann_bids.errors import UnusableData
+from predann_bids.timing import Rate, Span
+from predann_bids.workflows.material import Material
 from predann_bids.workflows.notes import order_notes
 
 
@@ -25,3 +31,18 @@ def test_orders_that_differ_or_say_nothing_are_not_warned_of(orders):
 def test_the_order_is_that_of_onsets_not_of_rows():
     trials = recordings([0, 1], [0, 1])
     assert order_notes([trials[1], trials[0], *trials[2:]])
+
+
+def material(trials):
+    return Material((), tuple(trials), ("a", "b"), (), Rate(100))
+
+
+def test_a_fold_without_a_window_to_test_is_refused_before_any_training():
+    science = Science.model_validate({"windows": {"length": 2.0}, "splitting": {"n_folds": 4}})
+    trials = recordings([0, 1], [1, 0], [0, 1], [1, 0])
+    assert len(material(trials).splits(science)) == 4
+    # what is left, 2.5 to 4.6 s, holds a window, but none that begins at a whole second
+    between = (Span(0, 250), Span(460, 900))
+    trials[:2] = [replace(trial, bad=between) for trial in trials[:2]]
+    with pytest.raises(UnusableData, match=r"without a window to test on, .*recordings of sub-0\."):
+        material(trials).splits(science)

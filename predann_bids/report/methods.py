@@ -87,9 +87,9 @@ def _windows_in_words(science: Science, protocol: Mapping[str, Any]) -> str:
         f"Music was decoded from the EEG of {protocol['n_participants']} participants listening to"
         f" {protocol['n_stimuli']} songs, with PredANN-BIDS {__version__}, after Akama et al. (2025). Recordings were"
         f" cut into windows of {windows.length:g} s, the EEG {later} the audio that it was paired with.{context}{bad}"
-        f"{montage} Each recording was standardised by the median and interquartile range of each of its channels (values limited to"
-        " ±5), whitened with the symmetric inverse root of its own channel covariance (He and Wu, 2020), and limited to"
-        f" ±20; this uses no label, but {whole}, those of test participants included."
+        f"{montage} Each recording was standardised by the median and interquartile range of each of its channels"
+        " (values limited to ±5), whitened with the symmetric inverse root of its own channel covariance (He and Wu,"
+        f" 2020), and limited to ±20; this uses no label, but {whole}, those of test participants included."
     )
 
 

@@ -215,8 +215,8 @@ def _refuse_without_positions(target: Target, alike: Sequence[Sequence[Electrode
             nowhere += [recording.name, *(other.name for other in more)]
     if nowhere:
         raise UnusableData(
-            f"Channels cannot be interpolated in {_some(sorted(nowhere))}: the positions of fewer than {FEWEST_SOURCES} good"
-            " electrodes are known. Use --channels common, or give electrodes.tsv."
+            f"Channels cannot be interpolated in {_some(sorted(nowhere))}: the positions of fewer than {FEWEST_SOURCES}"
+            " good electrodes are known. Use --channels common, or give electrodes.tsv."
         )
     if unplaced:
         raise UnusableData(
