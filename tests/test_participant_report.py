@@ -1,5 +1,6 @@
 """The participant report says what was done, shows it, and is written whole or not at all."""
 
+import json
 import re
 import warnings
 from pathlib import Path
@@ -17,20 +18,17 @@ from predann_bids.bids.derivatives import DerivativePaths
 from predann_bids.bids.presentations import Presentation
 from predann_bids.config import resolve
 from predann_bids.errors import ReadOrWriteFailed, TryAgain
-from predann_bids.report import participant
-from predann_bids.report.participant import (
-    BAD,
-    ReportJob,
-    Spectra,
-    describe_step,
-    draw_sensors,
-    draw_spectra,
-    draw_timeline,
-    draw_traces,
-    estimate_spectra,
-    stimulus_colours,
-    write_report,
-)
+from predann_bids.report.participant import ReportJob, recorded, write_report
+from predann_bids.report.participant.amplitudes import EDGES_UV, Amplitudes, draw_amplitudes
+from predann_bids.report.participant.components import draw_components
+from predann_bids.report.participant.drawn import BAD, stimulus_colours
+from predann_bids.report.participant.onsets import draw_response
+from predann_bids.report.participant.sensors import REASON_COLOURS, draw_sensors
+from predann_bids.report.participant.spectra import Spectra, draw_spectra, estimate_spectra
+from predann_bids.report.participant.steps import describe_step, draw_variance
+from predann_bids.report.participant.timeline import draw_timeline
+from predann_bids.report.participant.traces import draw_traces, shown_channels
+from predann_bids.signals.onsets import OnsetResponse
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.participant import run_participant
 
@@ -122,6 +120,106 @@ def test_report_holds_no_absolute_path(job, page):
     assert str(job.recordings[0][0].root) not in page
 
 
+def rewrite(paths, **changes):
+    """Change a sidecar for one report; gives what it was."""
+    was = paths.sidecar.read_text(encoding="utf-8")
+    paths.sidecar.write_text(json.dumps(json.loads(was) | changes), encoding="utf-8")
+    return was
+
+
+@pytest.fixture(scope="module")
+def rich_page(job: ReportJob) -> str:
+    """The report on a recording with bad spans, ICA, measured quality and audio with onsets."""
+    recording, paths = job.recordings[-1]
+    assert "placed" in recording.name
+    topography = np.linspace(-1, 1, 7).tolist()
+    components = [
+        {"component": n, "label": "eye blink", "probability": 0.9, "variance_explained": 0.1, "topography": topography}
+        for n in (4, 1)
+    ]
+    steps = [
+        {"Name": "bad channels", "channels": ["C3"], "reasons": {"C3": ["deviation", "ransac"]}},
+        {"Name": "interpolation", "method": "spherical splines", "channels": ["C3"], "variance_removed": 0.01},
+        {
+            "Name": "ICA",
+            "fitted_components": 5,
+            "threshold": 0.8,
+            "channels": [name for name in NAMES if name != "C3"],
+            "removed": components,
+            "kept": {"brain": 3},
+            "variance_removed": 0.3,
+        },
+    ]
+    clicks = np.zeros(8 * 8000)
+    clicks[:: 8000 // 4] = 1
+    audio = job.target.parent / "stimuli" / "bach.wav"
+    audio.unlink()
+    soundfile.write(audio, clicks, 8000)
+    was = rewrite(
+        paths,
+        PreprocessingSteps=steps,
+        BadSpans=[{"onset": 3.0, "duration": 5.0, "description": "BAD_<talk>"}],
+        Quality={"line_after_db": 12.0, "line_after_share": 0.2, "beyond_100uv_share": 0.05},
+    )
+    page = write_report(ReportJob("03", ((recording, paths),), job.target.with_name("sub-03.html"))).read_text("utf-8")
+    paths.sidecar.write_text(was, encoding="utf-8")
+    return page
+
+
+def test_report_says_first_what_is_out_of_the_ordinary(rich_page):
+    box = rich_page[rich_page.index("Out of the ordinary") :].split("</ul>")[0]
+    for words in (
+        "Only 67 % of the music (15 s) is usable",
+        "1 of 3 presentations lie in bad spans",
+        "1 of 8 channels (12 %) are bad",
+        "ICA removed 2 of 5 components",
+        "12 dB above its neighbours, 20 % of variance",
+        "5.0 % of the samples",
+    ):
+        assert words in box
+
+
+def test_report_shows_removed_components(rich_page):
+    assert "2 of 5 independent components were removed." in rich_page
+    assert "Kept: 3 brain." in rich_page
+    assert 'aria-label="Removed components"' in rich_page
+
+
+def test_report_says_why_a_channel_is_bad_and_what_became_of_it(rich_page):
+    row = r"<td >C3</td><td >amplitude deviates, not predicted by others \(RANSAC\)</td><td >interpolated</td>"
+    assert re.search(row, rich_page)
+
+
+def test_report_tells_how_much_of_each_presentation_is_usable(rich_page):
+    assert re.findall(r"<td[^>]*>(0\.0|100\.0)</td></tr>", rich_page) == ["0.0", "100.0", "100.0"]
+    assert "bad spans (BAD_&lt;talk&gt;; 5.0 s together)" in rich_page
+
+
+def test_what_there_is_no_data_for_is_left_out(page):
+    assert "Independent components" not in page  # there was no ICA
+    assert "No average over onsets" in page  # the audio is silent
+
+
+def test_text_in_figures_is_text(rich_page):
+    for words in ("Frequency (Hz)", "Standard deviation (µV)", "IC 4 eye blink 0.90", "Variance removed (%)"):
+        assert re.search(rf"<text[^>]*>{re.escape(words)}</text>", rich_page)
+
+
+def test_identifiers_of_figures_are_their_own(rich_page, page):
+    for html in (page, rich_page):
+        drawn = re.findall(r"<svg role.*?</svg>", html, re.DOTALL)
+        found = [set(re.findall(r' id="([^"]+)"', svg)) for svg in drawn]
+        assert len(set().union(*found)) == sum(map(len, found))
+
+
+def test_channels_of_traces_are_thinned_out_but_not_bad_ones():
+    names = [f"E{n}" for n in range(129)]
+    shown = shown_channels(names, ["E3", "E7"])
+    assert len(shown) <= 34
+    assert {"E3", "E7"} <= set(shown)
+    assert len(shown_channels(names, names)) <= 64
+
+
 def test_report_stays_small(job, page):
     skeleton_and_two_recordings = 2_000_000
     assert job.target.stat().st_size < skeleton_and_two_recordings
@@ -138,7 +236,7 @@ def test_failed_report_leaves_nothing_half_written(job, monkeypatch):
         Path(target).write_text("<html>")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(participant.mne.Report, "save", save_half)
+    monkeypatch.setattr(mne.Report, "save", save_half)
     with pytest.raises(TryAgain, match="No space"):
         write_report(job)
     assert job.target.read_bytes() == whole
@@ -193,7 +291,7 @@ def test_timeline_has_a_bar_per_presentation_in_the_colour_of_its_stimulus():
 def test_stimulus_names_with_dollars_or_foreign_letters_can_be_drawn(job, monkeypatch):
     names = ["cash $x", "音楽", "long " * 20]
     presentations = [Presentation(name, f"{name}.wav", 6.0 * place, 5) for place, name in enumerate(names)]
-    monkeypatch.setattr(participant, "from_table", lambda _: tuple(presentations))
+    monkeypatch.setattr(recorded, "from_table", lambda _: tuple(presentations))
     page = write_report(ReportJob("02", job.recordings[:1], job.target.with_name("sub-02.html"))).read_text("utf-8")
     assert all(name in page for name in names)
 
@@ -204,14 +302,73 @@ def test_stimuli_have_different_colours(number):
     assert len(set(colours.values())) == number
 
 
-def test_bad_channels_stand_out_on_the_head():
+def test_bad_channels_stand_out_on_the_head_by_their_first_reason():
+    axes = (figure := draw_sensors(placed_info(), {"P3": ("ransac",), "C4": ("correlation", "flat"), "O1": ()})).axes[0]
+    colours = {"P3": REASON_COLOURS["ransac"], "C4": REASON_COLOURS["flat"], "O1": BAD}
+    dots = axes.collections[-1].get_facecolor()
+    for name, dot in zip(NAMES, dots, strict=True):
+        assert (tuple(dot) == to_rgba(colours[name])) if name in colours else (dot[:3].min() > 0.8)
+    assert [text.get_text() for text in axes.texts if text.get_text()] == NAMES
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["flat: C4", "not predicted by others (RANSAC): P3", "not said: O1"]
+
+
+def placed_info():
     info = mne.create_info(NAMES, RATE_HZ, "eeg")
     info.set_montage("biosemi64")
-    info["bads"] = ["P3"]
-    axes = draw_sensors(info).axes[0]
-    dots = axes.collections[-1].get_facecolor()
-    assert [tuple(dot) == to_rgba(BAD) for dot in dots] == [name == "P3" for name in NAMES]
-    assert [text.get_text() for text in axes.texts if text.get_text()] == NAMES
+    return info
+
+
+def test_amplitudes_are_counted_by_their_distance_from_the_median():
+    eeg = np.array([np.tile([300.0, 305.0, 295.0, 300.0], 100), np.tile([0.0, 50.0, -50.0, 0.0], 100)])
+    amplitudes = Amplitudes.of(eeg)
+    for row, distance in enumerate((5, 50)):
+        (place,) = np.flatnonzero(amplitudes.shares[row])
+        assert EDGES_UV[place] <= distance < EDGES_UV[place + 1]
+        assert amplitudes.shares[row, place] == 0.5
+    np.testing.assert_allclose(amplitudes.spread_uv, eeg.std(axis=1))
+
+
+@pytest.mark.parametrize("bad", [(), ("C3",), tuple(NAMES)])
+def test_amplitudes_can_be_drawn_whatever_is_bad(bad):
+    eeg = np.random.default_rng(0).standard_normal((len(NAMES), 1000)) * np.arange(8)[:, None]
+    left, right = draw_amplitudes(Amplitudes.of(eeg), Amplitudes.of(eeg / 2), NAMES, bad).axes
+    assert len(left.lines) == 3
+    assert {text.get_text() for text in right.texts} == set(bad)
+
+
+def test_components_are_drawn_with_label_probability_and_variance():
+    component = {"component": 3, "label": "eye blink", "probability": 0.98, "topography": [1.0, -1.0] * 4}
+    figure = draw_components([component | {"variance_explained": 0.124}, component], placed_info())
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:2] == ["IC 3 eye blink 0.98\n12.4 % of variance", "IC 3 eye blink 0.98"]
+
+
+def test_variance_is_a_bar_for_each_step_and_may_grow():
+    axes = draw_variance(["ICA", "reference"], [0.3, -0.1]).axes[0]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([30, -10])
+    assert axes.get_xlim()[0] < -10
+
+
+def test_bad_spans_are_hatched_and_cuts_are_lines():
+    presentation = Presentation("a", "a.wav", 1, 5)
+    spans = [(2.0, 3.0, "BAD_muscle"), (8.0, 0.0, "boundary")]
+    axes = draw_timeline([presentation], 20, stimulus_colours(["a"]), spans).axes[0]
+    hatched = [patch for patch in axes.patches if patch.get_hatch()]
+    assert [(patch.get_x(), patch.get_width()) for patch in hatched] == [(2.0, 3.0)]
+    assert [list(line.get_xdata()) for line in axes.lines] == [[8.0, 8.0]]
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_topography_of_the_response_is_at_its_peak_if_positions_are_known(placed):
+    times = np.arange(-10, 51) / RATE_HZ
+    average = np.zeros((8, times.size))
+    average[0, 22] = 5.0  # at 120 ms
+    power = average.std(axis=0)
+    response = OnsetResponse(times, average, power, 0 * power, 0 * power + 1, 100, 3.0, 0.005)
+    info = placed_info() if placed else mne.create_info(NAMES, RATE_HZ, "eeg")
+    titles = [axes.get_title() for axes in draw_response(response, info).axes]
+    assert ("120 ms" in titles) == placed
 
 
 def test_traces_of_silence_can_be_drawn():
@@ -222,6 +379,14 @@ def test_traces_of_silence_can_be_drawn():
 @pytest.mark.parametrize(
     ("step", "words"),
     [
+        (
+            {"Name": "ICA", "fitted_components": 9, "removed": [{}], "variance_removed": 0.25},
+            ("ICA", "components removed 1; fitted components 9; variance removed 25 %"),
+        ),
+        (
+            {"Name": "bad channels", "channels": ["T7"], "reasons": {"T7": ["flat"]}, "variance_removed": None},
+            ("Bad channels", "channels T7; variance removed none"),
+        ),
         ({"Name": "band-pass", "low_hz": None, "high_hz": 40.0}, ("Band-pass", "open to 40 Hz")),
         ({"Name": "resample", "from_hz": 250.0, "to_hz": 125.0}, ("Resample", "250 to 125 Hz")),
         ({"Name": "bad channels", "channels": ["T7"], "flat": []}, ("Bad channels", "channels T7; flat none")),
