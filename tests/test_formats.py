@@ -388,6 +388,38 @@ def test_an_edf_that_was_not_closed_is_read_to_its_end(stem):
     assert recording(path).read().n_times == RATE * SECONDS
 
 
+def test_a_discontinuous_edf_is_told(stem):
+    path = write_edf(stem)
+    content = bytearray(path.read_bytes())
+    assert content[192:197] == b"EDF+C"
+    content[196:197] = b"D"
+    path.write_bytes(content)
+    assert any("discontinuous" in warning for warning in recording(path).open().warnings)
+
+
+def test_edf_annotations_in_another_encoding_are_read_with_a_warning(stem):
+    path = write_edf(stem)
+    path.write_bytes(path.read_bytes().replace(b"hello", b"h\xe4llo"))
+    opened = recording(path).open()
+    assert opened.raw.annotations.description[0] == "hällo"
+    assert any("Latin-1" in warning for warning in opened.warnings)
+
+
+def test_upper_case_extensions_are_read(stem):
+    path = write_edf(stem).rename(stem.with_suffix(".EDF"))
+    assert recording(path).read().n_times == RATE * SECONDS
+
+
+def test_values_that_are_not_finite_and_flat_channels_do_not_disturb_the_reading(stem):
+    data = DATA.copy()
+    data[0] = 0
+    data[1, 500:700] = np.nan
+    data[2, 10] = np.inf
+    opened = recording(write_set_and_fdt(stem, data, ["Fp1", "Cz", "Oz", "Pz"])).open()
+    assert opened.warnings == ()
+    assert np.isnan(opened.raw.get_data()[1, 600])
+
+
 @pytest.mark.parametrize("suffix", [".vhdr", ".edf", ".bdf", ".set"])
 def test_a_file_of_something_else_is_unusable_in_one_sentence(stem, suffix):
     stem.with_suffix(".eeg").write_bytes(b"0" * 64)

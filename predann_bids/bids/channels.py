@@ -126,7 +126,7 @@ def _guess_types(raw: BaseRaw, names: Sequence[str]) -> list[str]:
     if not guessed:
         return []
     raw.set_channel_types(guessed, on_unit_change="ignore", verbose="error")
-    return [f"No channels.tsv says what {_listed(guessed)} record; by their names they are not taken for EEG."]
+    return [f"No channels.tsv gives the type of {_listed(guessed)}; by its name, that is not taken for EEG."]
 
 
 def _listed(names: Sequence[str] | Mapping[str, str]) -> str:
@@ -202,7 +202,10 @@ def _spread(raw: BaseRaw, names: Sequence[str]) -> NDArray[np.float64]:
     length = max(2, min(raw.n_times, round(raw.info["sfreq"])))
     starts = np.linspace(0, max(0, raw.n_times - length), STRETCHES).astype(int)
     stretches = [raw.get_data(names, int(start), min(raw.n_times, int(start) + length)) for start in starts]
-    return np.asarray(np.median([stretch.std(axis=1) for stretch in stretches], axis=0), dtype=np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        spreads = np.array([stretch.std(axis=1) for stretch in stretches], dtype=np.float64)
+    # what is not finite says nothing about the unit, like what is flat
+    return np.asarray(np.median(np.where(np.isfinite(spreads), spreads, 0), axis=0))
 
 
 def _scale(raw: BaseRaw, names: Sequence[str], factors: NDArray[np.float64]) -> None:

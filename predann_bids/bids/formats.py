@@ -194,16 +194,18 @@ def _number(text: str | None) -> int:
 def _open_edf(path: Path) -> Opened:
     from mne.io import read_raw_bdf, read_raw_edf
 
-    _check_edf_size(path)
+    notes = _check_edf_header(path)
     read: Callable[..., Any] = read_raw_bdf if path.suffix.lower() == ".bdf" else read_raw_edf
     try:
-        return Opened(read(path, verbose="error"))
-    except UnicodeDecodeError:
+        return Opened(read(path, verbose="error"), notes)
+    except Exception as error:  # MNE has no narrower class for it
+        if "latin1" not in str(error):
+            raise
         note = f"The annotations in {path} are not UTF-8, as EDF+ requires; they are read as Latin-1."
-        return Opened(read(path, encoding="latin1", verbose="error"), (note,))
+        return Opened(read(path, encoding="latin1", verbose="error"), (*notes, note))
 
 
-def _check_edf_size(path: Path) -> None:
+def _check_edf_header(path: Path) -> tuple[str, ...]:
     with path.open("rb") as file:
         fixed = file.read(256)
         try:
@@ -218,6 +220,9 @@ def _check_edf_size(path: Path) -> None:
         raise _truncated(path, found, expected)
     if found - head_bytes < sum(samples) * width:
         raise UnusableData(f"{path} is empty: there is nothing after its header. Fetch or copy it again.")
+    if fixed[192:197] in (b"EDF+D", b"BDF+D"):
+        return (f"{path} is discontinuous (EDF+D), but read as if it had no gaps: times after a gap are too early.",)
+    return ()
 
 
 # -- EEGLAB ------------------------------------------------------------------------------------------------------------

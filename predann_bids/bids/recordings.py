@@ -18,7 +18,6 @@ from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
-    from mne_bids import BIDSPath
 
 # shorter than its sidecar says by more than this share and this many seconds
 DURATION_TOLERANCE, DURATION_TOLERANCE_S = 0.01, 2.0
@@ -90,12 +89,6 @@ class Recording:
     def directory(self) -> Path:
         """Where its derivatives lie, relative to the derivative dataset."""
         return self.path.parent.relative_to(self.root)
-
-    def bids_path(self) -> BIDSPath:
-        """Return the path as mne-bids knows it."""
-        from mne_bids import get_bids_path_from_fname
-
-        return get_bids_path_from_fname(self.path).update(root=self.root)
 
     def missing_files(self) -> list[Path]:
         """List what is needed to read it and is not there; a link to content that was not fetched is not there."""
