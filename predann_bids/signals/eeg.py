@@ -8,6 +8,7 @@ channels or components works on a smaller copy that the chain makes. Only Zaplin
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -119,10 +120,10 @@ def preprocess(
     mixing = _mix(raw, config, seen, _SmallCopy(raw, filters, workers))
     steps = (*placing, *line_steps, *mixing.steps, *_band_step(config), *mixing.reference, *_resampling(raw, config))
     measured = _variance_removed(raw, filters, mixing)
-    data = run(raw, replace(filters, matrix=mixing.matrix, rate_hz=config.resample), workers=workers, on_block=on_block)
+    chain = replace(filters, matrix=mixing.matrix, rate_hz=config.resample)
     return Preprocessed(
-        data,
-        _info_at(raw, config.resample),
+        run(raw, chain, workers=workers, on_block=on_block),
+        _info_at(raw, chain),
         tuple(_with_share(step, measured) for step in steps),
         mixing.bad,
         mixing.warnings,
@@ -199,10 +200,13 @@ def _resampling(raw: BaseRaw, config: Preprocessing) -> list[Step]:
     return [Step("resample", {"from_hz": before, "to_hz": config.resample, "method": "polyphase"})]
 
 
-def _info_at(raw: BaseRaw, rate_hz: float) -> Info:
+def _info_at(raw: BaseRaw, chain: Chain) -> Info:
+    """Describe what the chain makes of the recording."""
     info = raw.info.copy()
     with info._unlock():
-        info["sfreq"], info["lowpass"] = rate_hz, min(info["lowpass"], rate_hz / 2)
+        info["sfreq"] = chain.rate_hz
+        info["highpass"] = max(info["highpass"], chain.low_hz or 0.0)
+        info["lowpass"] = min(info["lowpass"], chain.high_hz or math.inf, chain.rate_hz / 2)
     info["bads"] = []
     return info
 
@@ -235,11 +239,9 @@ class _SmallCopy:
 
         low, high = ESTIMATION_BAND_HZ
         rate = min(ESTIMATION_HZ, self._filters.rate_hz)
-        # the transition band of the low-pass is a quarter of its edge, and has to end below half the rate
-        edge = high if high * 1.25 < rate / 2 else None
-        chain = replace(self._filters, low_hz=low, high_hz=edge, rate_hz=rate)
+        chain = replace(self._filters, low_hz=low, high_hz=high if high < rate / 2 else None, rate_hz=rate)
         data = run(self._raw, chain, workers=self._workers)
-        return RawArray(data.T * 1e-6, _info_at(self._raw, rate), verbose="error")
+        return RawArray(data.T * 1e-6, _info_at(self._raw, chain), verbose="error")
 
 
 def _mix(raw: BaseRaw, config: Preprocessing, seen: Survey, small: _SmallCopy) -> _Mixing:
