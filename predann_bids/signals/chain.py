@@ -177,9 +177,9 @@ class _Source:
         return cls(raw, channels, offset, before[:, :margin], after[:, known:])
 
     def read(self, start: int, block: Singles) -> None:
-        """Fill a block, (channels, samples), from a sample on; what comes before and after the margins is zero."""
+        """Fill a block, (channels, samples), from a sample on; what comes after the margin is zero."""
         samples, margin, stop = self.raw.n_times, self.before.shape[1], start + block.shape[1]
-        block[:] = 0
+        block[:, max(0, samples + margin - start) :] = 0
         for first, part in ((-margin, self.before), (samples, self.after)):
             low, high = max(start, first), min(stop, first + margin)
             if low < high:
