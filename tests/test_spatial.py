@@ -218,6 +218,12 @@ def test_rest_brings_dipoles_closer_to_infinity_than_the_average_does(make_info)
     assert rest < 0.5 * average
 
 
+def test_bad_channels_are_no_part_of_rest(make_info):
+    info = make_info(bads=["Fp1"])
+    bad = info["ch_names"].index("Fp1")
+    np.testing.assert_allclose(np.delete(reference(info, "rest")[0][:, bad], bad), 0, atol=1e-12)
+
+
 def test_rest_without_positions_is_refused(make_info):
     with pytest.raises(UnusableData, match="REST needs the positions"):
         reference(make_info(names=["a", "b"], montage=None), "rest")

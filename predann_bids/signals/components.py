@@ -165,6 +165,7 @@ def _label(sample: BaseRaw, ica: ICA) -> NDArray[np.float64]:
 def _express(sample: BaseRaw, ica: ICA, common: Matrix) -> _Components:
     """Turn a decomposition of average-referenced channels into one of the recording; `common`: (T,) mean of all."""
     scale = ica.pre_whitener_
+    # principal directions of average-referenced data are blind to what all channels share, and so is the unmixing
     unmixing = ica.unmixing_matrix_ @ (ica.pca_components_[: ica.n_components_] / scale.T)
     mixing = ica.get_components() * scale
     data = sample.get_data()
@@ -174,7 +175,7 @@ def _express(sample: BaseRaw, ica: ICA, common: Matrix) -> _Components:
     return _Components(
         mixing,
         np.linalg.lstsq(sources @ sources.T, sources @ common)[0],
-        unmixing - unmixing.mean(axis=1, keepdims=True),
+        unmixing,
         accounted / (data**2).sum(),
     )
 
