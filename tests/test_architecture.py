@@ -17,7 +17,7 @@ ALLOWED = {
     "learning": {"models", "data"},
     "report": {"learning", "data", "bids", "signals"},
     "workflows": {"learning", "report", "data", "models", "bids", "signals", "progress"},
-    "tools": {"cli", "options", "progress", "tools"},
+    "tools": {"cli", "options", "progress", "bids", "signals", "workflows"},
 }
 
 

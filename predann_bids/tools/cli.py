@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from predann_bids import __version__
-from predann_bids.cli import run
+from predann_bids.cli import BidsAppCommand, _selection, run
+from predann_bids.config import resolve
 from predann_bids.errors import CannotCreateOutput, WrongUsage
+from predann_bids.options import selection_options
 from predann_bids.tools.simulation import Simulation
 
 SIMULATE_EPILOG = """\b
 Examples:
   predann-tools simulate /data/demo
   predann-tools simulate /data/silent --snr 0 --participants 6 --seed 1
+"""
+
+STIMULI_EPILOG = """\b
+Examples:
+  predann-tools stimuli /data/ds
+  predann-tools stimuli /data/ds003774 --stimulus-map ds003774 --stimuli-dir /data/songs
+  predann-tools stimuli /data/ds --draft map.tsv
+  predann-tools stimuli /data/ds --stimulus-map map.tsv --participant-label 01 02
+
+\b
+Exit codes: 0 all music can be resolved, or a draft was made; 1 some participants have problems, or the code
+of the first problem if all have; 65 nothing is music; 73 the draft cannot be created; others as predann-bids.
 """
 
 SIMULATE_OPTIONS = {
@@ -35,7 +49,7 @@ SIMULATE_OPTIONS = {
 @click.group("predann-tools", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="predann-tools")
 def tools() -> None:
-    """Make datasets for PredANN-BIDS."""
+    """Check which music a dataset plays when, and make datasets to try PredANN-BIDS on."""
 
 
 def _simulate_options(command: Any) -> Any:
@@ -69,6 +83,76 @@ def simulate(out_dir: Path, **options: Any) -> None:
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
             raise CannotCreateOutput(str(error)) from error
     click.echo(f"Dataset: {out_dir}")
+
+
+class ToolCommand(BidsAppCommand):
+    """A command with lists typed as in BIDS Apps, but arguments of its own."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Show the argument as required, although `--draft` may have taken it."""
+        return ["BIDS_DIR", "[OPTIONS]"]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let `--draft` without a file stand before BIDS_DIR."""
+        rest = super().parse_args(ctx, args)
+        draft = ctx.params.get("draft")
+        if ctx.params.get("bids_dir") is None and draft and Path(draft).is_dir():
+            ctx.params |= {"bids_dir": Path(draft), "draft": "-"}
+        return rest
+
+
+def _stimuli(**given: Any) -> None:
+    if given["bids_dir"] is None:
+        raise WrongUsage("BIDS_DIR is missing. Usage: predann-tools stimuli BIDS_DIR [OPTIONS].")
+    science = resolve(preset=None, file=given["config"], flags={})
+    selection = _selection(given)
+    from predann_bids.tools.stimuli import show_stimuli
+
+    show_stimuli(
+        given["bids_dir"],
+        selection=selection,
+        stimulus_map=given["stimulus_map"],
+        stimuli_dir=given["stimuli_dir"],
+        draft=given["draft"],
+        overwrite=given["overwrite"],
+        shortest=science.preprocessing.shortest,
+        verbose=bool(given["verbose"]),
+    )
+
+
+def _stimuli_options() -> Iterator[click.Option]:
+    yield from (option for option in selection_options() if option.name != "skip_bids_validation")
+    yield click.Option(
+        ["--draft"],
+        is_flag=False,
+        flag_value="-",
+        metavar="[FILE]",
+        help="Write a first stimulus map from what is seen, to FILE or to standard output (tables then go to standard"
+        " error). It is valid, and says in comments what to fill in.",
+    )
+    yield click.Option(["--overwrite"], is_flag=True, help="Replace FILE if it is there.")
+    yield click.Option(
+        ["--config"],
+        type=click.Path(path_type=Path),
+        help="TOML configuration of predann-bids, for preprocessing.shortest and its selection of recordings.",
+    )
+    yield click.Option(["-v", "--verbose"], count=True, help="Show all rows; with an error, show where it happened.")
+
+
+tools.add_command(
+    ToolCommand(
+        "stimuli",
+        callback=_stimuli,
+        params=[click.Argument(["bids_dir"], type=click.Path(path_type=Path), required=False), *_stimuli_options()],
+        help=(
+            "Show which music BIDS_DIR plays when.\n\nPrints, before anything is processed, what predann-bids would use"
+            " with the same options: recordings, presentations and their durations, audio found and missing, rows"
+            " ignored and why, and what in the stimulus map has no effect. Nothing is written to BIDS_DIR."
+        ),
+        epilog=STIMULI_EPILOG,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
