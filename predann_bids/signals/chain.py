@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-READ_SAMPLES = 10_000  # what MNE reads at once, as float64, stays in the cache
+READ_SAMPLES = 5_000  # what MNE reads at once, as float64, stays in the cache
 GROUP_CHANNELS, GROUP_SAMPLES = 8, 1 << 19  # and so do the spectra of these
 LARGEST_BLOCK = 1 << 24  # values, over all channels that are filtered together
 MICROVOLTS = 1e6
