@@ -37,6 +37,16 @@ def material(trials):
     return Material((), tuple(trials), ("a", "b"), (), Rate(100))
 
 
+def test_a_rotated_recording_has_its_bad_eeg_elsewhere_and_none_where_it_has_none():
+    science = Science.model_validate({"windows": {"length": 2.0, "delay": 0.1}})
+    some = material(recordings([0, 1]))
+    assert [trial.bad for trial in some.rotated([300], [2000], science).trials] == [(), ()]
+    marked = replace(some, bad=((Span(400, 450), Span(1900, 1950)),)).rotated([300], [2000], science)
+    # EEG sample 400 is reached 300 samples sooner, and 10 by the delay; 1900 in the second presentation, from 1000
+    assert [trial.bad for trial in marked.trials] == [(Span(90, 140),), (Span(590, 640),)]
+    assert marked.rotations == (300,)
+
+
 def test_a_fold_without_a_window_to_test_is_refused_before_any_training():
     science = Science.model_validate({"windows": {"length": 2.0}, "splitting": {"n_folds": 4}})
     trials = recordings([0, 1], [1, 0], [0, 1], [1, 0])

@@ -70,13 +70,15 @@ def mark_trials(
     trials : sequence of Trial
         All trials.
     bad : sequence of sequence of Span
-        For each recording, its bad EEG samples.
+        For each recording, its bad EEG samples; empty for none.
     delay : int
         The EEG of a window is taken this many samples later than its audio.
     rotations, recording_samples : sequence of int
         By how many samples each recording is moved in a circle against its events, and how many it has; empty for no
         rotation.
     """
+    if not bad:
+        return [replace(trial, bad=()) for trial in trials]
     return [
         replace(trial, bad=_seen_from(trial, bad[trial.recording], delay, rotations, recording_samples))
         for trial in trials
