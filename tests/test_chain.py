@@ -1,3 +1,4 @@
+import edfio
 import mne
 import numpy as np
 import pytest
@@ -200,6 +201,21 @@ def test_the_recording_stays_on_the_disk(tmp_path, monkeypatch):
     np.testing.assert_allclose(run(raw, chain), expected, atol=1e-4)
     assert not raw.preload
     assert max(lengths) <= 10_000 < raw.n_times
+
+
+def test_a_file_whose_eeg_is_not_its_fastest_channel_shows_no_blocks(tmp_path, monkeypatch):
+    microvolts, faster = 1e6 * eeg_like(256, 60), np.random.default_rng(0).standard_normal(60 * 512)
+    signals = [
+        edfio.EdfSignal(trace, 256, label=f"E{n}", physical_dimension="uV") for n, trace in enumerate(microvolts)
+    ]
+    edfio.Edf([*signals, edfio.EdfSignal(faster, 512, label="Audio")]).write(tmp_path / "x.edf")
+    raw = mne.io.read_raw_edf(tmp_path / "x.edf", preload=False, verbose="error")
+    chain = Chain(range(3), 128, (), 1.0, 40.0)
+    monkeypatch.setattr("predann_bids.signals.chain.READ_SAMPLES", 1_000)
+    expected = run(make_raw(1e-6 * microvolts, 256), chain)
+    assert largest_deviation(run(raw, chain), expected, 128) < 0.01
+    assert not raw.preload
+    assert survey(raw, range(3)).finite.all()
 
 
 def test_the_recording_is_not_changed():

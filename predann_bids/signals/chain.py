@@ -9,6 +9,7 @@ left to do for a block of time is one Fourier transform, one multiplication, and
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -91,12 +92,32 @@ class Survey:
 
 def survey(raw: BaseRaw, picks: Sequence[int]) -> Survey:
     """Look once through a recording, in blocks."""
+    raw = readable_in_blocks(raw, picks)
     extremes = [
         (block.min(axis=1), block.max(axis=1))
         for block in (raw.get_data(picks, *span) for span in _spans(0, raw.n_times))
     ]
     minima, maxima = zip(*extremes, strict=True)
     return Survey(np.min(minima, axis=0), np.max(maxima, axis=0))
+
+
+def readable_in_blocks(raw: BaseRaw, picks: Sequence[int]) -> BaseRaw:
+    """Return the recording, or a copy in memory if blocks of it were other samples than the whole.
+
+    EDF and BDF files may hold channels of several rates. MNE brings the slower ones to the highest rate, each block for
+    itself with artefacts at its ends, and warns of that.
+    """
+    from mne.utils import use_log_level
+
+    if raw.preload:
+        return raw
+    with warnings.catch_warnings(), use_log_level("warning"):
+        warnings.filterwarnings("error", ".*mixed sampling frequencies", RuntimeWarning)
+        try:
+            raw.get_data(picks, 0, min(raw.n_times, READ_SAMPLES))
+        except RuntimeWarning:
+            return raw.copy().load_data(verbose="error")
+    return raw
 
 
 def run(raw: BaseRaw, chain: Chain, *, workers: int = 1, on_block: Callable[[int, int], None] | None = None) -> Singles:
@@ -118,7 +139,7 @@ def run(raw: BaseRaw, chain: Chain, *, workers: int = 1, on_block: Callable[[int
     ndarray, shape (samples, channels), float32
         Microvolts. Sample k lies at the time k / `chain.rate_hz` from the recording's start.
     """
-    rate = float(raw.info["sfreq"])
+    raw, rate = readable_in_blocks(raw, chain.picks), float(raw.info["sfreq"])
     kernel = design_kernel(rate, chain.notches_hz, chain.low_hz, chain.high_hz)
     response = make_response(kernel, rate_ratio(rate, chain.rate_hz), raw.n_times)
     samples, channels = output_samples(raw.n_times, rate, chain.rate_hz), len(chain.picks)
