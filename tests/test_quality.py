@@ -1,12 +1,17 @@
 """Quality in numbers: of a recording, of its response to the music, and over participants."""
 
 import json
+import re
+import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
 from predann_bids.errors import UnusableData
+from predann_bids.report import quality
+from predann_bids.report.quality import Rule, fence, write_quality
 from predann_bids.signals.onsets import detect_onsets, onsets_heard, respond_to_onsets
 from predann_bids.signals.quality import line_noise, measure, usable_seconds, usable_spans
 
@@ -125,7 +130,7 @@ def test_silence_has_no_onsets(tmp_path):
 
 def test_what_is_no_audio_is_named(tmp_path):
     (tmp_path / "song.wav").write_text("la la la")
-    with pytest.raises(UnusableData, match="song.wav"):
+    with pytest.raises(UnusableData, match=r"song\.wav"):
         detect_onsets(tmp_path / "song.wav")
 
 
@@ -187,3 +192,154 @@ def test_bad_spans_are_kept_out_of_the_average(rng):
 def test_few_onsets_are_no_average(rng):
     eeg, onsets = evoked(rng, 0.1, 1.0)
     assert respond_to_onsets(eeg, RATE_HZ, onsets[:10], [(0, 400)]) is None
+
+
+# All participants
+
+
+def sidecar(*, seconds=600.0, usable=None, bad=0, channels=32, removed=None, **quality):
+    steps = [] if removed is None else [{"Name": "ICA", "removed": [{}] * removed}]
+    return {
+        "EEGChannelCount": channels,
+        "BadChannels": [f"E{n}" for n in range(bad)],
+        "PreprocessingSteps": steps,
+        "Presentations": {"Count": 4, "Seconds": seconds, "UsableSeconds": seconds if usable is None else usable},
+        "Quality": quality,
+    }
+
+
+def write_sidecars(root, participants):
+    """Participant to sidecars, one for each of several sessions."""
+    for label, sidecars in participants.items():
+        for number, content in enumerate(sidecars, 1):
+            path = root / f"sub-{label}" / f"ses-{number}" / "eeg" / f"sub-{label}_ses-{number}_desc-preproc_eeg.json"
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps(content), encoding="utf-8")
+    return root
+
+
+def read_table(root):
+    return pd.read_csv(root / "participants.tsv", sep="\t", index_col="participant_id", na_values="n/a")
+
+
+@pytest.fixture
+def ten(tmp_path, rng):
+    """Ten participants, alike but for three."""
+    amplitudes = rng.uniform(9, 11, 10)
+    participants = {
+        f"{n:02d}": [sidecar(bad=n % 3, amplitude_uv=amplitude, beyond_100uv_share=0.001)]
+        for n, amplitude in enumerate(amplitudes)
+    }
+    participants["03"] = [sidecar(amplitude_uv=40.0)]
+    participants["05"] = [sidecar(usable=200.0, amplitude_uv=10.0)]
+    participants["07"] = [sidecar(bad=12, amplitude_uv=10.0)]
+    return write_sidecars(tmp_path, participants)
+
+
+def test_outliers_are_marked_with_the_reason(ten):
+    write_quality(ten)
+    table = read_table(ten)
+    assert table.index[table.outlier == "yes"].tolist() == ["sub-03", "sub-05", "sub-07"]
+    assert table.outlier_reason["sub-03"].startswith("amplitude_uv 40 (median ")
+    assert table.outlier_reason["sub-05"] == "usable_share 0.333 (below 0.5)"
+    assert table.outlier_reason["sub-07"] == "bad_channels_share 0.375 (above 0.25)"
+
+
+def test_recordings_of_a_participant_are_put_together(tmp_path):
+    first = sidecar(seconds=300, usable=150, bad=4, removed=2, amplitude_uv=10.0, onset_response_z=2.0)
+    second = sidecar(seconds=900, bad=0, removed=4, amplitude_uv=20.0, onset_response_z=4.0)
+    write_quality(write_sidecars(tmp_path, {"01": [first, second]}))
+    row = read_table(tmp_path).loc["sub-01"]
+    assert (row.recordings, row.presentations, row.music_min, row.usable_min) == (2, 8, 20, 17.5)
+    assert (row.usable_share, row.bad_channels, row.bad_channels_share) == (0.875, 1.0, 0.03125)
+    assert (row.ica_removed, row.amplitude_uv) == (3.5, 17.5)  # weighted by music
+    assert row.onset_response_z == pytest.approx(6 / np.sqrt(2), rel=1e-5)
+
+
+def test_what_is_unknown_is_not_available(tmp_path):
+    old = sidecar()
+    del old["Quality"], old["Presentations"]["UsableSeconds"]
+    (tmp_path / "sub-02").mkdir()
+    write_quality(write_sidecars(tmp_path, {"01": [old]}))
+    fields = [line.split("\t") for line in (tmp_path / "participants.tsv").read_text().splitlines()]
+    header, known, unknown = fields
+    assert dict(zip(header, known, strict=True))["amplitude_uv"] == "n/a"
+    assert dict(zip(header, known, strict=True))["outlier"] == "no"
+    assert dict(zip(header, unknown, strict=True)) == dict.fromkeys(header, "n/a") | {
+        "participant_id": "sub-02",
+        "recordings": "0",
+    }
+
+
+def test_few_participants_are_not_compared(tmp_path):
+    participants = {f"0{n}": [sidecar(amplitude_uv=40.0 if n == 1 else 10.0)] for n in range(1, 6)}
+    write_quality(write_sidecars(tmp_path, participants))
+    assert (read_table(tmp_path).outlier == "no").all()
+    assert "Fewer than 6 participants" in (tmp_path / "quality.html").read_text(encoding="utf-8")
+
+
+def test_small_deviations_do_not_matter_however_alike_the_others_are():
+    low, high = fence([0.0] * 20 + [0.03], Rule("high", least=0.05))
+    assert (low, high) == (-np.inf, 0.05)
+
+
+def test_fence_is_that_of_iglewicz_and_hoaglin(rng):
+    values = rng.standard_normal(31)
+    low, high = fence(values, Rule("both", least=0))
+    for value, score in ((low, -3.5), (high, 3.5)):
+        mad = np.median(np.abs(values - np.median(values)))
+        assert 0.6745 * (value - np.median(values)) / mad == pytest.approx(score)
+    assert fence(np.exp(values), Rule("both", least=1.0001, logarithmic=True)) == pytest.approx(
+        (np.exp(low), np.exp(high))
+    )
+
+
+def test_columns_are_described_with_units(ten):
+    write_quality(ten)
+    described = json.loads((ten / "participants.json").read_text(encoding="utf-8"))
+    columns = read_table(ten).reset_index().columns
+    assert set(described) == set(columns)
+    assert described["amplitude_uv"]["Units"] == "µV"
+
+
+def test_page_has_everybody_and_needs_nothing_from_the_net(ten):
+    (ten / "sub-03.html").write_text("report")
+    page = write_quality(ten).read_text(encoding="utf-8")
+    assert "3 of 10 participants stand out: sub-03, sub-05 and sub-07." in page
+    assert '<a href="sub-03.html">' in page
+    assert '<a href="sub-04.html">' not in page
+    assert page.count('<th scope="row"') == 10
+    assert not re.search(r'(src|href)="(https?:)?//', page)
+
+
+@pytest.mark.parametrize("number", [1, 300])
+def test_page_can_be_made_of_one_or_of_hundreds(number, tmp_path, rng):
+    participants = {
+        f"{n:03d}": [sidecar(bad=int(rng.integers(4)), amplitude_uv=rng.lognormal(2, 0.8), line_before_db=12.0)]
+        for n in range(number)
+    }
+    page = write_quality(write_sidecars(tmp_path, participants))
+    assert page.read_text(encoding="utf-8").count('<th scope="row"') == number
+    assert page.stat().st_size < 1_000_000
+
+
+def test_a_recording_that_another_job_takes_away_is_left_out(ten, monkeypatch):
+    def read(path):
+        if "sub-02" in path.name:
+            raise FileNotFoundError(path)
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    monkeypatch.setattr(quality, "read_json", read)
+    write_quality(ten)
+    assert read_table(ten).recordings.tolist() == [1, 1, 0, 1, 1, 1, 1, 1, 1, 1]
+
+
+def test_nothing_is_made_of_nothing(tmp_path):
+    assert "No participant has been preprocessed yet." in write_quality(tmp_path).read_text(encoding="utf-8")
+
+
+def test_table_of_participants_is_valid_bids(derivatives, tmp_path, validator_errors):
+    root = shutil.copytree(derivatives, tmp_path / "out", symlinks=True)
+    write_quality(root)
+    assert len(read_table(root)) == 4
+    assert validator_errors(root) == []

@@ -17,6 +17,7 @@ STRONG_LINE_DB, STRONG_LINE_SHARE = 6.0, 0.001
 MANY_LARGE = 0.01
 MANY_COMPONENTS = 1 / 3
 CHANCE = 0.05
+CHOSEN = ("no interpolation", "no reference")  # the first is said of the channels; the second was asked for
 
 
 def overview_html(opened: Sequence[Recorded]) -> str:
@@ -97,9 +98,7 @@ def _about_channels(recorded: Recorded) -> list[str]:
     removed, fitted = len(step.get("removed", ())), step.get("fitted_components") or 0
     if removed > MANY_COMPONENTS * fitted:
         notes.append(f"ICA removed {removed} of {fitted} components.")
-    left_out = [
-        step for step in recorded.steps if step["Name"].startswith("no ") and step["Name"] != "no interpolation"
-    ]
+    left_out = [step for step in recorded.steps if step["Name"].startswith("no ") and step["Name"] not in CHOSEN]
     notes += [f"{step['Name'].capitalize()}: {step.get('reason', 'no reason is given')}." for step in left_out]
     return notes
 

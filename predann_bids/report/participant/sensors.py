@@ -22,12 +22,14 @@ REASON_COLOURS: Mapping[str, str] = {
     "deviation": "#0072B2",
     "hf noise": "#8F3E77",
     "correlation": "#00704F",
+    "dropout": "#B00040",
     "ransac": "#7A5200",
 }
 WORDS = {
     "deviation": "amplitude deviates",
     "hf noise": "high-frequency noise",
     "correlation": "low correlation with others",
+    "dropout": "drops out",
     "ransac": "not predicted by others (RANSAC)",
 }
 MANY = 64  # channels that fit on a small head
