@@ -78,6 +78,13 @@ def test_a_channel_that_drops_out_at_times_is_told_from_a_flat_one(raw):
     assert "dropout" in find_bad_channels(raw, Preprocessing()).reasons[raw.ch_names[3]]
 
 
+def test_a_single_second_does_not_make_a_channel_of_a_short_recording_bad(raw, rng):
+    raw._data[3, 1000:1250] = 1e-5 * rng.standard_normal(250)
+    assert find_bad_channels(raw, Preprocessing()).reasons == {}
+    raw._data[3, 5000:5250] = 1e-5 * rng.standard_normal(250)
+    assert "correlation" in find_bad_channels(raw, Preprocessing()).reasons[raw.ch_names[3]]
+
+
 def test_a_channel_in_the_wrong_place_is_not_what_its_neighbours_predict(raw):
     raw._data[3] = -raw._data[3]
     reasons = find_bad_channels(raw, Preprocessing()).reasons
@@ -122,6 +129,12 @@ def test_without_positions_or_with_few_channels_ransac_is_skipped_with_a_reason(
     assert "12 channels" in few.skipped["ransac"]
     nowhere = find_bad_channels(raw.copy().set_montage(None), Preprocessing())
     assert "positions" in nowhere.skipped["ransac"]
+
+
+def test_noise_above_50_hz_is_judged_at_a_rate_of_128_hz(raw, rng):
+    raw._data[3] += 1e-5 * rng.standard_normal(raw.n_times)
+    low = raw.resample(128, verbose="error")
+    assert "hf noise" in find_bad_channels(low, Preprocessing()).reasons[raw.ch_names[3]]
 
 
 @pytest.mark.parametrize("how", ["resampled", "low-passed"])

@@ -210,3 +210,8 @@ def test_what_cannot_be_decomposed_is_left_with_a_reason(few, damage, reason):
     np.testing.assert_array_equal(result.matrix, np.eye(len(few.ch_names)))
     assert result.step.name == "no ICA"
     assert reason in result.step.parameters["reason"]
+
+
+def test_more_channels_need_a_longer_recording(recording):
+    slow = recording[1].copy().crop(tmax=38).resample(25, verbose="error")
+    assert "41 s that 32 channels need" in remove_components(slow, Preprocessing()).step.parameters["reason"]

@@ -133,7 +133,7 @@ def _compare(raw: BaseRaw, config: Preprocessing) -> tuple[dict[str, list[str]],
     else:
         skipped["hf noise"] = ALIKE
     # PREP tolerates 1 % of the windows of 1 s, which in a short recording is not even one
-    tolerated = max(0.01, raw.info["sfreq"] / raw.n_times)
+    tolerated = max(0.01, 1.5 / raw.duration)
     noisy.find_bad_by_correlation(correlation_threshold=config.bad_channels_correlation, frac_bad=tolerated)
     found |= {"correlation": noisy.bad_by_correlation, "dropout": noisy.bad_by_dropout}
     if reason := _no_ransac(noisy, config):
