@@ -58,7 +58,7 @@ def read_json(path: Path) -> dict[str, Any]:
         It is not valid.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UnusableData(f"{path} is not valid JSON: {error}.") from error
     if not isinstance(content, dict):

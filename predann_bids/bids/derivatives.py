@@ -235,7 +235,7 @@ def source_fingerprint(recording: Recording, events: Path | None, stimuli: Itera
 
 def _source_description(source_dir: Path) -> dict[str, Any]:
     try:
-        content = json.loads((source_dir / "dataset_description.json").read_text(encoding="utf-8"))
+        content = json.loads((source_dir / "dataset_description.json").read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

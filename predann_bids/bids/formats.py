@@ -255,7 +255,7 @@ def _eeglab_data_file(path: Path) -> str:
 
 
 def _hdf5_data_file(path: Path) -> str:
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     try:
         with h5py.File(path, "r") as file:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 REPORT_GB = 0.6
 PYTHON_GB, STREAMED, LOADED = 0.5, 0.5, 12.0  # of memory: Python with MNE, and multiples of a file's size
 QUALITY_S = 40.0  # stretch of the raw recording that line noise is measured on
-PRELOAD = ("mne", "mne_bids", "scipy.signal", "pandas", "soundfile", __name__)
+PRELOAD = ("mne", "mne.io", "scipy.signal", "pandas", "soundfile", "predann_bids.signals.eeg", __name__)
 
 
 @dataclass(frozen=True)
