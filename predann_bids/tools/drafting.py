@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from predann_bids.bids.stimuli import Stimuli, names_audio
-from predann_bids.bids.stimulus_map import NOTHING
+from predann_bids.bids.stimulus_map import ENTITIES
 from predann_bids.errors import PredannError
 from predann_bids.tools import observed as seen
 from predann_bids.tools.observed import Observed, in_order, match_names
@@ -19,10 +19,11 @@ from predann_bids.tools.survey import audio_in
 
 FILL_IN = "FILL-IN"
 MOST_VALUES = 200
+MOST_ALTERNATIVES = 5
 OTHER_MARKERS = 2  # such as a break before the start
 LISTED = 12
 WIDTH, MEANING = 110, 60
-ENTITIES = ("session", "task", "run")
+LABELS = tuple(name for name in ENTITIES if name != "participant")
 STARTS = re.compile(r"start|begin|bgin|onset|play", re.IGNORECASE)
 STOPS = re.compile(r"stop|end|off|finish", re.IGNORECASE)
 
@@ -44,9 +45,9 @@ class Draft:
                 f"Replace each {FILL_IN}... by the name of the audio file that was played, relative to the directory of"
                 " the stimuli, and delete the rules for what is no music.",
             ]
-            lines += [f"Audio that is there: {', '.join(audio)}" if audio else "There is no audio yet."]
+            lines += [f"Audio that is there: {_some(audio, 60)}." if audio else "There is no audio yet."]
         table = [self.header, *self.rules]
-        comments = [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent="  ")]
+        comments = [part for line in lines for part in _wrapped(line)]
         return "".join(f"# {part}\n" for part in comments) + "".join("\t".join(row) + "\n" for row in table)
 
 
@@ -140,7 +141,8 @@ def _what_marks(observed: Sequence[Observed], named: Mapping[str, int]) -> tuple
             cells = zip(one.columns.get(column, ()), one.columns.get("stim_file", ()), strict=False)
             for cell, name in cells:
                 (inside if name in named else outside).add(cell)
-        if column != "stim_file" and len(inside) <= 5 and not inside & {*outside, *NOTHING}:
+        few = 0 < len(inside) <= MOST_ALTERNATIVES and all(map(seen.can_be_a_condition, inside))
+        if column != "stim_file" and few and not inside & outside:
             return column, sorted(inside, key=in_order)
     return "", []
 
@@ -176,21 +178,21 @@ def _about_ends(
 
 
 def _from_names(observed: Sequence[Observed], audio: Sequence[str], useless: bool) -> Draft | None:
-    matches = {name: match_names(_labels(observed, name), audio) for name in ENTITIES}
+    matches = {name: match_names(_labels(observed, name), audio) for name in LABELS}
     if not useless:
         matches |= {name: match_names(seen.counts(observed, name), audio) for name in seen.columns_of(observed)}
     # the more files the better; where a recording's name and its events say the same, the events also say when
-    best = max(matches, key=lambda name: (len(set(matches[name].values())), name not in ENTITIES))
+    best = max(matches, key=lambda name: (len(set(matches[name].values())), name not in LABELS))
     found = matches[best]
     if not found:
         return None
-    values = _labels(observed, best) if best in ENTITIES else list(seen.counts(observed, best))
+    values = _labels(observed, best) if best in LABELS else list(seen.counts(observed, best))
     others = sorted(set(values) - set(found), key=in_order)
     comments = [f"{len(found)} of {len(values)} values of '{best}' are named like audio files."]
     if others:
         comments += [f"Not named like any, and taken for no music: {_some(others)}."]
     rules = [(value, found[value]) for value in sorted(found, key=in_order)]
-    if best in ENTITIES:
+    if best in LABELS:
         named = [one for one in observed if one.entities[best] in found]
         return _per_recording(named, (best,), rules, comments, useless)
     return Draft(comments, (best, "audio"), rules)
@@ -206,24 +208,28 @@ def _labels(observed: Sequence[Observed], entity: str) -> list[str]:
 def _from_values(observed: Sequence[Observed]) -> Draft | None:
     if _hold_one_piece(observed):
         return None
-    for column in seen.columns_of(observed):
-        values = seen.like_stimuli(observed, column)
-        total = seen.counts(observed, column)
-        several = len(values) > 1 or any(total[value] > len(observed) for value in values)
-        if several and len(values) <= MOST_VALUES:
-            return _per_value(observed, column, values)
-    return None
+    likely = {column: seen.like_stimuli(observed, column) for column in seen.columns_of(observed)}
+    several = (column for column, values in likely.items() if 1 < len(values) <= MOST_VALUES)
+    repeated = (
+        column for column, values in likely.items() if len(values) == 1 and _returns(observed, column, values[0])
+    )
+    column = next(several, None) or next(repeated, None)
+    return _per_value(observed, column, likely[column]) if column else None
+
+
+def _returns(observed: Sequence[Observed], column: str, value: str) -> bool:
+    return seen.counts(observed, column)[value] > seen.presence(observed, column)[value]
 
 
 def _per_value(observed: Sequence[Observed], column: str, values: Sequence[str]) -> Draft:
-    total = seen.counts(observed, column)
+    total, places = seen.counts(observed, column), seen.presence(observed, column)
     gaps = seen.spacing(observed, column, values)
     comments = [f"Values of '{column}' that return after {seen.SPACING_S:g} s or more and seem to be no responses:"]
     for value in values:
         gap = f", {gaps[value]:.1f} s to the next of these (median)" if math.isfinite(gaps[value]) else ""
         rows = f"{total[value]} row{'s' * (total[value] != 1)}"
-        places = f"{rows} in {seen.share(observed, column, value)} of {len(observed)} recordings"
-        comments.append(f"- {value}: {places}{gap}{_meaning(observed, column, value)}")
+        where = f"{rows} in {places[value]} of {len(observed)} recordings"
+        comments.append(f"- {value}: {where}{gap}{_meaning(observed, column, value)}")
     others = [value for value, _ in total.most_common() if value not in values]
     if others:
         comments.append(f"Left out: {_some([f'{value} x {total[value]}' for value in others])}.")
@@ -254,7 +260,7 @@ def _from_recordings(observed: Sequence[Observed], useless: bool) -> Draft:
     entities = _telling(observed)
     labels = sorted(
         {tuple(one.entities[name] for name in entities) for one in observed},
-        key=lambda row: [in_order(label) for label in row],
+        key=lambda row: [(not label, in_order(label)) for label in row],  # n/a is a rule for all that are left
     )
     rules = [(*(label or "n/a" for label in row), _fill_in("-".join(filter(None, row)))) for row in labels]
     return _per_recording(observed, entities, rules, comments, useless)
@@ -262,7 +268,7 @@ def _from_recordings(observed: Sequence[Observed], useless: bool) -> Draft:
 
 def _telling(observed: Sequence[Observed]) -> tuple[str, ...]:
     """Find the entity that tells a participant's recordings apart, or all that vary."""
-    varying = [name for name in ENTITIES if _varies(observed, (name,))]
+    varying = [name for name in LABELS if _varies(observed, (name,))]
     people = {one.entities["participant"] for one in observed}
     for name in varying:
         pairs = {(one.entities["participant"], one.entities[name]) for one in observed}
@@ -300,9 +306,9 @@ def _marker(observed: Sequence[Observed]) -> tuple[str, str, str] | None:
     """Find the row that starts the one piece of each recording, and the row that ends it if there is one."""
     for column in seen.columns_of(observed):
         total = seen.counts(observed, column)
-        once = [value for value in total if _stands_once(observed, column, value)]
-        starts = [value for value in once if STARTS.search(value)]
-        stops = [value for value in once if STOPS.search(value) and value not in starts]
+        starts = [value for value in total if STARTS.search(value) and _stands_once(observed, column, value)]
+        stops = [value for value in total if STOPS.search(value) and _stands_once(observed, column, value)]
+        stops = [value for value in stops if value not in starts]
         if starts:
             return column, starts[0], stops[0] if stops else ""
     return None
@@ -326,5 +332,9 @@ def _meaning(observed: Sequence[Observed], column: str, value: str) -> str:
     return f" ({text})" if text else ""
 
 
-def _some(values: Sequence[str]) -> str:
-    return ", ".join(values[:LISTED]) + (f", ... ({len(values)})" if len(values) > LISTED else "")
+def _some(values: Sequence[str], shown: int = LISTED) -> str:
+    return ", ".join(values[:shown]) + (f", ... ({len(values)})" if len(values) > shown else "")
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

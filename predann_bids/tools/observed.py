@@ -16,7 +16,7 @@ from typing import Any
 
 from predann_bids.bids.cues import read_events
 from predann_bids.bids.recordings import Recording
-from predann_bids.bids.stimulus_map import NOTHING, is_among
+from predann_bids.bids.stimulus_map import EFFECTS, ENTITIES, NOTHING
 from predann_bids.errors import PredannError
 from predann_bids.files import read_json
 from predann_bids.tools.survey import entities_of
@@ -26,7 +26,8 @@ MEASURES = {"onset", "duration", "sample", "response_time", "HED"}
 USUAL_COLUMNS = ("trial_type", "value")
 ABOUT_STIMULI = re.compile(r"stim|song|music|track|clip|piece|melod|audio|sound|video|film|movie", re.IGNORECASE)
 NO_MUSIC = re.compile(
-    r"not used|(?<![a-z])(resp|button|key|press|rating|question|answer|fixation|cross|rest|boundary|segment|artifact)",
+    r"not used|(?<![a-z])(resp(onses?)?|buttons?|key(press)?|press(ed)?|ratings?|questions?|answer(s|ed)?|fixation"
+    r"|cross|rest(ing)?|boundary|segment|artifact)(?![a-z])",
     re.IGNORECASE,
 )
 MANY_ROWS = 10  # so many rows at the same times in two recordings are no chance
@@ -75,7 +76,8 @@ def look_at(recording: Recording) -> Observed:
         table = None  # what is wrong is told with the recording's problems
     if table is None:
         return Observed(entities)
-    names = [str(name) for name in table if name not in MEASURES]
+    taken = {*MEASURES, *EFFECTS, *ENTITIES}  # what they mean in a map is something else
+    names = [name for name in map(str, table) if name not in taken and can_be_a_condition(name)]
     return Observed(
         entities,
         [_number(cell) for cell in table["onset"].tolist()],
@@ -148,10 +150,19 @@ def counts(observed: Sequence[Observed], column: str) -> Counter[str]:
     found = Counter[str]()
     for one in observed:
         found.update(one.columns.get(column, ()))
-    return Counter({value: count for value, count in found.items() if _can_be_a_condition(value)})
+    return Counter({value: count for value, count in found.items() if can_be_a_condition(value)})
 
 
-def _can_be_a_condition(value: str) -> bool:
+def presence(observed: Sequence[Observed], column: str) -> Counter[str]:
+    """Count the recordings in which each value of a column stands."""
+    found = Counter[str]()
+    for one in observed:
+        found.update(set(one.columns.get(column, ())))
+    return found
+
+
+def can_be_a_condition(value: str) -> bool:
+    """Tell whether a map can say a value: it has no sign for alternatives or comments, and no spaces around it."""
     return value not in NOTHING and "|" not in value and not value.startswith("#") and value == value.strip()
 
 
@@ -222,7 +233,7 @@ def followers(observed: Sequence[Observed], column: str, starts: Collection[str]
             if cell in starts:
                 total += t != start
                 start, first = t, set()
-            elif t > start and cell not in NOTHING:
+            elif t > start and can_be_a_condition(cell):
                 often[cell] += 1
                 if cell not in first:
                     after.setdefault(cell, []).append(t - start)
@@ -242,7 +253,7 @@ def times_mean_nothing(observed: Sequence[Observed]) -> bool:
     lists = Counter(
         (one.entities["participant"], *one.onsets)
         for one in observed
-        if len(one.onsets) >= MANY_ROWS and one not in known
+        if len(one.onsets) >= MANY_ROWS and not math.isfinite(one.seconds)
     )
     repeated = sum(count for count in lists.values() if count > 1)
     return 2 * beyond > rows > 0 or 2 * repeated > len(observed)
@@ -253,8 +264,10 @@ def times_mean_nothing(observed: Sequence[Observed]) -> bool:
 
 def key(text: str) -> str:
     """Reduce a name to its letters and numbers: accents, case, punctuation and leading zeros do not count."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    return " ".join(str(int(part)) if part.isdecimal() else part for part in re.findall(r"\d+|[^\W\d_]+", plain))
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    plain = "".join(char for char in decomposed if not unicodedata.combining(char))
+    words = re.sub(r"(?<!\d)[\W_]+|[\W_]+(?!\d)", "", plain)  # what stands between two numbers keeps them apart
+    return re.sub(r"\d+", lambda number: str(int(number[0])), re.sub(r"[\W_]+", " ", words))
 
 
 def match_names(values: Iterable[str], audio: Sequence[str]) -> dict[str, str]:
@@ -265,12 +278,14 @@ def match_names(values: Iterable[str], audio: Sequence[str]) -> dict[str, str]:
     files: dict[str, str] = {}
     for name in audio:
         files.setdefault(key(PurePosixPath(name).stem), name)
-    prefixes = {stem.rpartition(" ")[0] for stem in files}
-    numbered = {stem.rpartition(" ")[2]: name for stem, name in files.items()} if len(prefixes) == 1 else {}
+    endings = [re.fullmatch(r"(.*?)(\d+)", stem) for stem in files]
+    prefixes = {ending[1] if ending else None for ending in endings}
+    alike = len(prefixes) == 1
+    numbered = {ending[2]: name for ending, name in zip(endings, files.values(), strict=True) if ending and alike}
     found = {}
     for value in values:
-        matched = files.get(key(value)) or (numbered.get(key(value)) if key(value).isdecimal() else None)
-        if matched:
+        matched = files.get(key(value)) or numbered.get(key(value))
+        if matched and key(value):
             found[value] = matched
     in_words = any(not key(value).isdecimal() for value in found)
     several = len(set(found.values())) >= max(2, len(files) / 2)
@@ -281,8 +296,3 @@ def in_order(value: str) -> tuple[tuple[int, float, str], ...]:
     """Sort names with the numbers in them as numbers."""
     parts = re.findall(r"\d+|\D+", value)
     return tuple((0, float(part), "") if part.isdecimal() else (1, 0.0, part) for part in parts)
-
-
-def share(observed: Sequence[Observed], column: str, value: str) -> int:
-    """Count the recordings that have a value in a column."""
-    return sum(any(is_among(cell, (value,)) for cell in set(one.columns.get(column, ()))) for one in observed)
