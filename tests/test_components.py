@@ -213,5 +213,5 @@ def test_what_cannot_be_decomposed_is_left_with_a_reason(few, damage, reason):
 
 
 def test_more_channels_need_a_longer_recording(recording):
-    slow = recording[1].copy().crop(tmax=38).resample(25, verbose="error")
-    assert "41 s that 32 channels need" in remove_components(slow, Preprocessing()).step.parameters["reason"]
+    slow = recording[1].copy().crop(tmax=36).resample(25, verbose="error")
+    assert "38 s that 31 components need" in remove_components(slow, Preprocessing()).step.parameters["reason"]

@@ -85,16 +85,15 @@ def remove_components(raw: BaseRaw, config: Preprocessing) -> Removal:
         `ica_reject` and `ica_threshold`.
     """
     names = [name for name in raw.ch_names if name not in raw.info["bads"]]
-    unchanged = np.eye(len(raw.ch_names))
-    if reason := _obstacle(raw, len(names)):
-        return Removal(unchanged, Step("no ICA", {"reason": reason}))
+    if len(names) < FEWEST_CHANNELS:
+        return _none(raw, f"there are {len(names)} good channels, fewer than {FEWEST_CHANNELS}")
     with quiet() as told:
         sample = evenly_spaced(raw, MOST_S, names)
         common = sample.get_data().mean(axis=0)
         sample.set_eeg_reference("average", projection=False)
         n_components = _rank(sample.get_data(), common)
-        if n_components < 2:
-            return Removal(unchanged, Step("no ICA", {"reason": "the channels do not differ"}))
+        if reason := _obstacle(sample, n_components):
+            return _none(raw, reason)
         ica = _fit(sample, n_components)
         probabilities = _label(sample, ica)
         components = _express(sample, ica, common)
@@ -102,7 +101,8 @@ def remove_components(raw: BaseRaw, config: Preprocessing) -> Removal:
     unwanted = np.isin(best, [LABELS.index(label) for label in config.ica_reject]) & (certain >= config.ica_threshold)
     removed = [int(k) for k in np.flatnonzero(unwanted)]
     rows = [raw.ch_names.index(name) for name in names]
-    unchanged[np.ix_(rows, rows)] = components.without(removed)
+    matrix = np.eye(len(raw.ch_names))
+    matrix[np.ix_(rows, rows)] = components.without(removed)
     parameters = {
         "method": "extended infomax by Picard, labelled by ICLabel",
         "fitted_components": n_components,
@@ -116,18 +116,22 @@ def remove_components(raw: BaseRaw, config: Preprocessing) -> Removal:
         "removed": [_describe(k, LABELS[best[k]], certain[k], components) for k in removed],
         "kept": dict(Counter(LABELS[k] for k in best[~unwanted]).most_common()),
     }
-    return Removal(unchanged, Step("ICA", parameters), _warnings(len(removed), n_components))
+    return Removal(matrix, Step("ICA", parameters), _warnings(len(removed), n_components))
 
 
-def _obstacle(raw: BaseRaw, n_channels: int) -> str | None:
-    if not has_positions(raw.info):
+def _none(raw: BaseRaw, reason: str) -> Removal:
+    return Removal(np.eye(len(raw.ch_names)), Step("no ICA", {"reason": reason}))
+
+
+def _obstacle(sample: BaseRaw, n_components: int) -> str | None:
+    if not has_positions(sample.info):
         return "electrode positions, which ICLabel needs, are not known"
-    if n_channels < FEWEST_CHANNELS:
-        return f"there are {n_channels} good channels, fewer than {FEWEST_CHANNELS}"
+    if n_components < 2:
+        return "the channels do not differ"
     # as many samples as the unmixing has weights
-    needed_s = max(SHORTEST_S, n_channels**2 / raw.info["sfreq"])
-    if raw.n_times / raw.info["sfreq"] < needed_s:
-        return f"the recording is shorter than the {needed_s:.0f} s that {n_channels} channels need"
+    needed_s = max(SHORTEST_S, n_components**2 / sample.info["sfreq"])
+    if sample.duration < needed_s:
+        return f"the usable recording is shorter than the {needed_s:.0f} s that {n_components} components need"
     return None
 
 
