@@ -143,6 +143,7 @@ def rich_page(job: ReportJob) -> str:
         {
             "Name": "ICA",
             "fitted_components": 5,
+            "converged": False,
             "threshold": 0.8,
             "channels": [name for name in NAMES if name != "C3"],
             "removed": components,
@@ -173,6 +174,7 @@ def test_report_says_first_what_is_out_of_the_ordinary(rich_page):
         "1 of 3 presentations lie in bad spans",
         "1 of 8 channels (12 %) are bad",
         "ICA removed 2 of 5 components",
+        "ICA did not converge",
         "12 dB above its neighbours, 20 % of variance",
         "5.0 % of the samples",
     ):
@@ -380,8 +382,8 @@ def test_traces_of_silence_can_be_drawn():
     ("step", "words"),
     [
         (
-            {"Name": "ICA", "fitted_components": 9, "removed": [{}], "variance_removed": 0.25},
-            ("ICA", "components removed 1; fitted components 9; variance removed 25 %"),
+            {"Name": "ICA", "fitted_components": 9, "band_hz": [1, 100], "converged": True, "removed": [{}]},
+            ("ICA", "1 to 100 Hz; components removed 1; fitted components 9; converged yes"),
         ),
         (
             {"Name": "bad channels", "channels": ["T7"], "reasons": {"T7": ["flat"]}, "variance_removed": None},

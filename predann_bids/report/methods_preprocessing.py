@@ -14,8 +14,8 @@ def preprocessing_methods(config: Preprocessing) -> str:
     sentences = [
         _line_noise(config),
         _bad_channels(config),
-        _interpolation(config),
         _components(config),
+        _interpolation(config),
         _band(config),
         _reference(config),
         f"The EEG was resampled to {config.resample:g} Hz, band-limited below half of that rate.",
@@ -49,6 +49,7 @@ def _bad_channels(config: Preprocessing) -> str:
         f"amplitudes that deviate (robust z-score above {config.bad_channels_deviation:g})",
         f"high-frequency noise (robust z-score above {config.bad_channels_hf_noise:g})",
         f"low correlation with all other channels (below {config.bad_channels_correlation:g})",
+        "dropouts",
     ]
     if config.bad_channels_ransac:
         criteria.append("failure to be predicted by other channels (RANSAC)")
@@ -73,10 +74,10 @@ def _components(config: Preprocessing) -> str:
         return ""
     kinds = listed([KINDS[kind] for kind in config.ica_reject])
     return (
-        "Independent components were found with PICARD (Ablin et al., 2018) in a copy of the good channels filtered to"
-        " suit the classifier, and classified with ICLabel (Pion-Tonachini et al., 2019) as implemented in MNE-ICALabel"
-        f" (Li et al., 2022). Components that ICLabel ascribed to {kinds} with a probability of at least"
-        f" {config.ica_threshold:g} were removed."
+        "Independent components were found with extended infomax, computed by PICARD (Ablin et al., 2018), in a copy of"
+        " the good channels from 1 to at most 100 Hz, and classified with ICLabel (Pion-Tonachini et al., 2019) as"
+        f" implemented in MNE-ICALabel (Li et al., 2022). Components that ICLabel ascribed to {kinds} with a"
+        f" probability of at least {config.ica_threshold:g} were removed."
     )
 
 

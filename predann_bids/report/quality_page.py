@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from predann_bids import __version__
 from predann_bids.report import text
 from predann_bids.report.figures.drawing import drawing_style
@@ -131,13 +133,13 @@ def _dots(participants: Sequence[Participant], measure: Measure) -> Dots:
     scale = 100 if measure.form.endswith("%") else 1
     values = {p.label: float(v) for p in participants if (v := p.values[measure.name]) is not None}
     rule = measure.rule
-    compared = rule is not None and len(values) >= FEWEST_TO_COMPARE
-    low, high = fence(list(values.values()), rule) if rule and compared else (0.0, 0.0)
+    low, high = fence(list(values.values()), rule) if rule else (0.0, np.inf)
     return Dots(
         measure.title,
         {label: scale * value for label, value in values.items()},
         [p.label for p in participants if measure.name in p.reasons],
-        (scale * low, scale * high) if compared else None,
+        (scale * low, scale * high) if rule and len(values) >= FEWEST_TO_COMPARE else None,
         scale * rule.limit if rule and rule.limit is not None else None,
         bool(rule and rule.logarithmic),
+        [scale * edge for edge in (low, high) if np.isfinite(edge)],
     )

@@ -17,6 +17,7 @@ GOOD, OUTLIER, NORMAL = "#0072B2", "#D55E00", "#e6f0f7"
 MOST_NAMED = 6
 LONGEST_NAME = 16
 ROW_IN = 0.92
+FARTHEST_LIMIT = 3  # times the span of what is shown; beyond, it would squeeze all participants into a corner
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Dots:
         Beyond which they stand out in any company.
     logarithmic : bool
         Whether the axis is.
+    context : sequence of float
+        Values that are always in sight, so that small differences look small.
     """
 
     title: str
@@ -45,6 +48,7 @@ class Dots:
     fence: tuple[float, float] | None = None
     limit: float | None = None
     logarithmic: bool = False
+    context: Sequence[float] = ()
 
 
 def draw_quality(measures: Sequence[Dots]) -> Illustration:
@@ -65,6 +69,7 @@ def _draw_row(axes: Axes, dots: Dots) -> None:
     if dots.logarithmic:
         axes.set_xscale("log")
     heights = _spread(np.log(np.maximum(values, 1e-9)) if dots.logarithmic else values)
+    heights[is_out] = np.resize([0.0, 0.6, -0.6], is_out.sum())  # so that their names do not hide each other
     size = 5.5 if len(values) <= 60 else 3.5
     axes.plot(values[~is_out], heights[~is_out], "o", color=GOOD, markersize=size, alpha=0.75, markeredgewidth=0)
     axes.plot(values[is_out], heights[is_out], "D", color=OUTLIER, markersize=size + 0.5)
@@ -101,7 +106,10 @@ def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _limit_axis(axes: Axes, values: NDArray[np.float64], dots: Dots) -> None:
-    shown = [*values, *([dots.limit] if dots.limit is not None and _near(dots.limit, values) else [])]
+    shown = [*values, *dots.context]
+    span = max(shown) - min(shown)
+    if dots.limit is not None and abs(dots.limit - float(np.median(values))) <= FARTHEST_LIMIT * span:
+        shown.append(dots.limit)
     low, high = min(shown), max(shown)
     if dots.logarithmic:
         factor = max(1.1, (high / max(low, 1e-9)) ** 0.05)
@@ -109,11 +117,6 @@ def _limit_axis(axes: Axes, values: NDArray[np.float64], dots: Dots) -> None:
         return
     room = 0.05 * (high - low) or max(0.05 * abs(high), 0.5)
     axes.set_xlim(low - room, high + room)
-
-
-def _near(limit: float, values: NDArray[np.float64]) -> bool:
-    """Whether the limit can be shown without squeezing all participants into a corner."""
-    return bool(abs(limit - float(np.median(values))) <= 6 * max(float(np.ptp(values)), abs(limit) / 6))
 
 
 def _name_outliers(

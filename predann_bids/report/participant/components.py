@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from predann_bids.report.participant.drawn import figure_html, table_html
 from predann_bids.report.participant.recorded import Recorded, has_positions
+from predann_bids.report.text import count
 
 MOST_SHOWN = 24
 PER_ROW = 6
@@ -34,8 +35,9 @@ def components_html(recorded: Recorded, key: str) -> str:
 
 def _summary(step: Mapping[str, Any], removed: int) -> str:
     fitted, explained = step.get("fitted_components"), step.get("variance_explained")
-    kept = ", ".join(f"{count} {label}" for label, count in (step.get("kept") or {}).items())
-    parts = [f"{removed} of {fitted} independent components were removed." if fitted else f"{removed} were removed."]
+    kept = ", ".join(f"{times} {label}" for label, times in (step.get("kept") or {}).items())
+    number = f"{removed} of {fitted} independent components" if fitted else count(removed, "independent component")
+    parts = [f"{number} {'was' if removed == 1 else 'were'} removed."]
     if isinstance(explained, int | float):
         parts.append(f"All together explain {100 * explained:.1f} % of the variance of the EEG.")
     if isinstance(step.get("threshold"), int | float):

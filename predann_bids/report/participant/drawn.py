@@ -24,8 +24,8 @@ STIMULUS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55
 BEFORE, AFTER, BAD, INK, PALE, GRID = "#E69F00", "#0072B2", "#D55E00", "#222222", "#8a8a8a", "#dddddd"
 
 CSS = """
-#content .accordion-body table { font-size: 0.92rem; }
-#content .accordion-body td, #content .accordion-body th { padding: 0.3rem 0.9rem 0.3rem 0.3rem; }
+#content .accordion-body table { font-size: 0.9rem; }
+#content .accordion-body td, #content .accordion-body th { padding: 0.3rem 0.6rem 0.3rem 0.3rem; }
 #content .accordion-body th { white-space: nowrap; }
 #content .accordion-body td:first-child { white-space: nowrap; }
 #content .accordion-body td.number, #content .accordion-body th.number { text-align: right; }

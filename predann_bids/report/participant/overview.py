@@ -25,7 +25,6 @@ def overview_html(opened: Sequence[Recorded]) -> str:
     rows = [
         (
             escape(r.name),
-            f"{r.seconds / 60:.1f}",
             f"{r.music_s / 60:.1f}",
             f"{_usable_s(r) / 60:.1f}",
             str(len(r.presentations)),
@@ -36,8 +35,8 @@ def overview_html(opened: Sequence[Recorded]) -> str:
         )
         for r in opened
     ]
-    header = ["Recording", "Length (min)", "Music (min)", "Usable (min)", "Presentations", "Stimuli", "Channels"]
-    table = table_html([*header, "Bad channels", "Warnings"], rows, numbers=(1, 2, 3, 4, 5, 6, 8))
+    header = ["Recording", "Music (min)", "Usable (min)", "Presentations", "Stimuli", "Channels"]
+    table = table_html([*header, "Bad channels", "Warnings"], rows, numbers=(1, 2, 3, 4, 5, 7))
     return (
         f"{table}<p>Made by PredANN-BIDS {__version__}; <code>CITATION.md</code> holds the methods in words,"
         " <code>quality.html</code> all participants side by side.</p>"
@@ -98,6 +97,8 @@ def _about_channels(recorded: Recorded) -> list[str]:
     removed, fitted = len(step.get("removed", ())), step.get("fitted_components") or 0
     if removed > MANY_COMPONENTS * fitted:
         notes.append(f"ICA removed {removed} of {fitted} components.")
+    if step.get("converged") is False:
+        notes.append("ICA did not converge: its components may not be independent.")
     left_out = [step for step in recorded.steps if step["Name"].startswith("no ") and step["Name"] not in CHOSEN]
     notes += [f"{step['Name'].capitalize()}: {step.get('reason', 'no reason is given')}." for step in left_out]
     return notes

@@ -20,7 +20,7 @@ from predann_bids.files import read_json
 from predann_bids.signals.quality import usable_spans
 
 STRETCH_S = 300.0  # some minutes show filters and amplitudes as well as hours do
-MOST_SAMPLES = 25_000_000  # of a stretch, over all channels: 200 MB
+MOST_SAMPLES = 12_500_000  # of a stretch, over all channels: 100 MB
 POSITIONS = slice(0, 3)
 
 

@@ -12,6 +12,7 @@ from predann_bids.report.participant.drawn import AFTER, figure_html, light_grid
 from predann_bids.report.participant.recorded import Recorded
 
 TOLD_ELSEWHERE = {"bad channels": ("reasons",), "ICA": ("removed", "kept", "channels")}  # figures and tables have them
+PAIRS = (("low_hz", "high_hz"), ("from_hz", "to_hz"))
 MOST_LISTED = 24
 UNITS = {"hz": "Hz", "s": "s", "uv": "µV", "db": "dB"}
 
@@ -48,9 +49,11 @@ def describe_step(step: Mapping[str, Any]) -> tuple[str, str]:
     """
     name = str(step["Name"])
     hidden = {"Name", *TOLD_ELSEWHERE.get(name, ())}
-    parameters = {key: value for key, value in step.items() if key not in hidden}
+    parameters = {key: value for key, value in step.items() if key not in hidden and value != {}}
+    if "band_hz" in parameters:
+        parameters["low_hz"], parameters["high_hz"] = parameters.pop("band_hz")
     words = []
-    for pair in (("low_hz", "high_hz"), ("from_hz", "to_hz")):
+    for pair in PAIRS:
         if set(pair) <= set(parameters):
             words.append("{} to {} Hz".format(*(_in_words(parameters.pop(key), "open") for key in pair)))
     if name == "ICA":
@@ -73,6 +76,8 @@ def _parameter(key: str, value: Any) -> str:
 def _in_words(value: Any, nothing: str = "none") -> str:
     if value is None or value == [] or value == {}:
         return nothing
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_in_words(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
