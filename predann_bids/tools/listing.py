@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from predann_bids.bids.stimulus_map import StimulusMap, is_among
 from predann_bids.errors import PredannError
 from predann_bids.signals.audio import audio_seconds
+from predann_bids.tools.observed import MEASURES
 from predann_bids.tools.survey import Inspected, Survey, audio_in
 
 SHOWN = 20  # rows of a table, or sentences of a kind, without --verbose
@@ -218,7 +219,7 @@ def _unused(survey: Survey, stimulus_map: StimulusMap) -> Iterator[str]:
         rules = [rule for rule in stimulus_map.rules if column in rule.columns]
         known = [value for rule in rules for value in (*rule.columns[column], *rule.end_values)]
         unknown = Counter({value: count for value, count in found.items() if not is_among(value, known)})
-        if unknown:
+        if unknown and column not in MEASURES:
             yield f"In the column '{column}' there are values that no rule has: {_most_frequent(unknown)}."
 
 
@@ -236,7 +237,7 @@ def number(count: int, noun: str) -> str:
 
 def _some(names: Iterable[str], *, in_order: bool = False) -> str:
     names = list(names) if in_order else sorted(names)
-    return ", ".join(names[:FREQUENT]) + (", ..." if len(names) > FREQUENT else "")
+    return ", ".join(names[:FREQUENT]) + (f" and {len(names) - FREQUENT} more" if len(names) > FREQUENT else "")
 
 
 def _summary(survey: Survey) -> str:
