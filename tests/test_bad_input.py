@@ -205,7 +205,7 @@ def test_group_before_participant_misses_an_input(dataset, tmp_path, app):
 @pytest.fixture
 def group(dataset_copy, derivatives, tmp_path, app):
     """Run the group level on a copy of the derivatives."""
-    output = shutil.copytree(derivatives, tmp_path / "out")
+    output = shutil.copytree(derivatives, tmp_path / "out", symlinks=True)
 
     def group(*more):
         code, out, err = app(dataset_copy, output, "group", *QUICK, *more)
@@ -270,7 +270,7 @@ def test_derivatives_that_were_made_differently_are_not_mixed(group, dataset_cop
 
 
 def test_what_is_being_written_is_not_taken_for_a_derivative(dataset_copy, derivatives, tmp_path, app):
-    output = shutil.copytree(derivatives, tmp_path / "out")
+    output = shutil.copytree(derivatives, tmp_path / "out", symlinks=True)
     (output / "sub-01/eeg/.writing-77-sub-01_task-music_desc-preproc_eeg.json").touch()
     code, *_ = app(dataset_copy, output, "group", "--epochs", "1", "--n-folds", "2", "--no-baseline", *QUICK)
     assert code == 0
@@ -282,7 +282,7 @@ def test_labels_that_are_no_text_are_wrong_usage(participant, tmp_path):
 
 
 def test_a_defect_is_told_without_a_traceback(dataset, tmp_path, app, monkeypatch):
-    monkeypatch.setattr("predann_bids.workflows.app.validate_dataset", lambda _: 1 / 0)
+    monkeypatch.setattr("predann_bids.workflows.app.validate_dataset", lambda *_: 1 / 0)
     code, _, err = app(dataset, tmp_path / "out", "participant")
     assert code == 70
     assert "ZeroDivisionError" in err

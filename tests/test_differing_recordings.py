@@ -66,7 +66,7 @@ def differing(derivatives, tmp_path):
 
 def gathered(output, dataset, **windows):
     science = Science.model_validate({"windows": {"length": 2.0, **windows}})
-    return gather(read_derivatives(output), dataset / "stimuli", science, Execution(n_procs=1)), science
+    return gather(read_derivatives(output), [dataset / "stimuli"], science, Execution(n_procs=1)), science
 
 
 def fingerprints(output, dataset, **windows):
@@ -104,7 +104,7 @@ def test_what_annotations_call_bad_is_told(differing, dataset):
 
 def test_bad_spans_are_used_where_the_configuration_keeps_them(differing, dataset):
     science = Science.model_validate({"windows": {"length": 2.0}, "preprocessing": {"bad_spans": "keep"}})
-    material, notes = gather(read_derivatives(differing), dataset / "stimuli", science, Execution(n_procs=1))
+    material, notes = gather(read_derivatives(differing), [dataset / "stimuli"], science, Execution(n_procs=1))
     assert not any(trial.bad for trial in material.trials)
     assert not material.bad
     assert not any("annotations" in note for note in notes)

@@ -137,3 +137,24 @@ def test_a_decoder_is_trained_and_evaluated(made, name):
 def test_the_derivatives_are_valid(made, validator_errors):
     for name in KINDS:
         assert validator_errors(made(name)[1]) == []
+
+
+def test_audio_from_elsewhere_need_be_named_only_once(source, tmp_path):
+    dataset = kinds.films(source, tmp_path / "ds")
+    (dataset / "stimuli").rename(tmp_path / "songs")
+    level = ["participant", "--stimulus-map", "hbn-eeg", "--stimuli-dir", str(tmp_path / "songs"), "--no-report"]
+    assert run(make_command(), [str(dataset), str(tmp_path / "out"), *level, "--n-procs", "1"]) == 0
+    options = [
+        "--epochs",
+        "1",
+        "--n-folds",
+        "3",
+        "--fold",
+        "1",
+        "--no-baseline",
+        "--accelerator",
+        "cpu",
+        "--n-procs",
+        "1",
+    ]
+    assert run(make_command(), [str(dataset), str(tmp_path / "out"), "group", *options]) == 0

@@ -143,7 +143,9 @@ def run_group(
             )
         science = as_trained(from_model, science)
     target = provenance(from_model).target if from_model else None
-    material, notes = gather(derivatives, stimuli_dir or bids_dir / "stimuli", science, execution, target)
+    # the participant level has put the audio it found, wherever that was, beside the derivatives
+    audio_dirs = [stimuli_dir] if stimuli_dir else [bids_dir / "stimuli", output_dir / "stimuli"]
+    material, notes = gather(derivatives, audio_dirs, science, execution, target)
     if from_model:
         studies = {"": _transfer(from_model, science, material, directory, given_models(from_model))}
     else:

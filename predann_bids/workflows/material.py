@@ -202,7 +202,7 @@ def preprocessing_of(derivatives: Sequence[Derivative]) -> Preprocessing:
 
 def gather(
     derivatives: Sequence[Derivative],
-    stimuli_dir: Path,
+    stimuli_dirs: Sequence[Path],
     science: Science,
     execution: Execution,
     target: Target | None = None,
@@ -213,8 +213,8 @@ def gather(
     ----------
     derivatives : sequence of Derivative
         Preprocessed recordings.
-    stimuli_dir : Path
-        Where the audio is.
+    stimuli_dirs : sequence of Path
+        Where the audio is; the first that has a file is taken.
     science : Science
         Configuration; its preprocessing is that of the derivatives.
     execution : Execution
@@ -230,7 +230,7 @@ def gather(
         Fewer than two stimuli were heard, one name stands for several, or channels cannot be interpolated.
     """
     recordings = [map_brainvision(derivative.paths.header) for derivative in derivatives]
-    files = _audio_files(derivatives, stimuli_dir)
+    files = _audio_files(derivatives, stimuli_dirs)
     labels = tuple(sorted(files))
     if len(labels) < 2:
         raise UnusableData(f"Only one stimulus was heard ({labels[0]}): there is nothing to tell apart.")
@@ -320,14 +320,16 @@ def read_spectra(stimulus: _Audio) -> tuple[_Audio, Any]:
         return stimulus, Failure.of(error)
 
 
-def _audio_files(derivatives: Sequence[Derivative], stimuli_dir: Path) -> dict[str, Path]:
+def _audio_files(derivatives: Sequence[Derivative], stimuli_dirs: Sequence[Path]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for derivative in derivatives:
         for presentation in derivative.presentations:
-            audio = stimuli_dir / presentation.stim_file
-            if not audio.is_file():
+            places = [directory / presentation.stim_file for directory in stimuli_dirs]
+            audio = next((place for place in places if place.is_file()), None)
+            if audio is None:
                 raise MissingInput(
-                    f"{derivative.paths.events}: the audio '{presentation.stim_file}' is not in {stimuli_dir}."
+                    f"{derivative.paths.events}: the audio '{presentation.stim_file}' is not in"
+                    f" {' or '.join(str(directory) for directory in stimuli_dirs)}."
                     " Put it there, or say where it is with --stimuli-dir."
                 )
             if files.setdefault(presentation.label, audio) != audio:
