@@ -22,7 +22,7 @@ from predann_bids.config import Preprocessing
 from predann_bids.errors import UnusableData
 from predann_bids.signals import spatial
 from predann_bids.signals.bad_channels import BadChannels, find_bad_channels
-from predann_bids.signals.chain import Chain, Survey, run, survey
+from predann_bids.signals.chain import Chain, Survey, readable_in_blocks, run, survey
 from predann_bids.signals.components import remove_components
 from predann_bids.signals.electrodes import place_electrodes
 from predann_bids.signals.line_noise import notch_frequencies, remove_line_noise
@@ -111,6 +111,7 @@ def preprocess(
     if raw is None or not raw.ch_names:
         raise UnusableData("no channel is of type EEG; see the column 'type' of channels.tsv")
     _check_band(raw, config)
+    raw = readable_in_blocks(raw, range(len(raw.ch_names)))
     seen = survey(raw, range(len(raw.ch_names)))
     _check_values(raw, seen)
     raw, seen, leaving = _leave_out_reference(raw, seen, recorded_against)
@@ -119,7 +120,7 @@ def preprocess(
     filters = _filters(raw, config)
     mixing = _mix(raw, config, seen, _SmallCopy(raw, filters, workers))
     steps = (*placing, *line_steps, *mixing.steps, *_band_step(config), *mixing.reference, *_resampling(raw, config))
-    measured = _variance_removed(raw, filters, mixing)
+    measured = _variance_removed(raw, filters, mixing, workers)
     chain = replace(filters, matrix=mixing.matrix, rate_hz=config.resample)
     return Preprocessed(
         run(raw, chain, workers=workers, on_block=on_block),
@@ -294,7 +295,7 @@ def _bad_step(bad: list[str], found: BadChannels, config: Preprocessing) -> list
 # What the steps do to the variance
 
 
-def _variance_removed(raw: BaseRaw, filters: Chain, mixing: _Mixing) -> dict[str, float]:
+def _variance_removed(raw: BaseRaw, filters: Chain, mixing: _Mixing, workers: int) -> dict[str, float]:
     """Measure which share of the variance each kind of step removes, on a stretch from the middle of the recording.
 
     The steps are done to it one by one, in the order in which they are told; the variance is the median over channels.
@@ -302,16 +303,20 @@ def _variance_removed(raw: BaseRaw, filters: Chain, mixing: _Mixing) -> dict[str
     rate = filters.rate_hz
     half, middle = MEASURED_S / 2, raw.n_times / rate / 2
     stretch = raw.copy().crop(max(0.0, middle - half), min((raw.n_times - 1) / rate, middle + half))
-    notched = replace(filters, low_hz=None, high_hz=None)
-    stages = {
-        "": replace(notched, notches_hz=()),
+    unfiltered = replace(filters, notches_hz=(), low_hz=None, high_hz=None)
+    recorded, notched, filtered = (
+        run(stretch, chain, workers=workers)
+        for chain in (unfiltered, replace(filters, low_hz=None, high_hz=None), filters)
+    )
+    stages: dict[str, NDArray[Any]] = {
+        "": recorded,
         "notch": notched,
-        "ICA": replace(notched, matrix=mixing.removal),
-        "interpolation": replace(notched, matrix=mixing.repair),
-        "band-pass": replace(filters, matrix=mixing.repair),
-        "reference": replace(filters, matrix=mixing.matrix),
+        "ICA": notched @ mixing.removal.T,
+        "interpolation": notched @ mixing.repair.T,
+        "band-pass": filtered @ mixing.repair.T,
+        "reference": filtered @ mixing.matrix.T,
     }
-    spread = [float(np.median(np.var(run(stretch, chain), axis=0))) for chain in stages.values()]
+    spread = [float(np.median(np.var(data, axis=0))) for data in stages.values()]
     names = list(stages)[1:]
     pairs = zip(names, spread[:-1], spread[1:], strict=True)
     return {name: round(1 - after / before, 4) for name, before, after in pairs if before > 0}
