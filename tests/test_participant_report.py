@@ -202,6 +202,21 @@ def test_what_there_is_no_data_for_is_left_out(page):
     assert "No average over onsets" in page  # the audio is silent
 
 
+def test_without_audio_and_positions_there_are_sentences_and_tables(job, tmp_path):
+    recording, paths = job.recordings[0]
+    assert "adrift" in recording.name
+    component = {"component": 2, "label": "heart", "probability": 0.85, "topography": [1.0] * 8}
+    step = {"Name": "ICA", "channels": [f"E{number}" for number in range(8)], "removed": [component]}
+    was = rewrite(paths, PreprocessingSteps=[step], BadSpans=[])
+    page = write_report(ReportJob("01", ((recording, paths),), tmp_path / "sub-01.html")).read_text("utf-8")
+    paths.sidecar.write_text(was, encoding="utf-8")
+    assert "No average over onsets in the music: the audio is not in stimuli/" in page
+    assert "1 independent component was removed." in page
+    assert re.search(r"<td[^>]*>2</td><td[^>]*>heart</td><td[^>]*>0\.850</td><td[^>]*>n/a</td>", page)
+    assert "Removed components" not in page
+    assert "Variance removed by each step" not in page
+
+
 def test_text_in_figures_is_text(rich_page):
     for words in ("Frequency (Hz)", "Standard deviation (µV)", "IC 4 eye blink 0.90", "Variance removed (%)"):
         assert re.search(rf"<text[^>]*>{re.escape(words)}</text>", rich_page)

@@ -119,13 +119,14 @@ def _spectra(audio: Path) -> Iterator[NDArray[np.float32]]:
     mono = sound.mean(axis=1)
     length = round(WINDOW_S * rate_hz)
     window = np.hanning(length).astype(np.float32)
-    highest = round(min(HIGHEST_HZ, rate_hz / 2) * WINDOW_S)
+    transform = 1 << (length - 1).bit_length()  # powers of two are fast, other lengths may be very slow
+    highest = round(min(HIGHEST_HZ / rate_hz, 0.5) * transform)
     padded = np.pad(mono, length // 2)
     starts = np.round(np.arange(0, len(mono) / rate_hz, HOP_S) * rate_hz).astype(int)
     frames = np.lib.stride_tricks.sliding_window_view(padded, length)
     for place in range(0, len(starts), FRAMES_AT_ONCE):
         chosen = frames[np.minimum(starts[place : place + FRAMES_AT_ONCE], len(frames) - 1)]
-        yield np.abs(np.fft.rfft(chosen * window)[:, :highest]).astype(np.float32)
+        yield np.abs(np.fft.rfft(chosen * window, transform)[:, :highest]).astype(np.float32)
 
 
 def onsets_heard(
