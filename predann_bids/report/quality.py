@@ -267,13 +267,19 @@ def write_quality(output_dir: Path) -> Path:
     """
     from predann_bids.report.quality_page import quality_page
 
+    participants = write_participants(output_dir)
+    reported = {p.label for p in participants if (output_dir / f"{p.label}.html").is_file()}
+    page = output_dir / "quality.html"
+    write_text(page, quality_page(participants, reported))
+    return page
+
+
+def write_participants(output_dir: Path) -> list[Participant]:
+    """Write `participants.tsv` and `participants.json` alone, and return what they hold; see `write_quality`."""
     participants = judge(collect(output_dir))
     write_text(output_dir / "participants.tsv", participants_table(participants).tsv())
     write_json(output_dir / "participants.json", _descriptions())
-    page = output_dir / "quality.html"
-    reported = {p.label for p in participants if (output_dir / f"{p.label}.html").is_file()}
-    write_text(page, quality_page(participants, reported))
-    return page
+    return participants
 
 
 def collect(output_dir: Path) -> dict[str, dict[str, Value]]:
