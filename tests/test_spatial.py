@@ -90,6 +90,16 @@ def test_without_positions_bad_channels_stay_and_the_step_says_so(make_info):
     assert "positions" in step.parameters["reason"]
 
 
+def test_channels_without_a_position_are_neither_interpolated_nor_interpolated_from(make_info):
+    info = make_info(names=["Fz", "unknown", "Cz", "Pz", "Oz", "C3", "C4", "other"])
+    matrix, step = interpolation(info, ["Cz", "other"])
+    assert step.parameters["channels"] == ["Cz"]
+    np.testing.assert_array_equal(matrix[:, [1, 7]], np.eye(8)[:, [1, 7]])
+    without = make_info(names=["Fz", "Cz", "Pz", "Oz", "C3", "C4"])
+    placed = [0, 2, 3, 4, 5, 6]
+    np.testing.assert_allclose(matrix[np.ix_(placed, placed)], interpolation(without, ["Cz"])[0])
+
+
 def test_too_few_good_channels_are_not_interpolated_from(make_info):
     info = make_info(names=["Fz", "Cz", "Pz", "Oz", "C3"])
     _, step = interpolation(info, ["Fz", "Cz"])

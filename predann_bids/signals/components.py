@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predann_bids.config import Preprocessing
-from predann_bids.signals.spatial import Matrix, has_positions
+from predann_bids.signals.spatial import Matrix, has_positions, placed
 from predann_bids.signals.steps import Step
 from predann_bids.signals.stretches import evenly_spaced, quiet
 
@@ -80,11 +80,13 @@ def remove_components(raw: BaseRaw, config: Preprocessing) -> Removal:
     ----------
     raw : mne.io.BaseRaw
         EEG channels in volts, 1-100 Hz, without line noise; it is not changed. Those in `info["bads"]` are left
-        alone, so bad channels are to be interpolated after the removal.
+        alone, so bad channels are to be interpolated after the removal; so are those without a position.
     config : Preprocessing
         `ica_reject` and `ica_threshold`.
     """
     names = [name for name in raw.ch_names if name not in raw.info["bads"]]
+    with_place = {name for name, known in zip(raw.ch_names, placed(raw.info), strict=True) if known}
+    names = [name for name in names if name in with_place] if len(with_place) >= FEWEST_CHANNELS else names
     if len(names) < FEWEST_CHANNELS:
         return _none(raw, f"there are {len(names)} good channels, fewer than {FEWEST_CHANNELS}")
     with quiet() as told:

@@ -264,8 +264,7 @@ def _mix(raw: BaseRaw, config: Preprocessing, seen: Survey, small: _SmallCopy) -
         interpolating, step = spatial.interpolation(info, bad)
         repair = interpolating @ removal
         steps.append(step)
-        if step.name == "interpolation":
-            info["bads"] = []
+        info["bads"] = [name for name in bad if name not in step.parameters.get("channels", ())]
     elif bad:
         steps.append(Step("no interpolation", {"reason": "it is switched off"}))
     referencing, step = spatial.reference(info, config.reference)

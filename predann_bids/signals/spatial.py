@@ -66,10 +66,16 @@ def positions(info: Info) -> Matrix:
     return np.array([channel["loc"][:3] for channel in info["chs"]], dtype=float).reshape(-1, 3)
 
 
+def placed(info: Info) -> NDArray[np.bool_]:
+    """Tell which channels have a position on the head: (C,)."""
+    places = positions(info)
+    known: NDArray[np.bool_] = np.isfinite(places).all(axis=1) & (np.abs(places).sum(axis=1) > 0)
+    return known
+
+
 def has_positions(info: Info) -> bool:
     """Tell whether every channel has a position on the head."""
-    places = positions(info)
-    return bool(np.isfinite(places).all() and (np.abs(places).sum(axis=1) > 0).all())
+    return bool(placed(info).all())
 
 
 def sphere_origin(places: Matrix) -> Matrix:
@@ -103,20 +109,25 @@ def interpolation(info: Info, bads: Sequence[str]) -> tuple[Matrix, Step]:
     Returns
     -------
     ndarray, shape (C, C), and Step
-        Where interpolation is not possible, the identity and a step that gives the reason.
+        Channels without a position are neither interpolated nor interpolated from. Where interpolation is not
+        possible, the identity and a step that gives the reason.
     """
-    names = [name for name in info["ch_names"] if name in set(bads)]
-    reason = None
-    if not has_positions(info):
-        reason = "electrode positions are not known"
-    elif len(info["ch_names"]) - len(names) < FEWEST_FOR_SPLINES:
+    from mne import pick_info
+
+    known = np.flatnonzero(placed(info))
+    names = [info["ch_names"][index] for index in known if info["ch_names"][index] in set(bads)]
+    matrix = np.eye(len(info["ch_names"]))
+    if not names:
+        return matrix, Step("no interpolation", {"reason": "electrode positions are not known"})
+    if len(known) - len(names) < FEWEST_FOR_SPLINES:
         reason = f"fewer than {FEWEST_FOR_SPLINES} channels are left to interpolate from"
-    if reason:
-        return np.eye(len(info["ch_names"])), Step("no interpolation", {"reason": reason})
-    bad_info = info.copy()
-    bad_info["bads"] = names
-    origin = tuple(sphere_origin(positions(info)))
-    matrix = matrix_of(bad_info, lambda raw: raw.interpolate_bads(origin=origin, verbose="error"))
+        return matrix, Step("no interpolation", {"reason": reason})
+    with_place = pick_info(info, known)
+    with_place["bads"] = names
+    origin = tuple(sphere_origin(positions(with_place)))
+    matrix[np.ix_(known, known)] = matrix_of(
+        with_place, lambda raw: raw.interpolate_bads(origin=origin, verbose="error")
+    )
     return matrix, Step("interpolation", {"method": "spherical splines", "channels": names})
 
 

@@ -76,5 +76,6 @@ def choose_channels(
 
 
 def _bad_channels(derivative: Derivative) -> list[str]:
-    steps = {step["Name"] for step in derivative.sidecar.get("PreprocessingSteps", [])}
-    return [] if "interpolation" in steps else list(derivative.sidecar.get("BadChannels", []))
+    steps = derivative.sidecar.get("PreprocessingSteps", [])
+    mended = {name for step in steps if step["Name"] == "interpolation" for name in step.get("channels", ())}
+    return [name for name in derivative.sidecar.get("BadChannels", []) if name not in mended]
