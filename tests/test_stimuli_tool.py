@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from predann_bids.bids.cues import find_cues
 from predann_bids.bids.stimuli import Stimuli
@@ -98,6 +100,15 @@ def test_a_map_is_applied_and_what_has_no_effect_is_told(tool, plain, tmp_path):
     assert "Not used are 2 audio files: song-02.wav, song-03.wav." in out
 
 
+def test_onsets_in_a_map_are_no_kinds_of_rows_to_be_told(tool, plain, tmp_path):
+    onset = events_of(plain)[0].read_text().splitlines()[2].split("\t")[0]
+    (tmp_path / "map.tsv").write_text(f"participant\tonset\taudio\n01\t{onset}\tsong-01.wav\n")
+    code, out, _ = tool(plain, "--stimulus-map", tmp_path / "map.tsv")
+    assert code == 0
+    assert "1 usable presentation" in out
+    assert "values that no rule has" not in out
+
+
 def test_participants_that_lack_stimuli_are_named(tool, dataset_copy):
     rewrite(dataset_copy, lambda row, _: [*row[:4], row[4].replace("song-02.wav", "n/a"), *row[5:]], "03")
     _, out, _ = tool(dataset_copy)
@@ -174,6 +185,21 @@ def test_problems_that_differ_only_in_their_place_are_told_once(tool, dataset_co
     problems = out.split("Problems")[1].split("\n\n")[0]
     assert problems.count("song-02.wav") == 1
     assert "The same in 3 more places." in problems
+
+
+def test_events_that_are_no_table_are_a_problem_of_their_recording_alone(tool, dataset_copy):
+    events_of(dataset_copy, "01")[0].write_bytes(b"")
+    path = events_of(dataset_copy, "02")[0]
+    path.unlink()
+    path.symlink_to("../../.git/annex/objects/none")
+    path = events_of(dataset_copy, "03")[0]
+    path.unlink()
+    path.mkdir()
+    code, out, _ = tool(dataset_copy)
+    assert code == 1
+    problems = out.split("Problems")[1]
+    assert all(f"sub-{label}_task-music_events.tsv" in problems for label in ("01", "02", "03"))
+    assert "3 usable presentations" in out
 
 
 def test_a_dataset_without_music_ends_with_65_and_names_the_draft(tool, plain):
@@ -469,7 +495,9 @@ def test_a_single_recording_without_events_gets_one_rule(draft):
 
 def test_values_that_a_map_cannot_say_are_left_out(draft):
     rows = events(*((n * 30.0, 0.0, value) for n, value in enumerate(["#1", "a|b", "c", "d", " e"])))
-    assert [rule["value"] for rule in draft([recording(rows)])[0]] == ["c", "d"]
+    rules, comments, _ = draft([recording(rows)])
+    assert [rule["value"] for rule in rules] == ["c", "d"]
+    assert "FILL-IN-#1" not in comments  # where it would be no rule
 
 
 def test_columns_that_mean_something_else_in_a_map_are_no_conditions(tool, plain, tmp_path):
@@ -488,6 +516,45 @@ def test_levels_in_events_json_reach_the_comments(tool, plain):
     assert "(Track of the band)" in out
     assert "(Third track)" in out
     assert "FILL-IN-1.wav" not in out
+
+
+CELLS = st.sampled_from(
+    [
+        "1",
+        "2",
+        "21",
+        "n/a",
+        "",
+        "a|b",
+        "#x",
+        "song 1.wav",
+        "other.wav",
+        "{task}",
+        "Song_01",
+        'say "x"',
+        "response",
+        "é\tb",
+    ]
+)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 500), st.sampled_from([0.0, 5.0]), CELLS, CELLS, CELLS), max_size=12),
+    st.sampled_from([["song 1.wav"], [], ["song-1.wav", "song-2.wav", "{x}.wav"]]),
+    st.sampled_from([math.inf, 100.0]),
+)
+def test_every_draft_is_a_valid_map_that_can_be_applied(tmp_path_factory, rows, audio, seconds):
+    directory = tmp_path_factory.mktemp("draft")
+    for name in audio:
+        (directory / name).touch()
+    table = events(*rows, columns=("trial_type", "value", "stim_file"))
+    observed = [recording(table, session=session, seconds=seconds) for session in ("1", "")]
+    (directory / "map.tsv").write_text(draft_map("ds", observed, directory, shortest=3.0))
+    stimulus_map = read_map(directory / "map.tsv")
+    if any(rule.columns for rule in stimulus_map.rules):
+        cells = [{name: str(cell) for name, cell in row.items()} for row in table]
+        for rule in stimulus_map.rules:
+            assert any(map(rule.matches, cells))
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def draft_map(dataset: str, observed: Sequence[Observed], stimuli_dir: Path, *, 
     shortest : float
         A duration below this, in seconds, is that of a marker.
     """
-    audio = audio_in(stimuli_dir)
+    audio = [name for name in audio_in(stimuli_dir) if not re.search(r"[{}]", name)]  # braces are for filling in
     useless = seen.times_mean_nothing(observed)
     draft = (
         _from_stim_file(observed, stimuli_dir, audio, shortest)

@@ -72,7 +72,7 @@ def look_at(recording: Recording) -> Observed:
     try:
         events = recording.sidecar("events", ".tsv")
         table = read_events(events) if events else None
-    except PredannError:
+    except (PredannError, OSError):
         table = None  # what is wrong is told with the recording's problems
     if table is None:
         return Observed(entities)
@@ -163,7 +163,8 @@ def presence(observed: Sequence[Observed], column: str) -> Counter[str]:
 
 def can_be_a_condition(value: str) -> bool:
     """Tell whether a map can say a value: it has no sign for alternatives or comments, and no spaces around it."""
-    return value not in NOTHING and "|" not in value and not value.startswith("#") and value == value.strip()
+    plain = value.isprintable() and value == value.strip()
+    return plain and value not in NOTHING and "|" not in value and not value.startswith("#")
 
 
 def spacing(observed: Sequence[Observed], column: str, values: Collection[str]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from predann_bids.bids.presentations import Presentation, place
 from predann_bids.bids.recordings import Recording
 from predann_bids.bids.stimuli import Found, Stimuli, names_audio
 from predann_bids.bids.stimulus_map import ENTITIES, NOTHING, StimulusMap
-from predann_bids.errors import MissingInput, PredannError
+from predann_bids.errors import MissingInput, PredannError, ReadOrWriteFailed
 from predann_bids.signals.audio import audio_seconds
 
 UNNAMED = "(rows without trial_type and value)"
@@ -142,6 +142,9 @@ def inspect_all(
             yield _inspect(recording, stimuli, stimulus_map, shortest, seconds_of)
         except PredannError as error:
             yield Inspected(recording, problem=error)
+        except OSError as error:
+            reason = f"{error.filename or recording.path} cannot be read: {error.strerror or error}."
+            yield Inspected(recording, problem=ReadOrWriteFailed(reason))
 
 
 @dataclass(frozen=True)
