@@ -54,12 +54,12 @@ def show(survey: Survey, console: Console, *, shown: int | None = SHOWN) -> None
 def _recordings_table(survey: Survey, shown: int | None) -> Table:
     table = Table(
         Column("recording", no_wrap=True),
-        Column("presentations", justify="right"),
-        Column("stimuli", justify="right"),
+        Column("presentations", justify="right", overflow="fold"),
+        Column("stimuli", justify="right", overflow="fold"),
         Column("duration (s)", justify="right", no_wrap=True),
-        Column("music (min)", justify="right"),
-        Column("rows ignored", justify="right"),
-        "remarks",
+        Column("music (min)", justify="right", overflow="fold"),
+        Column("rows ignored", justify="right", overflow="fold"),
+        Column("remarks", overflow="fold"),
         title="Recordings",
     )
     for one in survey.inspected[:shown]:
@@ -93,9 +93,9 @@ def _stimuli_table(survey: Survey, shown: int | None) -> Table:
     table = Table(
         "stimulus",
         "audio",
-        Column("length (s)", justify="right"),
-        Column("presentations", justify="right"),
-        Column("participants", justify="right"),
+        Column("length (s)", justify="right", overflow="fold"),
+        Column("presentations", justify="right", overflow="fold"),
+        Column("participants", justify="right", overflow="fold"),
         title=f"Stimuli in {survey.stimuli_dir}",
     )
     missing = {name for one in survey.inspected for name in one.missing}
@@ -121,7 +121,7 @@ def _length(audio: Path) -> str:
 
 
 def _ignored_table(survey: Survey, shown: int | None) -> Table:
-    table = Table("rows that are no music, because", Column("rows", justify="right"), "most frequent")
+    table = Table("rows that are no music, because", Column("rows", justify="right", overflow="fold"), "most frequent")
     reasons: dict[str, Counter[str]] = {}
     for one in survey.inspected:
         for reason, kinds in one.ignored.items():
