@@ -136,7 +136,7 @@ def execution_options() -> Iterator[click.Option]:
     yield click.Option(["-w", "--work-dir"], type=path, help="Directory for temporary files. [default: the system's]")
     yield click.Option(["--n-procs"], type=click.IntRange(1), help="Processes at once. [default: one per processor]")
     yield click.Option(
-        ["--mem-gb"], type=click.FloatRange(0.5), help="Memory to stay within, in GB. [default: no limit]"
+        ["--mem-gb"], type=click.FloatRange(0.5), help="Memory to stay within, in GB. [default: what is free]"
     )
     yield click.Option(["--overwrite"], is_flag=True, help="Do finished work again.")
     yield click.Option(["--no-report"], is_flag=True, help="Do not write HTML reports.")

@@ -23,6 +23,12 @@ Result = TypeVar("Result")
 
 BEAT_S = 0.5
 
+# of memory, version 2 and version 1, as containers and SLURM see them
+CGROUP_FILES = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+)
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -33,7 +39,7 @@ class Execution:
     n_procs : int
         Processes at once; 0 means as many as there are processors to use.
     mem_gb : float, optional
-        Memory to stay within, in GB.
+        Memory to stay within, in GB; what the machine or the job has to spare, unless given.
     overwrite : bool
         Do finished work again.
     report : bool
@@ -64,8 +70,22 @@ class Execution:
 
     def processes_for(self, peak_gb: float) -> int:
         """Number of processes that fit the memory when each needs `peak_gb` at its peak; at least one."""
-        fit = int(self.mem_gb / peak_gb) if self.mem_gb and peak_gb > 0 else self.processes
+        limit = self.mem_gb or available_gb()
+        fit = int(limit / peak_gb) if limit and peak_gb > 0 else self.processes
         return max(1, min(self.processes, fit))
+
+
+def available_gb() -> float | None:
+    """Memory that is left to this process, in GB: of the machine, or of the control group that a job runs in."""
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.is_file():
+        return None
+    lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+    left = [int(lines["MemAvailable"].split()[0]) * 1024]
+    for most, used in CGROUP_FILES:
+        if most.is_file() and used.is_file() and (text := most.read_text().strip()).isdigit():
+            left.append(int(text) - int(used.read_text()))
+    return max(0, min(left)) / 1e9
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from predann_bids.signals.eeg import Preprocessed
 
 REPORT_GB = 0.6
-PYTHON_GB, STREAMED, LOADED = 0.5, 0.5, 12.0  # of memory: Python with MNE, and multiples of a file's size
+# of memory: Python with MNE, and, as multiples of a file's size, what streams, is estimated on, or is loaded
+PYTHON_GB, STREAMED, ESTIMATED, LOADED = 0.5, 0.5, 2.0, 12.0
 QUALITY_S = 40.0  # stretch of the raw recording that line noise is measured on
 PRELOAD = ("mne", "mne.io", "scipy.signal", "pandas", "soundfile", "predann_bids.signals.eeg", __name__)
 
@@ -353,8 +354,10 @@ def _peak_gb(job: _Job) -> float:
     path = job.recording.path
     files = [file for file in path.parent.glob(f"{path.stem}.*") if file.is_file()]  # links may lead nowhere
     size_gb = max((file.stat().st_size for file in files), default=0) / 1e9
-    streams = job.config.line_noise == "notch" and path.suffix != ".set"
-    return PYTHON_GB + size_gb * (STREAMED if streams else LOADED)
+    if job.config.line_noise != "notch" or path.suffix == ".set":
+        return PYTHON_GB + size_gb * LOADED
+    estimates = "auto" in (job.config.bad_channels, job.config.ica)
+    return PYTHON_GB + size_gb * (STREAMED + ESTIMATED * estimates)
 
 
 def _log_failures(outcomes: Sequence[RecordingOutcome], output_dir: Path) -> None:

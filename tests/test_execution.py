@@ -1,0 +1,27 @@
+import pytest
+
+from predann_bids.workflows import execution
+from predann_bids.workflows.execution import Execution, available_gb
+
+
+@pytest.mark.parametrize(("mem_gb", "peak_gb", "processes"), [(8, 2, 4), (8, 1, 6), (8, 20, 1), (8, 0, 6)])
+def test_as_many_processes_run_as_fit_the_memory(mem_gb, peak_gb, processes):
+    assert Execution(n_procs=6, mem_gb=mem_gb).processes_for(peak_gb) == processes
+
+
+def test_without_a_limit_what_is_free_is_the_limit(monkeypatch):
+    monkeypatch.setattr(execution, "available_gb", lambda: 3.0)
+    assert Execution(n_procs=6).processes_for(1.0) == 3
+    monkeypatch.setattr(execution, "available_gb", lambda: None)
+    assert Execution(n_procs=6).processes_for(1.0) == 6
+
+
+def test_the_limit_of_a_control_group_counts(tmp_path, monkeypatch):
+    most, used = tmp_path / "memory.max", tmp_path / "memory.current"
+    monkeypatch.setattr(execution, "CGROUP_FILES", ((most, used),))
+    free = available_gb()
+    most.write_text("max\n")
+    used.write_text("1000000\n")
+    assert available_gb() == pytest.approx(free, rel=0.5)
+    most.write_text("101000000\n")
+    assert available_gb() == pytest.approx(0.1)
