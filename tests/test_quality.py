@@ -11,7 +11,8 @@ import soundfile
 
 from predann_bids.errors import UnusableData
 from predann_bids.report import quality
-from predann_bids.report.quality import Rule, fence, write_quality
+from predann_bids.report.measures import Rule
+from predann_bids.report.quality import fence, write_quality
 from predann_bids.signals.onsets import detect_onsets, onsets_heard, respond_to_onsets
 from predann_bids.signals.quality import line_noise, measure, usable_seconds, usable_spans
 

@@ -11,7 +11,8 @@ from predann_bids import __version__
 from predann_bids.report import text
 from predann_bids.report.figures.drawing import drawing_style
 from predann_bids.report.figures.quality import Dots, draw_quality
-from predann_bids.report.quality import FEWEST_TO_COMPARE, MEASURES, MOST_Z, Measure, Participant, fence
+from predann_bids.report.measures import MEASURES, Measure
+from predann_bids.report.quality import FEWEST_TO_COMPARE, MOST_Z, Participant, fence
 
 MOST_NAMED = 8
 DRAWN = ("onset_response_z",)  # without a rule, but worth a look
