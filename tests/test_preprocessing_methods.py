@@ -6,7 +6,7 @@ from predann_bids.config import Preprocessing
 from predann_bids.report.methods import preprocessing_methods
 from predann_bids.report.references import references
 
-ALWAYS = {"Gramfort", "Appelhoff", "Pernet"}
+ALWAYS = {"Gorgolewski", "Gramfort", "Pernet", "Yarkoni"}
 
 
 def methods(**options):

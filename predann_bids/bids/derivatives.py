@@ -33,24 +33,7 @@ CITATION = """\
 
 # References
 
-- Akama, T. et al. (2025). Predicting artificial neural network representations to learn recognition model for music
-  identification from brain recordings. Scientific Reports. https://doi.org/10.1038/s41598-025-02790-6
-- Appelhoff, S. et al. (2019). MNE-BIDS: Organizing electrophysiological data into the BIDS format and facilitating
-  their analysis. Journal of Open Source Software, 4, 1896. https://doi.org/10.21105/joss.01896
-- Gorgolewski, K. J. et al. (2017). BIDS apps: Improving ease of use, accessibility, and reproducibility of neuroimaging
-  data analysis methods. PLOS Computational Biology, 13, e1005209. https://doi.org/10.1371/journal.pcbi.1005209
-- Gramfort, A. et al. (2013). MEG and EEG data analysis with MNE-Python. Frontiers in Neuroscience, 7, 267.
-  https://doi.org/10.3389/fnins.2013.00267
-- He, H. and Wu, D. (2020). Transfer learning for brain-computer interfaces: A Euclidean space data alignment approach.
-  IEEE Transactions on Biomedical Engineering, 67, 399-410. https://doi.org/10.1109/TBME.2019.2913914
-- Hesterberg, T. C. (2015). What teachers should know about the bootstrap: Resampling in the undergraduate statistics
-  curriculum. The American Statistician, 69, 371-386. https://doi.org/10.1080/00031305.2015.1089789
-- Nadeau, C. and Bengio, Y. (2003). Inference for the generalization error. Machine Learning, 52, 239-281.
-  https://doi.org/10.1023/A:1024068626366
-- Nichols, T. E. and Holmes, A. P. (2002). Nonparametric permutation tests for functional neuroimaging: A primer with
-  examples. Human Brain Mapping, 15, 1-25. https://doi.org/10.1002/hbm.1058
-- Pernet, C. R. et al. (2019). EEG-BIDS, an extension to the brain imaging data structure for electroencephalography.
-  Scientific Data, 6, 103. https://doi.org/10.1038/s41597-019-0104-8
+{references}
 """
 
 README = """\
@@ -63,6 +46,7 @@ Made by PredANN-BIDS {version} from the dataset "{source}".
 - `*_desc-preproc_events.tsv`: one row per presentation of a stimulus; seconds from the start of the file.
 - `stimuli/`: the audio, linked to the source dataset where that is possible.
 - `sub-*.html`: a report for each participant.
+- `participants.tsv`, `quality.html`: the quality of all recordings, outliers marked.
 - `group/NAME/`: decoders and their evaluation; begin with `report.html`.
 - `CITATION.md`: text for a methods section, with references.
 """
@@ -177,9 +161,10 @@ def prepare_output(output_dir: Path, source_dir: Path) -> None:
         ) from error
 
 
-def write_citation(output_dir: Path, methods: str) -> None:
-    """Write the methods text for a paper, with references."""
-    write_text(output_dir / "CITATION.md", CITATION.format(methods=methods))
+def write_citation(output_dir: Path, methods: str, references: Iterable[tuple[str, str]]) -> None:
+    """Write the methods text for a paper, and the works that it cites with their addresses."""
+    listed = "\n".join(f"- {entry} {link}" for entry, link in references)
+    write_text(output_dir / "CITATION.md", CITATION.format(methods=methods, references=listed))
 
 
 def copy_positions(recording: Recording, output_dir: Path) -> None:

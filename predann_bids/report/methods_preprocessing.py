@@ -22,8 +22,8 @@ def preprocessing_methods(config: Preprocessing) -> str:
         _bad_spans(config),
     ]
     return (
-        f"Preprocessing was done by PredANN-BIDS {__version__} with MNE-Python (Gramfort et al., 2013) and MNE-BIDS"
-        f" (Appelhoff et al., 2019) on data in EEG-BIDS (Pernet et al., 2019). "
+        f"Preprocessing was done by PredANN-BIDS {__version__}, a BIDS App (Gorgolewski et al., 2017), with MNE-Python"
+        " (Gramfort et al., 2013) on data in EEG-BIDS (Pernet et al., 2019), found with PyBIDS (Yarkoni et al., 2019). "
         + " ".join(sentence for sentence in sentences if sentence)
     )
 

@@ -83,12 +83,6 @@ OF_PREPROCESSING = (
         "https://doi.org/10.1109/TSP.2018.2844203",
     ),
     (
-        "Appelhoff et al., 2019",
-        "Appelhoff, S. et al. (2019). MNE-BIDS: Organizing electrophysiological data into the BIDS format and"
-        " facilitating their analysis. Journal of Open Source Software, 4, 1896.",
-        "https://doi.org/10.21105/joss.01896",
-    ),
-    (
         "Appelhoff et al., 2022",
         "Appelhoff, S. et al. (2022). PyPREP: A Python implementation of the preprocessing pipeline (PREP) for EEG"
         " data. Zenodo.",
@@ -105,6 +99,12 @@ OF_PREPROCESSING = (
         "de Cheveigné, A. (2020). ZapLine: A simple and effective method to remove power line artifacts."
         " NeuroImage, 207, 116356.",
         "https://doi.org/10.1016/j.neuroimage.2019.116356",
+    ),
+    (
+        "Gorgolewski et al., 2017",
+        "Gorgolewski, K. J. et al. (2017). BIDS apps: Improving ease of use, accessibility, and reproducibility of"
+        " neuroimaging data analysis methods. PLOS Computational Biology, 13, e1005209.",
+        "https://doi.org/10.1371/journal.pcbi.1005209",
     ),
     (
         "Li et al., 2022",
@@ -129,6 +129,11 @@ OF_PREPROCESSING = (
         "Pion-Tonachini, L., Kreutz-Delgado, K. and Makeig, S. (2019). ICLabel: An automated"
         " electroencephalographic independent component classifier, dataset, and website. NeuroImage, 198, 181–197.",
         "https://doi.org/10.1016/j.neuroimage.2019.05.026",
+    ),
+    (
+        "Yarkoni et al., 2019",
+        "Yarkoni, T. et al. (2019). PyBIDS: Python tools for BIDS datasets. Journal of Open Source Software, 4, 1294.",
+        "https://doi.org/10.21105/joss.01294",
     ),
     (
         "Yao, 2001",

@@ -276,6 +276,7 @@ def _check_accelerator(execution: Execution) -> None:
 def _pool(plan: _Plan, output_dir: Path, label: str) -> GroupOutcome:
     from predann_bids.report.group import GroupEvidence, write_group_report
     from predann_bids.report.methods import group_methods, preprocessing_methods
+    from predann_bids.report.references import references
 
     main, directory, execution = plan.main, plan.directory, plan.execution
     science = main.science
@@ -298,7 +299,7 @@ def _pool(plan: _Plan, output_dir: Path, label: str) -> GroupOutcome:
     write_json(directory / "metrics.json", metrics)
     protocol = metrics["protocol"]
     methods = f"{preprocessing_methods(science.preprocessing)}\n\n{group_methods(science, protocol, metrics)}"
-    write_citation(output_dir, methods)
+    write_citation(output_dir, methods, references(methods))
     page = None
     if execution.report:
         labels = main.material.labels

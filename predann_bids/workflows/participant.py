@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,9 @@ from predann_bids.config import Preprocessing, Science, science_hash
 from predann_bids.errors import SomeParticipantsFailed, UnusableData
 from predann_bids.files import read_json, write_json, write_text
 from predann_bids.progress import Progress
-from predann_bids.report.methods import preprocessing_methods
+from predann_bids.report.methods_preprocessing import preprocessing_methods
+from predann_bids.report.quality import write_participants, write_quality
+from predann_bids.report.references import references
 from predann_bids.signals.audio import audio_seconds
 from predann_bids.signals.brainvision import write_brainvision
 from predann_bids.workflows.execution import Execution, Failure, exclusive, run_all
@@ -69,6 +72,7 @@ class _Job:
     config: Preprocessing
     overwrite: bool
     stimulus_map: StimulusMap | None = None
+    look_for_onsets: bool = False
     workers: int = 1
 
     @property
@@ -105,14 +109,19 @@ def run_participant(
     rules = read_map(find_map(stimulus_map)) if stimulus_map else None
     recordings = find_recordings(bids_dir, selection or Selection())
     prepare_output(output_dir, bids_dir)
-    write_citation(output_dir, preprocessing_methods(science.preprocessing))
+    methods = preprocessing_methods(science.preprocessing)
+    write_citation(output_dir, methods, references(methods))
     audio_dir = stimuli_dir or bids_dir / "stimuli"
-    jobs = [_Job(r, output_dir, audio_dir, science.preprocessing, execution.overwrite, rules) for r in recordings]
+    jobs = [
+        _Job(r, output_dir, audio_dir, science.preprocessing, execution.overwrite, rules, execution.report)
+        for r in recordings
+    ]
     outcomes = _process(jobs, execution)
     _log_failures(outcomes, output_dir)
     if on_done:
         on_done(outcomes)
     failed_reports = _write_reports(outcomes, bids_dir, output_dir, execution) if execution.report else []
+    (write_quality if execution.report else write_participants)(output_dir)
     _raise_failures(outcomes, failed_reports, rules)
     return outcomes
 
@@ -159,7 +168,7 @@ def _process_locked(job: _Job) -> RecordingOutcome:
         return RecordingOutcome(recording, "no music", warnings=resolution.warnings)
     spans = _bad_spans(raw, events, cues)
     done = _preprocess(raw, job)
-    quality = _quality(raw, done, resolution, spans)
+    quality = _quality(raw, done, resolution, spans, _onsets(job, resolution))
     resolution = replace(resolution, warnings=(*resolution.warnings, *done.warnings))
     _write(job, paths, _Made(done, resolution, spans, quality, fingerprint, _origin(raw)))
     return RecordingOutcome(
@@ -197,8 +206,33 @@ def _bad_spans(raw: Any, events: Path | None, cues: Cues) -> tuple[BadSpan, ...]
     return tuple(span for span in sorted({*bad_spans(raw), *marked}) if span.onset < seconds)
 
 
+def _onsets(job: _Job, resolution: Resolution) -> list[float] | None:
+    """List when notes begin, in seconds from the start of the recording; None when nobody will look at it."""
+    if not job.look_for_onsets:
+        return None
+    from predann_bids.signals.onsets import onsets_heard
+
+    return [
+        float(second)
+        for p in resolution.presentations
+        for second in onsets_heard(
+            _detected_onsets(job.stimuli_dir / p.stim_file),
+            audio_start=p.audio_start,
+            onset=p.onset,
+            duration=p.duration,
+        )
+    ]
+
+
+@lru_cache(maxsize=256)
+def _detected_onsets(audio: Path) -> Any:
+    from predann_bids.signals.onsets import detect_onsets
+
+    return detect_onsets(audio)
+
+
 def _quality(
-    raw: Any, done: Preprocessed, resolution: Resolution, spans: tuple[BadSpan, ...]
+    raw: Any, done: Preprocessed, resolution: Resolution, spans: tuple[BadSpan, ...], onsets: list[float] | None
 ) -> dict[str, float | None]:
     from predann_bids.signals.quality import measure
 
@@ -216,6 +250,7 @@ def _quality(
         line_hz=raw.info["line_freq"],
         presentations=[(p.onset, p.duration) for p in resolution.presentations],
         bad_spans=[(span.onset, span.duration) for span in spans],
+        music_onsets=onsets,
     )
 
 
