@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import click
 
 from predann_bids import __version__
 from predann_bids.config import Science, read_selection, resolve
-from predann_bids.errors import MissingInput, PredannError, UnknownAnalysisLevel, WrongUsage
+from predann_bids.errors import MissingInput, PredannError, UnknownAnalysisLevel, WrongUsage, in_words
 from predann_bids.options import (
     OFF_SWITCHES,
     SCIENCE_FLAGS,
@@ -138,16 +137,11 @@ def run(command: click.Command, arguments: list[str]) -> int:
         return _fail(f"{error.format_message()} See {command.name} --help.", WrongUsage.exit_code, verbose)
     except (click.Abort, KeyboardInterrupt):
         return _fail("Interrupted; the same command goes on where it stopped.", 130, verbose=False)
-    except PredannError as error:
-        return _fail(str(error), error.exit_code, verbose)
-    except OSError as error:
-        code = 75 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN) else 74
-        return _fail(
-            f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.", code, verbose
-        )
-    except Exception as error:  # a defect of this program; a traceback is of no use to most users
-        sentence = f"Something unforeseen happened ({type(error).__name__}: {error}). -v shows where; please report it."
-        return _fail(sentence, PredannError.exit_code, verbose)
+    except Exception as error:
+        told = in_words(error)
+        # else it is a defect of this program; a traceback is of no use to most users
+        foreseen = isinstance(error, PredannError) or type(told) is not PredannError
+        return _fail(f"{told}" if foreseen else f"{told} -v shows where; please report it.", told.exit_code, verbose)
     return 0
 
 

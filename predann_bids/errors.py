@@ -20,6 +20,7 @@ what was found and where (file and row), what was expected, how to mend it.
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -87,3 +88,15 @@ class TryAgain(PredannError):
     """The same command may succeed later."""
 
     exit_code = 75
+
+
+def in_words(error: Exception) -> PredannError:
+    """Say in a sentence what an error means that nobody foresaw where it arose; also gives it an exit code."""
+    if isinstance(error, PredannError):
+        return error
+    if isinstance(error, OSError):
+        kind = TryAgain if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN) else ReadOrWriteFailed
+        return kind(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.")
+    if isinstance(error, MemoryError):
+        return TryAgain("The memory does not suffice. Use fewer processes with --n-procs, or a larger machine.")
+    return PredannError(f"Something unforeseen happened ({type(error).__name__}: {' '.join(str(error).split())}).")

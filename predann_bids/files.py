@@ -59,8 +59,10 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UnusableData(f"{path} is not valid JSON: {error}.") from error
+    except json.JSONDecodeError as error:
+        raise UnusableData(f"{path} is not valid JSON: {error}. Correct it in a text editor.") from error
+    except UnicodeDecodeError as error:
+        raise UnusableData(f"{path} is not valid JSON: it is not UTF-8 text. Save it as UTF-8.") from error
     if not isinstance(content, dict):
         raise UnusableData(f"{path} must hold a JSON object.")
     return content

@@ -123,9 +123,8 @@ def test_audio_that_is_too_short_is_unusable(dataset_copy, participant):
     assert "song-01.wav lasts 1.00 s" in err
 
 
-@pytest.mark.parametrize("content", [b"", b"this is text, not sound"])
-def test_audio_that_is_no_audio_is_unusable(dataset_copy, participant, content):
-    (dataset_copy / "stimuli" / "song-01.wav").write_bytes(content)
+def test_audio_that_is_no_audio_is_unusable(dataset_copy, participant):
+    (dataset_copy / "stimuli" / "song-01.wav").write_bytes(b"this is text, not sound")
     code, _, err = participant()
     assert code == 65
     assert "song-01.wav cannot be read as audio" in err

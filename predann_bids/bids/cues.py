@@ -87,11 +87,17 @@ def read_events(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except pd.errors.EmptyDataError as error:
         raise UnusableData(f"{path} is empty: expected a table with the columns onset and duration.") from error
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UnusableData(f"{path} is not a table of tab-separated UTF-8 text: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise UnusableData(f"{path} is not a table of tab-separated text in UTF-8. Save it as such.") from error
+    except pd.errors.ParserError as error:
+        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
+        raise UnusableData(f"{path} is not a table of tab-separated text: {reason}.") from error
     missing = {"onset", "duration"} - set(table.columns)
     if missing:
-        raise UnusableData(f"{path} has no column {' and '.join(sorted(missing))}; BIDS requires onset and duration.")
+        hint = " Separate the columns with tabs." if len(table.columns) == 1 else ""
+        raise UnusableData(
+            f"{path} has no column {' and '.join(sorted(missing))}; BIDS requires onset and duration.{hint}"
+        )
     return table
 
 

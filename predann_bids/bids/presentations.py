@@ -14,7 +14,7 @@ import pandas as pd
 from predann_bids.bids.cues import Cue, Cues, find_cues, read_events
 from predann_bids.bids.stimuli import Stimuli
 from predann_bids.bids.stimulus_map import StimulusMap
-from predann_bids.errors import UnusableData
+from predann_bids.errors import PredannError, UnusableData
 
 CUT_TOLERANCE_S = 0.01  # events tables round to milliseconds
 TOLD_APART = 3  # so many warnings of a kind are given one by one, more in one sentence
@@ -129,7 +129,10 @@ def _place_one(
             f"{cue.where}: '{cue.stim_file}' begins at {cue.onset:g} s, outside the recording"
             f" (0 to {recording_seconds:g} s). Onsets must be seconds from the start of this file."
         )
-    heard = audio_seconds(cue.audio)
+    try:
+        heard = audio_seconds(cue.audio)
+    except PredannError as error:
+        raise type(error)(f"{cue.where}: {error}") from error
     if heard < shortest:
         raise UnusableData(
             f"{cue.where}: the audio {cue.audio} lasts {heard:.2f} s, less than a window ({shortest:g} s)."

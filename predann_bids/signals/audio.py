@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,9 @@ def audio_seconds(path: Path) -> float:
     try:
         info = soundfile.info(str(path))
     except (soundfile.LibsndfileError, OSError) as error:
-        raise UnusableData(
-            f"{path} cannot be read as audio ({_reason(error)}). Expected WAV, FLAC, OGG or MP3."
-        ) from error
+        raise _unreadable(path, error) from error
+    if not info.frames:
+        raise UnusableData(f"{path} holds no sound: it has a header, but no samples. Export or fetch it again.")
     return float(info.frames / info.samplerate)
 
 
@@ -49,13 +50,14 @@ def read_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
     try:
         sound, found_hz = soundfile.read(str(path), dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise UnusableData(
-            f"{path} cannot be read as audio ({_reason(error)}). Expected WAV, FLAC, OGG or MP3."
-        ) from error
+        raise _unreadable(path, error) from error
     mono = torch.from_numpy(sound.mean(axis=1))
     waveform: NDArray[np.float32] = resample(mono, found_hz, rate_hz).numpy()
     return waveform
 
 
-def _reason(error: Exception) -> str:
-    return str(error).removeprefix("Error opening ").rstrip(".")
+def _unreadable(path: Path, error: Exception) -> UnusableData:
+    if path.is_file() and path.stat().st_size == 0:
+        return UnusableData(f"{path} is empty. Copy or fetch the audio again.")
+    reason = getattr(error, "strerror", None) or re.sub(r"^Error opening '.*?': ", "", str(error), flags=re.DOTALL)
+    return UnusableData(f"{path} cannot be read as audio: {reason.rstrip('.')}. Expected WAV, FLAC, OGG or MP3.")

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Science
-from predann_bids.errors import CannotCreateOutput
+from predann_bids.errors import CannotCreateOutput, WrongUsage
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.validation import validate_dataset
 
@@ -33,20 +34,48 @@ def run_level(
     from_model: Path | None = None,
 ) -> None:
     """Run an analysis level and print a summary; see `run_participant` and `run_group`."""
-    console = Console(stderr=True)
-    if validate:
-        console.print(f"Validating {bids_dir} ...", highlight=False, soft_wrap=True)
-        findings = validate_dataset(bids_dir)
-        if findings:
-            console.print(f"The BIDS validator warns of: {', '.join(findings)}", highlight=False, soft_wrap=True)
+    _refuse_inside_input(output_dir, bids_dir)
     _refuse_unwritable(output_dir)
     if execution.work_dir:
-        execution.work_dir.mkdir(parents=True, exist_ok=True)
-        tempfile.tempdir = os.environ["TMPDIR"] = str(execution.work_dir)
+        _use_for_temporary_files(execution.work_dir)
+    if validate:
+        _validate(bids_dir, selection)
     if level == "participant":
         _participant(bids_dir, output_dir, science, selection, stimuli_dir, stimulus_map, execution)
     else:
         _group(bids_dir, output_dir, science, selection, stimuli_dir, execution, label, folds, from_model)
+
+
+def _validate(bids_dir: Path, selection: Selection) -> None:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(f"Validating {bids_dir} ...", highlight=False, soft_wrap=True, markup=False)
+    # hundreds of participants take the validator half a minute, without a word
+    with console.status(f"Validating {escape(str(bids_dir))} ..."):
+        notes = validate_dataset(bids_dir, selection)
+    for note in notes:
+        console.print(note, highlight=False, soft_wrap=True, markup=False)
+
+
+def _use_for_temporary_files(work_dir: Path) -> None:
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotCreateOutput(
+            f"The work directory {work_dir} cannot be created: {error.strerror}. Choose another with --work-dir."
+        ) from error
+    tempfile.tempdir = os.environ["TMPDIR"] = str(work_dir)
+
+
+def _refuse_inside_input(output_dir: Path, bids_dir: Path) -> None:
+    """Keep the promise that the input is never written to; `derivatives/` is no part of it."""
+    output, source = output_dir.resolve(), bids_dir.resolve()
+    inside = output.relative_to(source).parts if output.is_relative_to(source) else ("derivatives", "outside")
+    if inside[:1] != ("derivatives",) or len(inside) < 2:
+        raise WrongUsage(
+            f"The output directory {output_dir} is the dataset itself or a part of it, which is never written to."
+            f" Choose a directory outside of {bids_dir}, or {bids_dir / 'derivatives' / 'predann-bids'}."
+        )
 
 
 def _refuse_unwritable(output_dir: Path) -> None:

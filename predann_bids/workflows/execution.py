@@ -8,7 +8,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
-from predann_bids.errors import PredannError, TryAgain
+from predann_bids.errors import PredannError, TryAgain, in_words
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -99,8 +100,8 @@ class Failure:
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """Keep what matters of an error."""
-        kind = type(error) if isinstance(error, PredannError) else None
-        return cls(str(error) or type(error).__name__, kind, traceback.format_exc())
+        told = in_words(error)
+        return cls(str(told), type(told) if type(told) is not PredannError else None, traceback.format_exc())
 
 
 class _Reporter:
@@ -177,10 +178,20 @@ def run_all(
                         on_report(*progressed)
                 on_beat()
                 for future in done:
-                    yield future.result()
+                    yield _result(future)
         finally:
             for future in pending:
                 future.cancel()
+
+
+def _result(future: Future[Result]) -> Result:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise TryAgain(
+            "A process of this run was killed, most likely because the memory did not suffice. What is finished is"
+            " kept: repeat the command with fewer processes (--n-procs) or with less memory (--mem-gb)."
+        ) from error
 
 
 @contextmanager
