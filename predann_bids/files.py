@@ -64,5 +64,5 @@ def read_json(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UnusableData(f"{path} is not valid JSON: it is not UTF-8 text. Save it as UTF-8.") from error
     if not isinstance(content, dict):
-        raise UnusableData(f"{path} must hold a JSON object.")
+        raise UnusableData(f"{path} must hold a JSON object: names and values in braces.")
     return content

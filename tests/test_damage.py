@@ -234,7 +234,7 @@ FATAL = [
     Kind("rows of different lengths", write(EVENTS, "onset\tduration\tstim_file\n2\t6\n3\t6\tsong-01.wav\tx\n"), USABLE,
          (f"{EVENTS} is not a table", "Expected 3 fields in line 3, saw 4")),
     Kind("rubbish as events.tsv", write(EVENTS, bytes(range(256)) * 4), USABLE, (f"{EVENTS} is not a table", "UTF-8")),
-    Kind("zeros as events.tsv", write(EVENTS, bytes(4096)), USABLE, (EVENTS,)),
+    Kind("zeros as events.tsv", write(EVENTS, bytes(4096)), USABLE, (f"{EVENTS} is not a table", "zero bytes")),
     Kind("link to events that were not fetched", break_link(EVENTS), MISSING, (EVENTS, "datalad get")),
     # sidecars
     Kind("invalid JSON", write(SIDECAR, '{"TaskName": '), USABLE, (f"{SIDECAR} is not valid JSON",)),
@@ -246,9 +246,11 @@ FATAL = [
     Kind("empty BrainVision data", write(EEG, ""), USABLE, (f"{EEG} is empty",)),
     Kind("missing BrainVision data", remove(EEG), MISSING, (EEG, "does not exist", f"{HEADER} needs it")),
     Kind("a header that is no header", write(HEADER, "nonsense"), USABLE, (f"{HEADER} cannot be read",)),
-    Kind("an empty header", write(HEADER, ""), USABLE, (f"{HEADER}",)),
-    Kind("sampling rate 0", replace(HEADER, "SamplingInterval=5000.0", "SamplingInterval=0"), USABLE, (HEADER,)),
-    Kind("no sampling rate", replace(HEADER, "SamplingInterval=5000.0", ""), USABLE, (HEADER,)),
+    Kind("an empty header", write(HEADER, ""), USABLE, (f"{HEADER} cannot be read",)),
+    Kind("sampling rate 0", replace(HEADER, "SamplingInterval=5000.0", "SamplingInterval=0"), USABLE,
+         (f"{HEADER} cannot be read", "SamplingInterval, and here it is 0")),
+    Kind("no sampling rate", replace(HEADER, "SamplingInterval=5000.0", ""), USABLE,
+         (f"{HEADER} cannot be read", "SamplingInterval, and here there is none")),
     Kind("sampling rate too low", replace(HEADER, "SamplingInterval=5000.0", "SamplingInterval=20000.0"), USABLE,
          (HEADER, "40 Hz", "half the sampling rate (25 Hz)", "--h-freq")),
     Kind("link to a header that was not fetched", break_link(HEADER), MISSING, (HEADER, "datalad get")),
@@ -260,7 +262,7 @@ FATAL = [
     Kind("missing .fdt", both(as_set_and_fdt, remove(f"{NAME}_eeg.fdt")), MISSING, (f"{NAME}_eeg.fdt",)),
     Kind("link to an .fdt that was not fetched", both(as_set_and_fdt, break_link(f"{NAME}_eeg.fdt")), MISSING,
          (f"{NAME}_eeg.fdt", "datalad get")),
-    Kind("NaN", put(np.nan, (500, 2)), USABLE, (HEADER, "C3", "not finite numbers (NaN or infinite)")),
+    Kind("NaN", put(np.nan, (500, 2)), USABLE, (HEADER, "C3", "not finite numbers (NaN or infinite)", "channels.tsv")),
     Kind("infinite values", put(np.inf, (slice(100, 200), 0)), USABLE, (HEADER, "Cz", "NaN or infinite")),
     Kind("all channels flat", put(0, slice(None)), USABLE, (HEADER, "every EEG channel is flat")),
     Kind("all channels marked as bad", replace(TABLE, "\tgood\t", "\tbad\t"), USABLE,
@@ -370,6 +372,7 @@ def test_what_does_not_keep_a_recording_from_being_used_is_a_warning(kind, ds, r
     assert code == 0, err
     for words in kind.words:
         assert words in err
+    assert bool(kind.words) == ("Warning: " in err)
     assert finished(tmp_path / "out") == ["sub-01", "sub-02"]
     assert run()[1] == out.replace("done", "kept")
 

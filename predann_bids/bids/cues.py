@@ -92,6 +92,8 @@ def read_events(path: Path) -> pd.DataFrame:
     except pd.errors.ParserError as error:
         reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
         raise UnusableData(f"{path} is not a table of tab-separated text: {reason}.") from error
+    if any("\0" in name for name in table.columns):
+        raise UnusableData(f"{path} is not a table of tab-separated text: it holds zero bytes. Copy or fetch it again.")
     missing = {"onset", "duration"} - set(table.columns)
     if missing:
         hint = " Separate the columns with tabs." if len(table.columns) == 1 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 import warnings
@@ -76,7 +77,10 @@ def open_raw(path: Path) -> Opened:
         raise
     except Exception as error:  # the readers of four formats raise whatever they meet
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UnusableData(f"{path} cannot be read: {reason[:300].rstrip('.')}.") from error
+        raise UnusableData(
+            f"{path} cannot be read: it is damaged or of another format ({reason[:300].rstrip('.')}). Fetch or copy it"
+            " again."
+        ) from error
 
 
 def _truncated(data: Path, found: int, expected: int) -> UnusableData:
@@ -126,6 +130,7 @@ def _open_brainvision(path: Path) -> Opened:
         for key, file in files.items()
         if key in header and file.is_file() and file.name != header[key].replace("$b", path.stem)
     ]
+    _check_brainvision_rate(path, header)
     _check_brainvision_size(files["DataFile"], header)
     marker: str | bool = str(files["MarkerFile"]) if files["MarkerFile"].is_file() else False
     if not marker:
@@ -166,6 +171,19 @@ def numbered(names: Sequence[str]) -> list[str]:
     """Number names that occur more than once, as MNE does: `Cz-0`, `Cz-1`."""
     twice = {name for name in names if names.count(name) > 1}
     return [f"{name}-{names[:place].count(name)}" if name in twice else name for place, name in enumerate(names)]
+
+
+def _check_brainvision_rate(path: Path, header: Mapping[str, str]) -> None:
+    try:
+        interval_us = float(header.get("SamplingInterval", "nan"))
+    except ValueError:
+        interval_us = math.nan
+    if not 0 < interval_us < math.inf:
+        found = f"it is {header['SamplingInterval']}" if "SamplingInterval" in header else "there is none"
+        raise UnusableData(
+            f"{path} cannot be read: the header of a BrainVision recording gives the microseconds between samples as a"
+            f" positive SamplingInterval, and here {found}. Correct it, or copy the file again."
+        )
 
 
 def _check_brainvision_size(data: Path, header: Mapping[str, str]) -> None:

@@ -80,7 +80,10 @@ class Stimuli:
             raise MissingInput(
                 f"the audio '{wanted}' is not in {self.directory}. Put it there, or say where it is with --stimuli-dir"
             )
-        return Found(self.directory / files[0], files[0], f"'{files[0]}' is taken for '{wanted}'")
+        # two ways to encode an accent look the same
+        same = unicodedata.normalize("NFC", files[0]) == unicodedata.normalize("NFC", name)
+        note = "" if same else f"'{files[0]}' is taken for '{wanted}'"
+        return Found(self.directory / files[0], files[0], note)
 
     @cached_property
     def _names(self) -> tuple[str, ...]:

@@ -146,7 +146,10 @@ def _check_band(raw: BaseRaw, config: Preprocessing) -> None:
 def _check_values(raw: BaseRaw, seen: Survey) -> None:
     if not seen.finite.all():
         names = [name for name, good in zip(raw.ch_names, seen.finite, strict=True) if not good]
-        raise UnusableData(f"the values of channel {', '.join(names[:5])} are not finite numbers (NaN or infinite)")
+        raise UnusableData(
+            f"the values of channel {', '.join(names[:5])} are not finite numbers (NaN or infinite); replace them, or"
+            " leave the channel out by another type than EEG in channels.tsv"
+        )
 
 
 def _leave_out_reference(raw: BaseRaw, seen: Survey, told: str) -> tuple[BaseRaw, Survey, list[Step]]:
