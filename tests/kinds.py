@@ -83,7 +83,8 @@ def genres(source, root, lead_s=10.0):
         rate = raw.info["sfreq"]
         rows = [(3.004, 34962.0, "n/a", "boundary")]
         rows += [(event.onset + 500, 1000.0, "n/a", code) for event in music.itertuples() for code in ("fxcl", "fxnd")]
-        places = np.array([channel["loc"][:3] for channel in raw.info["chs"]])
+        electrodes = pd.read_csv(next(source.glob(f"{participant}/eeg/*_electrodes.tsv")), sep="\t").set_index("name")
+        places = electrodes.loc[raw.ch_names, ["x", "y", "z"]].to_numpy(dtype=float)
         for number, event in enumerate(music.itertuples(), 1):
             song = song_number(event.stim_file)
             start, stop = round(event.onset * rate), round((event.onset + event.duration + 1) * rate)

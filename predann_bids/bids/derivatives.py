@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from predann_bids import __version__
 from predann_bids.bids.presentations import Presentation, from_table
@@ -167,19 +169,28 @@ def write_citation(output_dir: Path, methods: str, references: Iterable[tuple[st
     write_text(output_dir / "CITATION.md", CITATION.format(methods=methods, references=listed))
 
 
-def copy_positions(recording: Recording, output_dir: Path) -> None:
-    """Copy the recording's electrode positions, which preprocessing does not change, next to its derivative.
+def write_positions(
+    recording: Recording, output_dir: Path, channels: Sequence[str], positions: NDArray[np.float64]
+) -> None:
+    """Write where the electrodes of a recording are, as BIDS has it.
 
-    Of the name, participant and session are kept: positions of a single task or run are not in BIDS, and with `space`
-    a derivative dataset must describe the space once more, while the coordsystem.json that comes along has named it.
+    Of the name, participant and session are kept: positions of a single task or run are not in BIDS, and with `space` a
+    derivative dataset must describe the space once more, while coordsystem.json has named it.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (channels, 3)
+        Metres, in MNE's head coordinates, which BIDS calls CapTrak; NaN where not known.
     """
-    for suffix, extension in (("electrodes", ".tsv"), ("coordsystem", ".json")):
-        source = recording.sidecar(suffix, extension)
-        if source:
-            target = output_dir / source.relative_to(recording.root)
-            target = target.with_name(re.sub(r"_(space|acq|task|run)-[^_]+", "", target.name))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+    entities = [part for part in recording.name.split("_") if part.startswith(("sub-", "ses-"))]
+    stem = output_dir / recording.directory / "_".join(entities)
+    rows = ["name\tx\ty\tz"]
+    for name, place in zip(channels, positions, strict=True):
+        cells = [f"{value:.6f}" for value in place] if np.isfinite(place).all() else ["n/a"] * 3
+        rows.append("\t".join([name, *cells]))
+    write_text(stem.with_name(f"{stem.name}_electrodes.tsv"), "\n".join(rows) + "\n")
+    system = {"EEGCoordinateSystem": "CapTrak", "EEGCoordinateUnits": "m"}
+    write_json(stem.with_name(f"{stem.name}_coordsystem.json"), system)
 
 
 def provide_stimuli(names: Iterable[str], stimuli_dir: Path, output_dir: Path) -> None:

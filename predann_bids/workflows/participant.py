@@ -16,11 +16,11 @@ from predann_bids.bids.cues import Cues, find_cues, read_events
 from predann_bids.bids.derivatives import (
     EVENTS_SIDECAR,
     DerivativePaths,
-    copy_positions,
     prepare_output,
     provide_stimuli,
     source_fingerprint,
     write_citation,
+    write_positions,
 )
 from predann_bids.bids.formats import require_files
 from predann_bids.bids.presentations import Resolution, place, to_table
@@ -291,10 +291,12 @@ def _write(job: _Job, paths: DerivativePaths, made: _Made) -> None:
     done, presentations = made.preprocessed, made.resolution.presentations
     markers = [(p.onset, p.duration, p.label) for p in presentations]
     marks = [(span.onset, span.duration, span.description) for span in made.bad_spans]
-    places = [channel["loc"][:3] for channel in done.info["chs"]]
+    from predann_bids.signals.spatial import positions
+
+    places = positions(done.info)
     write_brainvision(done.data, done.info["ch_names"], done.rate_hz, places, paths.header, sorted([*markers, *marks]))
-    if not any(step.name == "positions rescaled" for step in done.steps):
-        copy_positions(job.recording, job.output_dir)
+    if job.recording.sidecar("electrodes", ".tsv"):
+        write_positions(job.recording, job.output_dir, done.info["ch_names"], places)
     provide_stimuli((p.stim_file for p in presentations), job.stimuli_dir, job.output_dir)
     write_text(paths.channels, _channel_table(done, job.config))
     write_text(paths.events, to_table(presentations).to_csv(sep="\t", index=False, na_rep="n/a"))
