@@ -281,7 +281,7 @@ def test_a_damaged_participant_is_told_and_the_other_is_complete(kind, ds, small
     assert code == kind.code, err
     for words in ("sub-01_task-music", *kind.words):
         assert words in said(err)
-    assert finished(tmp_path / "out") == []
+    assert not (tmp_path / "out/sub-01").exists()
 
     code, out, err = run()
     assert code == 1
@@ -425,6 +425,15 @@ def test_no_permission_to_read_is_told(ds, run, tmp_path, monkeypatch):
     assert f"{SIDECAR} cannot be read or written: Permission denied" in said(err)
     assert run()[0] == 1
     assert finished(tmp_path / "out") == ["sub-02"]
+
+
+def test_no_permission_to_read_audio_is_told(ds, run, monkeypatch):
+    write("stimuli/song-01.wav", "stands for content that libsndfile may not read")(ds)
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).suffix != ".wav" and real(path, mode))
+    code, _, err = run()
+    assert code == 74
+    assert "stimuli/song-01.wav cannot be read: there is no permission" in said(err)
 
 
 def test_no_space_is_worth_trying_again(ds, run, tmp_path, monkeypatch):

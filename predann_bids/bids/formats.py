@@ -73,7 +73,7 @@ def open_raw(path: Path) -> Opened:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters of it is found out and said below
             return reader(path)
-    except (MissingInput, UnusableData):
+    except (MissingInput, UnusableData, PermissionError):
         raise
     except Exception as error:  # the readers of four formats raise whatever they meet
         reason = " ".join(str(error).split()) or type(error).__name__

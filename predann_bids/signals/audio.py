@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from predann_bids.errors import UnusableData
+from predann_bids.errors import PredannError, ReadOrWriteFailed, UnusableData
 
 
 def audio_seconds(path: Path) -> float:
@@ -56,8 +57,10 @@ def read_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
     return waveform
 
 
-def _unreadable(path: Path, error: Exception) -> UnusableData:
-    if path.is_file() and path.stat().st_size == 0:
+def _unreadable(path: Path, error: Exception) -> PredannError:
+    if not os.access(path, os.R_OK):
+        return ReadOrWriteFailed(f"{path} cannot be read: there is no permission to. Change that with chmod.")
+    if path.stat().st_size == 0:
         return UnusableData(f"{path} is empty. Copy or fetch the audio again.")
     reason = getattr(error, "strerror", None) or re.sub(r"^Error opening '.*?': ", "", str(error), flags=re.DOTALL)
     return UnusableData(f"{path} cannot be read as audio: {reason.rstrip('.')}. Expected WAV, FLAC, OGG or MP3.")
