@@ -222,8 +222,8 @@ FATAL = [
          (f"{EVENTS}, line 2", "5000 s, outside the recording")),
     Kind("negative onset", write(EVENTS, table("onset duration stim_file", "-3 6 song-01.wav")), USABLE,
          (f"{EVENTS}, line 2", "-3 s, outside the recording")),
-    Kind("onset that is no number", write(EVENTS, table("onset duration stim_file", "soon 6 song-01.wav")), USABLE,
-         (f"{EVENTS}, line 2", "'soon' is not a number of seconds")),
+    Kind("onset that is no number", write(EVENTS, "onset\tduration\tstim_file\n\nsoon\t6\tsong-01.wav\n"), USABLE,
+         (f"{EVENTS}, line 3", "'soon' is not a number of seconds")),
     Kind("two pieces at once", write(EVENTS, table("onset duration stim_file", "2 6 song-01.wav", "2 6 song-02.wav")),
          USABLE, (f"{EVENTS}, line 3", "begins at 2 s, as does 'song-01.wav' of line 2")),
     Kind("empty events.tsv", write(EVENTS, ""), USABLE, (f"{EVENTS} is empty", "onset and duration")),
@@ -233,6 +233,8 @@ FATAL = [
          (f"{EVENTS} has no column", "tabs")),
     Kind("rows of different lengths", write(EVENTS, "onset\tduration\tstim_file\n2\t6\n3\t6\tsong-01.wav\tx\n"), USABLE,
          (f"{EVENTS} is not a table", "Expected 3 fields in line 3, saw 4")),
+    Kind("rows that are all longer than the header", write(EVENTS, "onset\tduration\n2\t6\tsong-01.wav\n"), USABLE,
+         (f"{EVENTS} is not a table", "its rows have more cells than its header has names")),
     Kind("rubbish as events.tsv", write(EVENTS, bytes(range(256)) * 4), USABLE, (f"{EVENTS} is not a table", "UTF-8")),
     Kind("zeros as events.tsv", write(EVENTS, bytes(4096)), USABLE, (f"{EVENTS} is not a table", "zero bytes")),
     Kind("link to events that were not fetched", break_link(EVENTS), MISSING, (EVENTS, "datalad get")),
@@ -338,6 +340,12 @@ def no_electrodes(root):
     remove(POSITIONS, SYSTEM)(root)
 
 
+def untidy_rows(root):
+    lines = (root / EVENTS).read_text().splitlines()
+    rows = [" " + line.replace("\t", " \t") + "\t" for line in lines[1:]]
+    (root / EVENTS).write_text("\r\n".join(["\ufeff" + lines[0], "", *rows, "", ""]), encoding="utf-8")
+
+
 def duplicate_row(root):
     lines = (root / EVENTS).read_text().splitlines()
     (root / EVENTS).write_text("\n".join([*lines[:3], lines[2], *lines[3:]]) + "\n")
@@ -349,6 +357,7 @@ TOLERATED = [
     Kind("rubbish as .vmrk", write(MARKERS, bytes(range(256))), 0, (f"{MARKERS} cannot be read",)),
     Kind("header that names files by an old name", renamed_data, 0, ("before.eeg, which does not exist",)),
     Kind("the same row twice", duplicate_row, 0, (f"{EVENTS}, line 4", "repeats line 3")),
+    Kind("blank lines, padded cells and tabs at their ends", untidy_rows, 0, ()),
     Kind("recording shorter than the music", samples(lambda data: data[: round(20.5 * RATE)]), 0,
          ("its sidecar says", "it may have been cut off", f"{EVENTS}, line 5", "where the recording ends")),
     Kind("channels.tsv of other channels", other_channels, 0, (TABLE, "Q1")),

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from predann_bids.bids.events import read_events as read_events
 from predann_bids.bids.stimuli import Found, Stimuli, names_audio
 from predann_bids.bids.stimulus_map import ENTITIES, Rule, StimulusMap, fill_in, is_among
 from predann_bids.errors import PredannError, UnusableData, WrongUsage
@@ -79,28 +80,6 @@ class Cues:
     def audio(self) -> list[Path]:
         """The audio files, without repetition."""
         return sorted({cue.audio for cue in self.music})
-
-
-def read_events(path: Path) -> pd.DataFrame:
-    """Read an events file as text, with `n/a` where it says so."""
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except pd.errors.EmptyDataError as error:
-        raise UnusableData(f"{path} is empty: expected a table with the columns onset and duration.") from error
-    except UnicodeDecodeError as error:
-        raise UnusableData(f"{path} is not a table of tab-separated text in UTF-8. Save it as such.") from error
-    except pd.errors.ParserError as error:
-        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise UnusableData(f"{path} is not a table of tab-separated text: {reason}.") from error
-    if any("\0" in name for name in table.columns):
-        raise UnusableData(f"{path} is not a table of tab-separated text: it holds zero bytes. Copy or fetch it again.")
-    missing = {"onset", "duration"} - set(table.columns)
-    if missing:
-        hint = " Separate the columns with tabs." if len(table.columns) == 1 else ""
-        raise UnusableData(
-            f"{path} has no column {' and '.join(sorted(missing))}; BIDS requires onset and duration.{hint}"
-        )
-    return table
 
 
 def find_cues(
