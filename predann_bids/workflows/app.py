@@ -97,7 +97,8 @@ def _participant(
     stimulus_map: str | None,
     execution: Execution,
 ) -> None:
-    from predann_bids.workflows.participant import RecordingOutcome, run_participant
+    from predann_bids.workflows.participant import run_participant
+    from predann_bids.workflows.recording import RecordingOutcome
 
     def summarise(outcomes: Sequence[RecordingOutcome]) -> None:
         table = Table(Column("recording", no_wrap=True), "status", "presentations", "music (min)", "bad channels")
