@@ -24,6 +24,7 @@ Result = TypeVar("Result")
 
 BEAT_S = 0.5
 
+CPU_QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
 # of memory, version 2 and version 1, as containers and SLURM see them
 CGROUP_FILES = (
     (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
@@ -67,13 +68,23 @@ class Execution:
     @property
     def processes(self) -> int:
         """Number of processes to use."""
-        return self.n_procs or len(os.sched_getaffinity(0))
+        return self.n_procs or processors()
 
     def processes_for(self, peak_gb: float) -> int:
         """Number of processes that fit the memory when each needs `peak_gb` at its peak; at least one."""
         limit = self.mem_gb or available_gb()
         fit = int(limit / peak_gb) if limit and peak_gb > 0 else self.processes
         return max(1, min(self.processes, fit))
+
+
+def processors() -> int:
+    """Processors that this process may use, of the machine or of the control group that a container or job runs in."""
+    allowed = len(os.sched_getaffinity(0))
+    if CPU_QUOTA_FILE.is_file():
+        quota, period = CPU_QUOTA_FILE.read_text().split()
+        if quota.isdigit():
+            allowed = min(allowed, max(1, int(quota) // int(period)))
+    return allowed
 
 
 def available_gb() -> float | None:
