@@ -14,7 +14,7 @@ from predann_bids.report.participant.recorded import Recorded
 TOLD_ELSEWHERE = {"bad channels": ("reasons",), "ICA": ("removed", "kept", "channels")}  # figures and tables have them
 PAIRS = (("low_hz", "high_hz"), ("from_hz", "to_hz"))
 MOST_LISTED = 24
-UNITS = {"hz": "Hz", "s": "s", "uv": "µV", "db": "dB"}
+UNITS = {"hz": "Hz", "s": "s", "uv": "µV", "db": "dB", "mm": "mm"}
 
 
 def processing_html(recorded: Recorded) -> str:
