@@ -96,7 +96,6 @@ def process_recording(job: RecordingJob) -> RecordingOutcome:
 
 def _process_locked(job: RecordingJob) -> RecordingOutcome:
     recording, paths = job.recording, DerivativePaths.of(job.recording, job.output_dir)
-    require_files(recording.path)
     events = recording.sidecar("events", ".tsv")
     cues = find_cues(events, Stimuli(job.stimuli_dir), stimulus_map=job.stimulus_map, entities=job.entities)
     if not cues.music:
@@ -107,6 +106,7 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
                 f" {job.output_dir}; remove it if it is not to be used."
             )
         return RecordingOutcome(recording, "no music", warnings=tuple(notes))
+    require_files(recording.path)  # only now: whoever fetched nothing but the music misses no other recording
     fingerprint = science_hash(
         job.config,
         source_fingerprint(recording, events, cues.audio),
