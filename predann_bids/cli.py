@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +101,8 @@ def run_app(**given: Any) -> None:
     level = _one(given, "analysis_level", "level_option", "the analysis level")
     if level not in LEVELS:
         raise UnknownAnalysisLevel(f"Unknown analysis level '{level}': expected {' or '.join(LEVELS)}.")
-    science = _science(given)
-    selection = _selection(given)
+    science = science_of(given)
+    selection = selection_of(given)
     from predann_bids.workflows.app import run_level
 
     run_level(
@@ -113,7 +113,7 @@ def run_app(**given: Any) -> None:
         selection=selection,
         stimuli_dir=given["stimuli_dir"],
         stimulus_map=given["stimulus_map"],
-        execution=_execution(given),
+        execution=execution_of(given),
         validate=not given["skip_bids_validation"],
         label=given["label"],
         folds=given["fold"],
@@ -161,18 +161,25 @@ def _one(given: dict[str, Any], argument: str, option: str, name: str) -> Any:
     return values[0]
 
 
-def _science(given: dict[str, Any]) -> Science:
-    flags = {dotted: given[dotted.replace(".", "__")] for dotted in SCIENCE_FLAGS.values()}
+def science_of(given: Mapping[str, Any]) -> Science:
+    """Resolve the configuration that was asked for."""
+    return resolve(preset=given["preset"], file=given["config"], flags=flags_of(given))
+
+
+def flags_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather what was typed of the configuration: dotted names to values; a command may lack some of the options."""
+    flags = {dotted: given.get(dotted.replace(".", "__")) for dotted in SCIENCE_FLAGS.values()}
     chosen = {dotted: value for dotted, value in flags.items() if value is not None}
     if given["evaluation__also_splits"]:
         chosen["evaluation.also_splits"] = tuple(given["evaluation__also_splits"])
     for flag, (dotted, _) in OFF_SWITCHES.items():
         if given[flag.removeprefix("--").replace("-", "_")]:
             chosen[dotted] = False
-    return resolve(preset=given["preset"], file=given["config"], flags=chosen)
+    return chosen
 
 
-def _selection(given: dict[str, Any]) -> Selection:
+def selection_of(given: Mapping[str, Any]) -> Selection:
+    """Gather which recordings were asked for."""
     from predann_bids.bids.recordings import Selection, read_filter_file
 
     written = read_selection(given["config"]) if given["config"] else {}
@@ -210,7 +217,8 @@ def _read_labels(file: Path) -> list[str]:
         raise WrongUsage(f"{file} is no text file with one label per line.") from error
 
 
-def _execution(given: dict[str, Any]) -> Execution:
+def execution_of(given: Mapping[str, Any]) -> Execution:
+    """Gather how the work was asked to be done."""
     from predann_bids.workflows.execution import Execution
 
     return Execution(

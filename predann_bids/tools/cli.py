@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from predann_bids import __version__
-from predann_bids.cli import BidsAppCommand, _selection, run
+from predann_bids.cli import BidsAppCommand, run, selection_of
 from predann_bids.config import resolve
 from predann_bids.errors import CannotCreateOutput, WrongUsage
 from predann_bids.options import selection_options
@@ -105,7 +105,7 @@ def _stimuli(**given: Any) -> None:
     if given["bids_dir"] is None:
         raise WrongUsage("BIDS_DIR is missing. Usage: predann-tools stimuli BIDS_DIR [OPTIONS].")
     science = resolve(preset=None, file=given["config"], flags={})
-    selection = _selection(given)
+    selection = selection_of(given)
     from predann_bids.tools.stimuli import show_stimuli
 
     show_stimuli(
