@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predann_bids.bids.derivatives import DerivativePaths, prepare_output, write_citation
-from predann_bids.bids.recordings import Selection, find_recordings
+from predann_bids.bids.recordings import Recording, Selection, find_recordings
 from predann_bids.bids.stimulus_map import StimulusMap, find_map, read_map
 from predann_bids.config import Science
 from predann_bids.errors import SomeParticipantsFailed, UnusableData
@@ -116,22 +116,24 @@ def _write_reports(
     """Report each participant of whom there is something new, on all finished recordings; return what went wrong."""
     from predann_bids.report.participant import ReportJob
 
-    jobs = []
-    for participant in sorted({o.recording.participant for o in outcomes if o.status in ("done", "kept")}):
-        target = report_path(output_dir, participant)
-        if not target.is_file():
-            recordings = find_recordings(bids_dir, Selection(participants=(participant,)))
-            pairs = [(recording, DerivativePaths.of(recording, output_dir)) for recording in recordings]
-            jobs.append(ReportJob(participant, tuple(pair for pair in pairs if pair[1].sidecar.is_file()), target))
+    done = sorted({o.recording.participant for o in outcomes if o.status in ("done", "kept")})
+    wanted = [participant for participant in done if not report_path(output_dir, participant).is_file()]
+    # a report is about all that is finished of a participant, whatever was selected for this run
+    finished: dict[str, list[tuple[Recording, DerivativePaths]]] = {participant: [] for participant in wanted}
+    for recording in find_recordings(bids_dir, Selection(participants=tuple(wanted))) if wanted else ():
+        paths = DerivativePaths.of(recording, output_dir)
+        if paths.sidecar.is_file():
+            finished[recording.participant].append((recording, paths))
+    jobs = [ReportJob(name, tuple(pairs), report_path(output_dir, name)) for name, pairs in finished.items()]
     failures: list[str] = []
     if jobs:
         with Progress("Participant reports", len(jobs)) as progress:
             preload = (*PRELOAD, "predann_bids.report.participant")
             processes = execution.processes_for(REPORT_GB)
-            for done in run_all(report_participant, jobs, processes, preload=preload, on_beat=progress.beat):
-                if isinstance(done, Failure):
-                    failures.append(done.message)
-                progress.advance(note="failed" if isinstance(done, Failure) else done.name)
+            for result in run_all(report_participant, jobs, processes, preload=preload, on_beat=progress.beat):
+                if isinstance(result, Failure):
+                    failures.append(result.message)
+                progress.advance(note="failed" if isinstance(result, Failure) else result.name)
     return failures
 
 
