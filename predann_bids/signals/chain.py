@@ -33,6 +33,7 @@ READ_SAMPLES = 5_000  # what MNE reads at once, as float64, stays in the cache
 GROUP_CHANNELS, GROUP_SAMPLES = 8, 1 << 19  # and so do the spectra of these
 LARGEST_BLOCK = 1 << 24  # values, over all channels that are filtered together
 MICROVOLTS = 1e6
+CLOCK_ERROR = 1e-6  # 4 ms in an hour
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,11 +165,13 @@ def output_samples(samples: int, rate_hz: float, new_rate_hz: float) -> int:
 
 
 def rate_ratio(rate_hz: float, new_rate_hz: float) -> Fraction:
-    """Give the new rate over the old one in small numbers.
+    """Give the new rate over the old one, in numbers as small as keep the clock: blocks are multiples of these.
 
-    A rate such as 512.0328 Hz stands for a sampling interval in whole microseconds.
+    A rate such as 512.0328 Hz stands for a sampling interval in whole microseconds; 499.9823 Hz may be measured.
     """
-    return (Fraction(new_rate_hz) / Fraction(rate_hz)).limit_denominator(10_000)
+    exact = Fraction(new_rate_hz) / Fraction(rate_hz)
+    candidates = (exact.limit_denominator(10**digits) for digits in (4, 5, 6))
+    return next((ratio for ratio in candidates if abs(ratio / exact - 1) < CLOCK_ERROR), exact.limit_denominator(10**6))
 
 
 @dataclass(frozen=True, eq=False)
