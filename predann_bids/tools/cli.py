@@ -15,6 +15,7 @@ from predann_bids.config import resolve
 from predann_bids.errors import CannotCreateOutput, WrongUsage
 from predann_bids.options import selection_options
 from predann_bids.tools.simulation import Simulation
+from predann_bids.tools.sweep import make_command as sweep_command
 
 SIMULATE_EPILOG = """\b
 Examples:
@@ -153,6 +154,9 @@ tools.add_command(
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
 )
+
+
+tools.add_command(sweep_command())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
