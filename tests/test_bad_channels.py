@@ -4,7 +4,7 @@ import pytest
 
 from predann_bids.config import Preprocessing
 from predann_bids.signals.bad_channels import find_bad_channels
-from predann_bids.signals.stretches import evenly_spaced, quiet
+from predann_bids.signals.stretches import evenly_spaced, quiet, worth_judging
 
 RATE_HZ = 250.0
 
@@ -213,9 +213,9 @@ def test_stretches_of_a_long_recording_lie_from_its_start_to_its_end():
     assert taken[-1] == 999
 
 
-def test_stretches_that_touch_bad_spans_are_left_out():
+def test_bad_spans_are_left_out():
     taken = seconds_in(evenly_spaced(counting(100, [(25, 10, "BAD_pause"), (70, 5, "note")]), 100, ["a"]))
-    assert set(taken) == {*range(20), *range(40, 100)}
+    assert set(taken) == {*range(25), *range(35, 100)}
 
 
 def test_a_recording_that_is_bad_almost_everywhere_is_taken_nevertheless():
@@ -231,3 +231,19 @@ def test_what_libraries_warn_of_is_kept_and_not_shown(recwarn):
         assert told == []
     assert told == ["twice"]
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("music", "bad", "expected"),
+    [
+        ([(20, 40), (100, 40)], [], [(20, 60), (100, 140)]),
+        ([(20, 40), (100, 40)], [(50, 61)], [(0, 50), (111, 200)]),  # 59 s of music do not suffice
+        ([(20, 80)], [(90, 110)], [(20, 90)]),
+        ([(20, 80)], [(30, 0)], [(20, 100)]),  # a point takes nothing away
+        ([(20, 10)], [], [(0, 200)]),
+        ([(20, 80)], [(0, 190)], [(0, 200)]),
+        ([], [], [(0, 200)]),
+    ],
+)
+def test_a_recording_is_judged_by_its_music_where_it_is_not_bad(music, bad, expected):
+    assert worth_judging(200, music, bad) == expected

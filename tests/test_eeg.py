@@ -217,6 +217,24 @@ def test_bad_channels_are_looked_for_when_asked(noisy):
     assert preprocess(noisy, Preprocessing()).bad_channels == (noisy.ch_names[3],)
 
 
+def test_what_happens_outside_of_the_stretches_to_judge_by_makes_no_channel_bad(noisy):
+    noisy.info["bads"], noisy._data[3], noisy._data[5] = [], noisy._data[4] + noisy._data[2], noisy._data[5] / 50
+    clean = noisy.copy()
+    noisy._data[:, 10000:] = 1e-3 * np.random.default_rng(1).standard_normal((16, 5000))  # the cap is off
+    config = Preprocessing(bad_channels="auto", bad_channels_ransac=False)
+    judged = preprocess(noisy, config, judged_by=[(0, 19)]).bad_channels
+    assert judged == preprocess(clean.crop(0, 19), config).bad_channels
+    assert everything_is_bad(noisy, config) or preprocess(noisy, config).bad_channels != judged
+
+
+def everything_is_bad(raw, config):
+    try:
+        preprocess(raw, config)
+    except UnusableData as error:
+        return "--bad-channels auto" in str(error)
+    return False
+
+
 def test_the_share_of_variance_that_each_step_removes_is_measured(noisy):
     shares = {s.name: s.parameters.get("variance_removed") for s in preprocess(noisy, Preprocessing()).steps}
     assert 0 < shares["band-pass"] < 1

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from predann_bids.signals.line_noise import notch_frequencies, remove_line_noise
 from predann_bids.signals.steps import Step
 
 if TYPE_CHECKING:
-    from mne import Info
+    from mne import Annotations, Info
     from mne.io import BaseRaw
 
 Matrix = NDArray[np.float64]
@@ -37,6 +38,7 @@ Matrix = NDArray[np.float64]
 FINGERPRINT_PARTS, FINGERPRINT_SAMPLES = 8, 50
 ESTIMATION_HZ, ESTIMATION_BAND_HZ = 250.0, (1.0, 100.0)  # what ICLabel was trained on, and enough to hear muscles
 REFERENCE_NAMES = ("VREF", "REF", "VERTEX REFERENCE")
+MARKED = "marked in channels.tsv"
 GEODESIC_REFERENCES = (33, 65, 129, 257)  # the last electrode of a Geodesic net, when it is one of these
 MEASURED_S = 30.0  # stretch on which it is measured how much of the variance each step removes
 
@@ -84,6 +86,7 @@ def preprocess(
     config: Preprocessing,
     *,
     recorded_against: str = "",
+    judged_by: Sequence[tuple[float, float]] = (),
     workers: int = 1,
     on_block: Callable[[int, int], None] | None = None,
 ) -> Preprocessed:
@@ -97,6 +100,8 @@ def preprocess(
         What to do.
     recorded_against : str
         The sidecar's EEGReference. A flat channel that it names is the reference itself, and is left out.
+    judged_by : sequence of (start, stop)
+        Stretches, in seconds, in which bad channels and components are looked for; empty for all of the recording.
     workers : int
         Threads to use.
     on_block : callable, optional
@@ -118,7 +123,7 @@ def preprocess(
     placing = (*leaving, *place_electrodes(raw))
     raw, line_steps = _remove_line_noise(raw, config)
     filters = _filters(raw, config)
-    mixing = _mix(raw, config, seen, _SmallCopy(raw, filters, workers))
+    mixing = _mix(raw, config, seen, _SmallCopy(raw, filters, judged_by, workers))
     steps = (*placing, *line_steps, *mixing.steps, *_band_step(config), *mixing.reference, *_resampling(raw, config))
     measured = _variance_removed(raw, filters, mixing, workers)
     chain = replace(filters, matrix=mixing.matrix, rate_hz=config.resample)
@@ -234,8 +239,8 @@ class _Mixing:
 class _SmallCopy:
     """The recording as it is looked at for bad channels and components, made when it is asked for."""
 
-    def __init__(self, raw: BaseRaw, filters: Chain, workers: int) -> None:
-        self._raw, self._filters, self._workers = raw, filters, workers
+    def __init__(self, raw: BaseRaw, filters: Chain, judged_by: Sequence[tuple[float, float]], workers: int) -> None:
+        self._raw, self._filters, self._judged_by, self._workers = raw, filters, judged_by, workers
 
     @cached_property
     def raw(self) -> BaseRaw:
@@ -245,7 +250,17 @@ class _SmallCopy:
         rate = min(ESTIMATION_HZ, self._filters.rate_hz)
         chain = replace(self._filters, low_hz=low, high_hz=high if high < rate / 2 else None, rate_hz=rate)
         data = run(self._raw, chain, workers=self._workers)
-        return RawArray(data.T * 1e-6, _info_at(self._raw, chain), verbose="error")
+        small = RawArray(data.T * 1e-6, _info_at(self._raw, chain), verbose="error")
+        return small.set_annotations(self._not_judged_by(len(data) / rate), verbose="error")
+
+    def _not_judged_by(self, seconds: float) -> Annotations:
+        from mne import Annotations
+
+        spans = sorted(self._judged_by) or [(0.0, seconds)]
+        starts = [0.0, *(stop for _, stop in spans)]
+        stops = [*(start for start, _ in spans), seconds]
+        gaps = [(start, stop - start) for start, stop in zip(starts, stops, strict=True) if stop > start]
+        return Annotations([onset for onset, _ in gaps], [duration for _, duration in gaps], "BAD_not judged by")
 
 
 def _mix(raw: BaseRaw, config: Preprocessing, seen: Survey, small: _SmallCopy) -> _Mixing:
@@ -253,7 +268,7 @@ def _mix(raw: BaseRaw, config: Preprocessing, seen: Survey, small: _SmallCopy) -
     found = _bad_channels(raw, config, seen, small)
     bad = [name for name in raw.ch_names if name in found.reasons]
     if len(bad) == len(raw.ch_names):
-        raise UnusableData("every EEG channel is flat, marked as bad, or was found to be bad")
+        raise UnusableData(_all_bad(found))
     info, steps, warnings = raw.info.copy(), _bad_step(bad, found, config), [*found.warnings]
     removal = repair = np.eye(len(raw.ch_names))
     info["bads"] = bad
@@ -275,9 +290,17 @@ def _mix(raw: BaseRaw, config: Preprocessing, seen: Survey, small: _SmallCopy) -
     return _Mixing(removal, repair, referencing @ repair, tuple(steps), reference, tuple(bad), tuple(warnings))
 
 
+def _all_bad(found: BadChannels) -> str:
+    counts = Counter(reason for reasons in found.reasons.values() for reason in reasons)
+    why = ", ".join(f"{count} by '{reason}'" for reason, count in counts.most_common())
+    looked_for = set(counts) - {"flat", MARKED}
+    remedy = "; look at the recording, or do without --bad-channels auto" if looked_for else ""
+    return f"every EEG channel is flat, marked as bad, or was found to be bad ({why}){remedy}"
+
+
 def _bad_channels(raw: BaseRaw, config: Preprocessing, seen: Survey, small: _SmallCopy) -> BadChannels:
     """List the channels that are flat, marked as bad by who recorded them, or found bad among the others."""
-    reasons: dict[str, tuple[str, ...]] = dict.fromkeys(raw.info["bads"], ("marked in channels.tsv",))
+    reasons: dict[str, tuple[str, ...]] = dict.fromkeys(raw.info["bads"], (MARKED,))
     reasons |= {name: ("flat",) for name, is_flat in zip(raw.ch_names, seen.flat, strict=True) if is_flat}
     if config.bad_channels == "none":
         return BadChannels(reasons)

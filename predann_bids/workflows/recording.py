@@ -128,7 +128,7 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
     if not resolution.presentations:
         return RecordingOutcome(recording, "no music", warnings=resolution.warnings)
     spans = _bad_spans(raw, events, cues)
-    done = _preprocess(raw, job)
+    done = _preprocess(raw, job, resolution, spans)
     quality = _quality(raw, done, resolution, spans, _onsets(job, resolution))
     resolution = replace(resolution, warnings=(*resolution.warnings, *done.warnings))
     made = Made(recording, job.config, done, resolution, spans, quality, fingerprint, _origin(raw))
@@ -222,11 +222,17 @@ def _quality(
     )
 
 
-def _preprocess(raw: Any, job: RecordingJob) -> Preprocessed:
+def _preprocess(raw: Any, job: RecordingJob, resolution: Resolution, spans: tuple[BadSpan, ...]) -> Preprocessed:
     from predann_bids.signals.eeg import preprocess
+    from predann_bids.signals.stretches import worth_judging
 
+    judged_by = worth_judging(
+        raw.n_times / raw.info["sfreq"],
+        [(p.onset, p.duration) for p in resolution.presentations],
+        [(span.onset, span.duration) for span in spans],
+    )
+    told = str(job.recording.metadata().get("EEGReference", ""))
     try:
-        told = str(job.recording.metadata().get("EEGReference", ""))
-        return preprocess(raw, job.config, recorded_against=told, workers=job.workers)
+        return preprocess(raw, job.config, recorded_against=told, judged_by=judged_by, workers=job.workers)
     except UnusableData as error:
         raise UnusableData(f"{job.recording.path}: {error}.") from error
