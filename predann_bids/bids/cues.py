@@ -158,7 +158,9 @@ class _Search:
             return
         marker = _number(row["onset"])
         if marker is None:
-            self._problems[UnusableData, f"the onset '{row['onset']}' is not a number of seconds"].append(where)
+            self._problems[
+                UnusableData, f"the onset '{row['onset']}' is not a number of seconds; give it, or remove the row"
+            ].append(where)
             return
         values = {**row, **self._entities}
         found = self._ruled(where, rule, values) if rule else self._locate(where, row["stim_file"])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predann_bids.data.bad_spans import usable_samples
+from predann_bids.data.channels import common_channels, places_of
 from predann_bids.data.trials import Trial
 from predann_bids.data.windows import Ints, Windows
 from predann_bids.errors import UnusableData
@@ -89,7 +90,7 @@ class EegStore:
             channels = montage.target.channels
         else:
             channels, fills = common_channels([r.channels for r in recordings], excluded, wanted), ()
-            columns = tuple(np.array([r.channels.index(name) for name in channels]) for r in recordings)
+            columns = tuple(np.array(places_of(channels, r.channels)) for r in recordings)
         store = cls(tuple(recordings), columns, channels, (), fills=fills)
         spans = bad or [()] * len(recordings)
         return replace(store, scalings=tuple(store._scaling(index, some) for index, some in enumerate(spans)))
@@ -124,41 +125,6 @@ def _in_units_of(recording: MappedRecording, fill: Fill) -> Fill:
     """Let a fill take stored numbers; each channel may have a unit of its own, as each is scaled."""
     alike = not len(fill.rows) or np.ptp(recording.resolution) == 0
     return fill if alike else replace(fill, weights=fill.weights * recording.resolution)
-
-
-def common_channels(
-    recordings: Sequence[Sequence[str]], excluded: frozenset[str] = frozenset(), wanted: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """Find the channels that all recordings have, in the order of the first, or make sure that these are wanted.
-
-    Parameters
-    ----------
-    recordings : sequence of sequence of str
-        Channels of each.
-    excluded : frozenset of str
-        Channels to leave out.
-    wanted : sequence of str
-        Exactly these channels, in this order; empty for all.
-
-    Raises
-    ------
-    UnusableData
-        No channel is common to all recordings, or one that is wanted is missing.
-    """
-    shared = set.intersection(*(set(channels) for channels in recordings))
-    channels = tuple(name for name in recordings[0] if name in shared - excluded)
-    if not channels:
-        raise UnusableData(
-            "No EEG channel has the same name in all recordings and is good in all. Use --channels interpolate, which"
-            " brings them to one montage."
-        )
-    missing = [name for name in wanted if name not in channels]
-    if missing:
-        raise UnusableData(
-            f"The decoder was trained on channels that some recording lacks or has bad: {', '.join(missing)}."
-            " Use --channels interpolate, or leave such recordings out with --participant-label."
-        )
-    return tuple(wanted) or channels
 
 
 @dataclass(frozen=True)

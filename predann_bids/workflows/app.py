@@ -113,7 +113,7 @@ def _participant(
         out = Console()
         # a file or a pipe has no width, and names must not be cut
         (out if out.is_terminal else Console(width=200)).print(table)
-        for warning in (w for outcome in outcomes for w in outcome.warnings):
+        for warning in dict.fromkeys(w for outcome in outcomes for w in outcome.warnings):
             Console(stderr=True).print(f"Warning: {warning}", highlight=False, soft_wrap=True, markup=False)
 
     run_participant(

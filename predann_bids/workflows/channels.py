@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from predann_bids.bids.derivatives import Derivative
-from predann_bids.data.batches import common_channels
+from predann_bids.data.channels import common_channels
 from predann_bids.signals.brainvision import MappedRecording, read_positions
 from predann_bids.signals.montage import Electrodes, Montage, Target, bring_to, choose_target, known_positions
 from predann_bids.workflows.notes import channel_notes, montage_notes

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from predann_bids.bids.derivatives import EVENTS_SIDECAR, DerivativePaths, provide_stimuli, write_positions
 from predann_bids.bids.presentations import Resolution, to_table
 from predann_bids.bids.recordings import Recording
@@ -96,7 +98,8 @@ def _write_eeg(made: Made, paths: DerivativePaths, output_dir: Path) -> None:
     ]
     places = positions(done.info)
     write_brainvision(done.data, channels, done.rate_hz, places, paths.header, sorted(markers))
-    if made.recording.sidecar("electrodes", ".tsv"):
+    measured = np.isfinite(places).any() and not any(step.name == "template positions" for step in done.steps)
+    if measured:
         write_positions(made.recording, output_dir, channels, places)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from predann_bids.config import Windows as Config
+from predann_bids.data.channels import electrode, electrodes
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, grid
 from predann_bids.report.text import count
@@ -17,8 +18,8 @@ FEW_CHANNELS = 4
 
 def channel_notes(channels: Sequence[Sequence[str]], excluded: frozenset[str]) -> tuple[str, ...]:
     """Tell how many channels are left of recordings' that differ, and what to do where these are few."""
-    sets = [set(some) for some in channels]
-    every, used = set.union(*sets), set.intersection(*sets) - excluded
+    sets = [set(electrodes(some)) for some in channels]
+    every, used = set.union(*sets), set.intersection(*sets) - {*excluded, *map(electrode, excluded)}
     if every == used:
         return ()
     smallest = min(map(len, sets))
