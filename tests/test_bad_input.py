@@ -68,6 +68,7 @@ def test_filters_that_leave_nothing_select_nothing(participant):
     code, _, err = participant("--task-label", "rest")
     assert code == 18
     assert "rest" in err
+    assert "There is task music." in err
 
 
 def test_a_filter_file_is_applied(participant, tmp_path):

@@ -1,4 +1,5 @@
 import meegkit
+import mne
 import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter1d
@@ -78,6 +79,14 @@ def test_the_components_removed_are_those_of_meegkit(make_eeg, monkeypatch):
 def test_one_line_source_takes_one_component(make_eeg):
     brain, line = make_eeg(channels=16)
     assert remove_line_noise(brain + line, RATE_HZ, 50.0)[1].parameters["components_removed"] == [1]
+
+
+def test_harmonics_where_filters_have_left_no_eeg_do_not_count(make_eeg):
+    brain, line = make_eeg(channels=16, seconds=60)
+    filtered = mne.filter.filter_data(brain + line, RATE_HZ, None, 80, verbose="error")
+    step = remove_line_noise(filtered, RATE_HZ, 50.0)[1]
+    assert step.parameters["components_removed"] == [1]
+    assert step.parameters["excess_after_db"] < 2
 
 
 def test_noise_that_changes_its_place_is_removed_in_every_segment(make_eeg):

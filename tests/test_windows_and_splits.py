@@ -239,7 +239,7 @@ def test_every_number_of_folds_is_either_refused_or_leaves_all_sets_filled(n_par
 
 
 def test_folds_that_leave_nobody_to_validate_are_refused():
-    with pytest.raises(WrongUsage, match="--n-folds 2 does not fit 3 participants: use 3 to 3"):
+    with pytest.raises(WrongUsage, match="--n-folds 2 does not fit 3 participants: use 3"):
         split(dataset(n_participants=3), n_folds=2)
 
 

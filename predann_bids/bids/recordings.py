@@ -13,7 +13,7 @@ from predann_bids.bids.filters import read_filter_file as read_filter_file
 from predann_bids.bids.formats import EXTENSIONS
 from predann_bids.bids.index import find_eeg, participants_on_disk
 from predann_bids.bids.positions import apply_positions
-from predann_bids.bids.sidecars import merged_json, nearest
+from predann_bids.bids.sidecars import entities_of, merged_json, nearest
 from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected
 
 if TYPE_CHECKING:
@@ -184,7 +184,9 @@ def find_recordings(root: Path, selection: Selection = Selection()) -> list[Reco
     recordings = _in_one_format(sorted(_recording(path, entities, root) for path, entities in found))
     if not recordings and selection.is_restricted:
         filters = query | dict(selection.filters)
-        raise NothingSelected(f"The filters {filters} select no EEG recording of {root}. Loosen them.")
+        raise NothingSelected(
+            f"The filters {filters} select no EEG recording of {root}. {_present(root, wanted)}Loosen them."
+        )
     if not recordings:
         raise MissingInput(
             f"{root} holds no EEG recording ({', '.join(EXTENSIONS)}) of participants {', '.join(wanted) or '(none)'}."
@@ -199,6 +201,17 @@ def _query(selection: Selection) -> dict[str, Any]:
         "run": [int(run) if run.isdigit() else run for run in selection.runs],
     }
     return {entity: values for entity, values in query.items() if values}
+
+
+def _present(root: Path, wanted: tuple[str, ...]) -> str:
+    """Tell which tasks, sessions and runs there are to choose from."""
+    names = [path.name for label in wanted[:20] for path in (root / f"sub-{label}").rglob("*_eeg.*")]
+    there = []
+    for entity in ("task", "ses", "run"):
+        labels = sorted({label for name in names if (label := entities_of(name.partition(".")[0]).get(entity))})
+        if labels:
+            there.append(f"{entity} {', '.join(labels[:12])}{', ...' if len(labels) > 12 else ''}")
+    return f"There is {'; '.join(there)}. " if there else ""
 
 
 def _check_participants(wanted: tuple[str, ...], present: list[str], root: Path) -> None:

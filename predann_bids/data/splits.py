@@ -108,9 +108,8 @@ def participant_splits(
     # each fold must leave one to train on and one to validate with
     fewest = math.ceil(len(participants) / (len(participants) - 2))
     if not fewest <= n_folds <= len(participants):
-        raise WrongUsage(
-            f"--n-folds {n_folds} does not fit {len(participants)} participants: use {fewest} to {len(participants)}."
-        )
+        fitting = f"{fewest} to {len(participants)}" if fewest < len(participants) else f"{fewest}"
+        raise WrongUsage(f"--n-folds {n_folds} does not fit {len(participants)} participants: use {fitting}.")
     order = rng.permutation(participants)
     splits = []
     for fold, test in enumerate(np.array_split(order, n_folds), 1):

@@ -24,6 +24,7 @@ SHORTEST_S = 4.0
 # fade into each other.
 SEGMENT_S, FADE_S = 60.0, 1.0
 LINE_HZ, NEIGHBOURS_HZ = 0.5, (1.5, 5.0)
+FAINT = 0.01  # of the power around the line frequency
 CLEAN = 1.25  # line power this many times that of its neighbourhood, which is 1 dB, is taken for none
 
 
@@ -143,12 +144,15 @@ def _projection(filters: Array, covariance: Array) -> Array:
 
 
 def _line_spectra(residue: Array, rate_hz: float, line_hz: float) -> list[tuple[Spectrum, Spectrum]]:
-    """Give the spectrum at each harmonic, and around it: (bins, C) each."""
+    """Give the spectrum at each harmonic that lies in EEG, and around it: (bins, C) each."""
     spectrum = np.fft.rfft(residue * np.hanning(len(residue))[:, None], axis=0)
     hz = np.fft.rfftfreq(len(residue), 1 / rate_hz)
     near, far = NEIGHBOURS_HZ
     distances = [np.abs(hz - harmonic) for harmonic in np.arange(line_hz, rate_hz / 2 - near, line_hz)]
-    return [(spectrum[d <= LINE_HZ], spectrum[(d >= near) & (d <= far)]) for d in distances]
+    spectra = [(spectrum[d <= LINE_HZ], spectrum[(d >= near) & (d <= far)]) for d in distances]
+    # where filters or amplifiers have left nothing of the EEG, what stands out is nothing as well
+    power = [float(np.median((np.abs(around) ** 2).mean(axis=0))) for _, around in spectra]
+    return [pair for pair, level in zip(spectra, power, strict=True) if level >= FAINT * power[0]]
 
 
 def _excess(spectra: list[tuple[Spectrum, Spectrum]]) -> float:
