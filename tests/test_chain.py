@@ -254,3 +254,16 @@ def test_the_survey_finds_flat_channels_and_values_that_are_no_numbers(tmp_path)
     assert found.finite.tolist() == [True, True, False, False]
     assert found.flat.tolist() == [False, True, False, False]
     assert (found.minimum[0], found.maximum[0]) == (data[0].min(), data[0].max())
+
+
+@pytest.mark.parametrize("rate", [499.9823, 249.98, 512.0328, 500.0])
+def test_a_measured_sampling_rate_keeps_its_clock(rate):
+    seconds = np.arange(int(600 * rate)) / rate
+    flashes = (20.0, 300.0, 580.0)
+    signal = sum(np.exp(-(((seconds - flash) / 0.05) ** 2)) for flash in flashes)
+    raw = mne.io.RawArray(1e-5 * signal[None], mne.create_info(["Cz"], rate, "eeg"), verbose="error")
+    resampled = run(raw, Chain(picks=(0,), rate_hz=125.0), workers=1)[:, 0]
+    for flash in flashes:
+        around = np.arange(round((flash - 0.5) * 125), round((flash + 0.5) * 125))
+        weights = resampled[around] ** 2
+        assert np.average(around / 125, weights=weights) == pytest.approx(flash, abs=0.001)

@@ -1,12 +1,6 @@
-"""Datasets as their users have them: in part, and in the spelling of their makers."""
+"""Datasets of which only a part was fetched."""
 
 import shutil
-
-import mne
-import numpy as np
-import pytest
-
-from predann_bids.signals.chain import Chain, run
 
 
 def unfetched(path):
@@ -37,16 +31,3 @@ def test_music_that_was_not_fetched_is_named(dataset_copy, tmp_path, app):
     code, _, err = app(dataset_copy, tmp_path / "out", "participant", *arguments)
     assert code == 1
     assert f"{data} is a link to content that was not fetched" in err
-
-
-@pytest.mark.parametrize("rate", [499.9823, 249.98, 512.0328, 500.0])
-def test_a_measured_sampling_rate_keeps_its_clock(rate):
-    seconds = np.arange(int(600 * rate)) / rate
-    flashes = (20.0, 300.0, 580.0)
-    signal = sum(np.exp(-(((seconds - flash) / 0.05) ** 2)) for flash in flashes)
-    raw = mne.io.RawArray(1e-5 * signal[None], mne.create_info(["Cz"], rate, "eeg"), verbose="error")
-    resampled = run(raw, Chain(picks=(0,), rate_hz=125.0), workers=1)[:, 0]
-    for flash in flashes:
-        around = np.arange(round((flash - 0.5) * 125), round((flash + 0.5) * 125))
-        weights = resampled[around] ** 2
-        assert np.average(around / 125, weights=weights) == pytest.approx(flash, abs=0.001)
