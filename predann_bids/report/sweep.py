@@ -95,8 +95,12 @@ def write_sweep(evidence: SweepEvidence, directory: Path, *, page: bool = True) 
     else:
         (directory / "sweep_over_seeds.tsv").unlink(missing_ok=True)
     if not page:
+        (directory / "sweep.html").unlink(missing_ok=True)  # it would show an earlier sweep
         return
     drawn = _draw(evidence, scores, lengths, seeds, directory / "figures")
+    for file in (directory / "figures").glob("sweep*.*"):
+        if file.stem not in {figure.name for figure, _ in drawn}:
+            file.unlink()
     write_text(directory / "sweep.html", _page(evidence, scores, seeds, drawn))
 
 
@@ -156,6 +160,7 @@ def _page(
         most_dimensions=MOST_DIMENSIONS,
         table=_score_table(evidence, scores),
         links=[f"../{label}/report.html" for label in scores["point"]],
+        chance=_chance(scores),
         breakdowns=_breakdowns(evidence),
         command=_command(evidence),
     )
@@ -168,8 +173,8 @@ def summary(evidence: SweepEvidence) -> str:
     for by, key in (("by its song logits", "accuracy"), ("by match", "match_accuracy")):
         known = [v for r in evidence.results if (v := r.metrics["models"][evidence.model].get(key)) is not None]
         if known:
-            low, high = text.share(min(known)), text.share(max(known))
-            found.append(f"{f'{low} to {high}' if low != high else low} {by}")
+            low, high = min(known), max(known)
+            found.append(f"{text.share(low) if low == high else text.interval([low, high])} {by}")
     over = text.count(len(evidence.results), "point")
     if not found:
         return f"{name} was evaluated at {over}."
@@ -177,12 +182,12 @@ def summary(evidence: SweepEvidence) -> str:
 
 
 def _facts(evidence: SweepEvidence) -> list[str]:
-    facts = [f"{key.title}: {', '.join(map(value_text, key.values))}" for key in evidence.keys]
+    facts = [f"{key.axis}: {', '.join(map(value_text, key.values))}" for key in evidence.keys]
     for name, noun in (("n_participants", "participant"), ("n_stimuli", "song")):
         counts = {result.metrics["protocol"].get(name) for result in evidence.results}
         facts += [text.count(counts.pop(), noun)] if len(counts) == 1 else []
-    splits = dict.fromkeys(result.metrics["protocol"]["split"] for result in evidence.results)
-    return [*facts, f"split by {text.listed(list(splits))}"]
+    splits = {result.metrics["protocol"]["split"] for result in evidence.results}
+    return [*facts, *(f"split by {split}" for split in splits if len(splits) == 1)]
 
 
 def _cautions(evidence: SweepEvidence) -> list[str]:
@@ -235,13 +240,12 @@ def _score_table(evidence: SweepEvidence, scores: pd.DataFrame) -> Table:
     for by, prefix in WAYS:
         shown.append((Column("Accuracy", group=by), (f"{prefix}accuracy",)))
         shown.append((Column("95 % interval", "interval", by), (f"{prefix}ci95_low", f"{prefix}ci95_high")))
-        if not prefix:
-            shown.append((Column("Balanced", group=by), ("balanced_accuracy",)))
-        shown.append((Column("Chance", group=by), (f"{prefix}chance",)))
         shown.append((Column("p", "p", by), (f"{prefix}p_value",)))
-        shown.append((Column("− baseline", "points", by), (f"{prefix}minus_baseline",)))
-        shown.append((Column("p of it", "p", by), (f"{prefix}minus_baseline_p",)))
-    shown.append((Column("Windows", "count"), ("n_windows",)))
+        if scores[f"{prefix}chance"].dropna().astype(float).round(9).nunique() > 1:
+            shown.append((Column("Chance", group=by), (f"{prefix}chance",)))
+    for by, prefix in (("Logits − baseline", ""), ("Match − baseline", "match_")):
+        shown.append((Column("Points", "points", by), (f"{prefix}minus_baseline",)))
+        shown.append((Column("p", "p", by), (f"{prefix}minus_baseline_p",)))
     shown = [(column, names) for column, names in shown if scores[names[0]].notna().any()]
     rows = [
         (
@@ -253,6 +257,12 @@ def _score_table(evidence: SweepEvidence, scores: pd.DataFrame) -> Table:
     ]
     columns = (*_key_columns(evidence.keys), Column("Model", "name"), *(column for column, _ in shown))
     return Table("sweep", "All points", columns, tuple(rows))
+
+
+def _chance(scores: pd.DataFrame) -> str:
+    """Say the chance level, unless it differs and has columns of its own."""
+    known = pd.concat([scores["chance"], scores["match_chance"]]).dropna().astype(float).round(9).unique()
+    return f"; chance is {text.share(known[0])}" if len(known) == 1 else ""
 
 
 def _seed_table(evidence: SweepEvidence, seeds: pd.DataFrame) -> Table:

@@ -54,8 +54,10 @@ class VariedKey:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether its values have an order and distances."""
-        return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
+        """Whether its values have an order and distances; those of seeds mean nothing."""
+        return self.dotted != SEED and all(
+            isinstance(value, int | float) and not isinstance(value, bool) for value in self.values
+        )
 
     @property
     def title(self) -> str:

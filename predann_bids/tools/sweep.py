@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
-import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,17 +56,10 @@ class SweepCommand(BidsAppCommand):
         return ["BIDS_DIR", "OUTPUT_DIR", "--vary KEY=V1,V2,...", "[OPTIONS]"]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Let a key stand with its hyphens."""
-        plain, varying = [], False
-        for argument in args:
-            is_key = varying and argument.startswith("--") and re.sub(r"=.*", "", argument) not in self._own_options()
-            varying = argument == "--vary" or (varying and (is_key or not argument.startswith("-")))
-            plain.append(argument.lstrip("-") if is_key else argument)
-        return super().parse_args(ctx, plain)
-
-    def _own_options(self) -> set[str]:
-        varied = set(SCIENCE_FLAGS) | {"--also-split"}
-        return {name for option in self.params for name in option.opts} - varied
+        """Let a key stand with its hyphens right after `--vary`."""
+        first = zip(["", *args], [*args, ""], strict=True)
+        plain = [word.lstrip("-") if before == "--vary" and "=" in word else word for before, word in first]
+        return super().parse_args(ctx, plain[:-1])
 
 
 def make_command() -> click.Command:

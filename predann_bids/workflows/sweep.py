@@ -38,6 +38,7 @@ from predann_bids.workflows.grid import Point, Sweep
 from predann_bids.workflows.material import select
 
 FATAL = (InvalidDataset, NothingSelected, CannotCreateOutput)  # what no other point would escape
+MOST_IN_FULL = 8  # points
 
 
 @dataclass(frozen=True)
@@ -171,13 +172,16 @@ def raise_failures(sweep: Sweep, outcome: SweepOutcome) -> None:
 
 
 def summarise(sweep: Sweep, outcome: SweepOutcome) -> None:
-    """Print a summary: a row for each point and model."""
+    """Print a summary: a row for each point and model, or for the first model alone when there are many points."""
     out = Console()
     out = out if out.is_terminal else Console(width=200)  # a file or a pipe has no width, and names must not be cut
     table = Table(
         *(key.axis for key in sweep.keys), Column("model", no_wrap=True), "by song logits (%)", "by match (%)"
     )
-    for row in score_table(outcome.results).to_dict("records"):
+    scores = score_table(outcome.results)
+    if len(outcome.results) > MOST_IN_FULL:
+        scores = scores[scores["model"] == scores["model"].iloc[0]]
+    for row in scores.to_dict("records"):
         keys = [value_text(row[key.name]) for key in sweep.keys]
         table.add_row(*keys, row["model"], _share(row, ""), _share(row, "match_"))
     for label in outcome.failures:

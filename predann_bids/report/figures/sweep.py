@@ -32,11 +32,13 @@ from predann_bids.report.figures.drawing import (
 )
 from predann_bids.report.figures.scores import WAYS
 from predann_bids.report.sweep_results import SEED, VariedKey, value_text
+from predann_bids.report.text import interval, listed
 
 MOST_DIMENSIONS, MOST_ROWS, MOST_PANELS = 3, 6, 24
 UNEVEN = 8.0  # when one step of the values is so many times another, they are drawn at equal distances
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222", "#F0E442")  # Okabe and Ito
 MARKERS = "osD^vPX*"
+MOST_NAMED_COLOURS = 3  # more numbers are told apart by a scale
 PANELS = ((BY_LOGITS, ""), (BY_MATCH, "match_"))
 
 
@@ -105,7 +107,7 @@ def _figure(
         return None
     rows = layout.rows.values if layout.rows else (None,)
     figure = Figure(figsize=(WIDTH_IN, 0.9 + 2.7 * len(rows)), layout="constrained")
-    what = " and ".join(_lower(key.title) for key in (layout.along, layout.lines, layout.rows) if key)
+    what = listed([_lower(key.title) for key in (layout.along, layout.lines, layout.rows) if key])
     title = f"Accuracy by {what}{f': {model}' if model else ''}"
     figure.suptitle(title, x=0.005, ha="left")
     grid = figure.subplots(len(rows), len(panels), squeeze=False, sharex=True, sharey=True)
@@ -183,9 +185,9 @@ def _styles(table: pd.DataFrame, layout: _Layout) -> dict[Any, ModelStyle]:
         return {model: style_of(model) for model in dict.fromkeys(table["model"])}
     values = layout.lines.values
     colours: Sequence[str] = COLOURS
-    if layout.lines.is_numeric or len(values) > len(COLOURS):
+    if len(values) > (MOST_NAMED_COLOURS if layout.lines.is_numeric else len(COLOURS)):
         ranks = np.argsort(np.argsort(np.array(values))) if layout.lines.is_numeric else np.arange(len(values))
-        colours = [to_hex(colormaps["viridis"](0.85 * rank / max(1, len(values) - 1))) for rank in ranks]
+        colours = [to_hex(colormaps["viridis"](0.85 * rank / (len(values) - 1))) for rank in ranks]
     return {
         value: ModelStyle(shorten(value_text(value)), colours[n], MARKERS[n % len(MARKERS)])
         for n, value in enumerate(values)
@@ -206,7 +208,7 @@ def _legend(figure: Figure, styles: Mapping[Any, ModelStyle], lines: VariedKey |
     names = [style.name for style in styles.values()]
     if chances:
         levels = sorted(chances)
-        shown = percent(levels[0]) if len(levels) == 1 else f"{percent(levels[0])} to {percent(levels[-1])}"
+        shown = percent(levels[0]) if len(levels) == 1 else interval([levels[0], levels[-1]])
         handles, names = [*handles, Line2D([], [], **CHANCE_LINE)], [*names, f"chance {shown}"]
     rows = math.ceil((sum(map(len, names)) + 4 * len(names)) / WIDEST_LEGEND)
     figure.legend(
@@ -263,7 +265,8 @@ def sweep_length_figure(table: pd.DataFrame, names: Mapping[str, str], model: st
         return None
     columns = min(len(points), 4 if len(points) > 6 else 3)
     rows = math.ceil(len(points) / columns)
-    figure = Figure(figsize=(WIDTH_IN, 1.1 + 1.9 * rows), layout="constrained")
+    lines = 1 + names[points[0]].count(", ")
+    figure = Figure(figsize=(WIDTH_IN, 1.0 + (1.7 + 0.14 * lines) * rows), layout="constrained")
     title = f"Accuracy by length of the segment: {style_of(model).name}"
     figure.suptitle(title, x=0.005, ha="left")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
@@ -271,12 +274,16 @@ def sweep_length_figure(table: pd.DataFrame, names: Mapping[str, str], model: st
     top = upper([*table["accuracy"].astype(float), *table["chance"].dropna().astype(float)])
     for axes, label in zip(grid.flat, points, strict=False):
         _draw_lengths(axes, table[table["point"] == label], ways)
-        axes.set_title(shorten(names[label], 104 // columns), fontsize=8.5, parse_math=False)
+        parts = [shorten(part, 104 // columns) for part in names[label].split(", ")]
+        axes.set_title("\n".join(parts), fontsize=8.5, parse_math=False)
         axes.set_ylim(0, top)
     for axes in list(grid.flat)[len(points) :]:
-        axes.set_visible(False)
-    figure.supxlabel("Segment (s)", fontsize=9)
-    figure.supylabel("Accuracy (%)", fontsize=9)
+        axes.remove()
+    for column in range(columns):
+        last = (len(points) - 1 - column) // columns  # the lowest panel that is there
+        grid[last, column].set_xlabel("Segment (s)")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("Accuracy (%)")
     handles = [Line2D([], [], color=COLOURS[n], marker=MARKERS[n], markersize=5) for n in range(len(ways))]
     handles.append(Line2D([], [], **CHANCE_LINE))
     figure.legend(handles, [*(WAYS[way] for way in ways), "chance"], loc="outside lower center", ncols=len(handles))
@@ -292,6 +299,8 @@ def _draw_lengths(axes: Axes, table: pd.DataFrame, ways: Sequence[str]) -> None:
     lengths = sorted(set(table["length"]))
     for n, way in enumerate(ways):
         part = table[table["aggregation"] == way].sort_values("length")
+        if part.empty:  # an empty line that is not clipped has no extent, which upsets the layout
+            continue
         axes.plot(
             part["length"], 100 * part["accuracy"].astype(float), MARKERS[n], linestyle="-", color=COLOURS[n],
             markersize=4, linewidth=1.2, clip_on=False,
