@@ -475,6 +475,20 @@ def test_a_point_that_another_process_is_doing_is_left_to_it(engine):
     assert [failure.kind for failure in outcome.failures.values()] == [TryAgain]
 
 
+def test_a_point_that_another_process_has_finished_meanwhile_counts(engine, monkeypatch):
+    engine()
+    note = engine.output / "group" / "sweep" / "points" / "sweep_delay-0.json"
+    away = note.rename(note.with_suffix(".away"))
+
+    def run_as_the_other_does(*_, **__):
+        away.rename(note)
+        raise TryAgain("Another process is working on it.")
+
+    monkeypatch.setattr("predann_bids.workflows.sweep._take_over", run_as_the_other_does)
+    done, outcome = engine()
+    assert (done, len(outcome.results), outcome.failures) == ([], 3, {})
+
+
 # -- from start to end -------------------------------------------------------------------------------------------------
 
 QUICK = ("--n-folds", "2", "--epochs", "1", "--batch-size", "12", "--window", "2", "--no-probe", "--no-report")

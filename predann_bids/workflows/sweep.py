@@ -131,9 +131,15 @@ def run_sweep(
     sources = [(derivative.paths.sidecar.name, derivative.sidecar.get("ScienceHash")) for derivative in derivatives]
     audio = list(_audio_files([stimuli_dir] if stimuli_dir else [bids_dir / "stimuli", output_dir / "stimuli"]))
     runs = _Runs(sweep, bids_dir, output_dir, selection, stimuli_dir, execution, (sources, audio, __version__))
+    points = {point.label: point for point in sweep.points}
     if (runs.directory / "metrics.json").is_file():
         raise WrongUsage(f"{runs.directory} holds a group run. Choose another name for the sweep with --label.")
-    failures = _run_points(runs, validate=validate)
+    failures = {
+        label: failure
+        for label, failure in _run_points(runs, validate=validate).items()
+        # another process that was busy with it may have finished meanwhile
+        if not (failure.kind is TryAgain and runs.is_finished(points[label]))
+    }
     results = tuple(
         PointResult(point.label, point.values, read_json(runs.of(point) / "metrics.json"))
         for point in sweep.points
@@ -186,7 +192,8 @@ def summarise(sweep: Sweep, outcome: SweepOutcome) -> None:
         table.add_row(*keys, row["model"], _share(row, ""), _share(row, "match_"))
     for label in outcome.failures:
         values = next(point.values for point in sweep.points if point.label == label)
-        table.add_row(*(value_text(values[key.name]) for key in sweep.keys), "failed", "", "")
+        told = "not done yet" if outcome.failures[label].kind is TryAgain else "failed"
+        table.add_row(*(value_text(values[key.name]) for key in sweep.keys), told, "", "")
     out.print(table, markup=False)
     page = outcome.directory / "sweep.html"
     shown = page if page.is_file() else outcome.directory / "sweep.tsv"
@@ -216,7 +223,8 @@ def _run_points(runs: _Runs, *, validate: bool) -> dict[str, Failure]:
         validate = validate and failure is not None  # once is enough
         if failure:
             failures[point.label] = failure
-            console.print(f"Failed: {failure.message}", highlight=False, soft_wrap=True, markup=False)
+            told = "Left out for now" if failure.kind is TryAgain else "Failed"
+            console.print(f"{told}: {failure.message}", highlight=False, soft_wrap=True, markup=False)
             if runs.execution.stop_on_first_crash:
                 break
     return failures
