@@ -178,7 +178,9 @@ def summary(evidence: SweepEvidence) -> str:
     over = text.count(len(evidence.results), "point")
     if not found:
         return f"{name} was evaluated at {over}."
-    return f"Over {over}, {name} names the right song in {text.listed(found)}."
+    levels = {r.metrics.get("chance") for r in evidence.results}
+    chance = f" (chance {text.share(levels.pop())})" if len(levels) == 1 else ""
+    return f"Over {over}, {name} names the right song in {text.listed(found)}{chance}."
 
 
 def _facts(evidence: SweepEvidence) -> list[str]:

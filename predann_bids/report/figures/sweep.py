@@ -227,7 +227,8 @@ def _top(table: pd.DataFrame, limits: tuple[str, str]) -> float:
 
 def _caption(layout: _Layout, limits: tuple[str, str]) -> str:
     bars = (
-        "Each mark is the mean over seeds; vertical lines run from the lowest to the highest seed."
+        "Each mark is the mean over seeds; vertical lines run from the lowest to the highest seed, which says nothing"
+        " of how much people differ: the table has the intervals over participants."
         if limits[0] == "lowest"
         else "Vertical lines: 95 % interval over participants, of each point by itself."
     )
