@@ -50,7 +50,7 @@ SIMULATE_OPTIONS = {
 @click.group("predann-tools", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="predann-tools")
 def tools() -> None:
-    """Check which music a dataset plays when, and make datasets to try PredANN-BIDS on."""
+    """See which music a dataset plays when, vary what is decoded and how, make datasets to try it on."""
 
 
 def _simulate_options(command: Any) -> Any:
