@@ -1,0 +1,468 @@
+"""Three blocks of convolution, batch normalisation and ReLU, and the mean over the map: exact, in little memory.
+
+What is computed is what the usual layers compute over the padded image, in a way that spares most of the work:
+
+Columns with multiplicities. Far inside the padding all columns of a feature map are alike: three 3x3 convolutions
+reach three columns. So an image keeps `2 x 3` columns of zeros on either side, of which one stands for all that were
+left out; every sum over positions (batch statistics, pooling) counts it as often. In the same way a long image is cut
+into pieces that overlap by what the convolutions reach, where the columns in the overlap count nothing. The function
+of the parameters stays the same, hence its gradients do.
+
+Stages. Batch statistics need the whole batch before the next layer can begin. So the batch goes through one layer
+after the other, a few images at a time, which stay in the processor's cache from one operation to the next. Kept for
+the way back are the normalised maps of the second and the third layer alone; everything else is computed again.
+
+The first convolution sees few numbers per position, so that its batch statistics follow from their mean and covariance
+("patches" below), and so do the terms of its gradient that go through them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+REACH = 3  # columns that three convolutions with kernels of three columns reach to either side
+KEPT = 2 * REACH  # columns of zeros kept: the border's influence (2), one that stands for many, the window's (3)
+STANDING_FOR_MANY = REACH - 1  # its index, from the outside
+PART_BYTES = {"cpu": 2**21, "cuda": 2**30}  # of the widest map: what a core's cache holds; what a GPU is busy with
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How windows of `length` samples, padded with zeros, become images of which only the necessary is kept.
+
+    Parameters
+    ----------
+    length : int
+        Samples of a window.
+    left, right : int
+        Zeros on either side.
+    pieces : int
+        Into how many images each window is cut.
+    """
+
+    length: int
+    left: int
+    right: int
+    pieces: int = 1
+
+    @property
+    def total(self) -> int:
+        """Columns of the padded image."""
+        return self.left + self.length + self.right
+
+    @property
+    def _kept(self) -> int:
+        return min(self.left, KEPT) + self.length + min(self.right, KEPT)
+
+    @property
+    def _starts(self) -> list[int]:
+        """Where the pieces begin."""
+        last = self._kept - self.width
+        return [min(max(0, piece * self._core - REACH), last) for piece in range(self.pieces)]
+
+    @property
+    def _core(self) -> int:
+        return -(-self._kept // self.pieces)
+
+    @property
+    def width(self) -> int:
+        """Columns of an image."""
+        return min(self._kept, self._core + 2 * REACH)
+
+    def images(self, windows: Tensor) -> Tensor:
+        """Pad and cut windows (B, C, H, length) to images (B * pieces, C, H, width)."""
+        row = F.pad(windows, (min(self.left, KEPT), min(self.right, KEPT)))
+        cut = torch.stack([row[..., start : start + self.width] for start in self._starts], dim=1)
+        return cut.flatten(0, 1)
+
+    def counts(self) -> Tensor:
+        """How often each column of each image counts, (pieces, width); they add up to `total`."""
+        row = torch.ones(self._kept)
+        if self.left > KEPT:
+            row[STANDING_FOR_MANY] += self.left - KEPT
+        if self.right > KEPT:
+            row[-1 - STANDING_FOR_MANY] += self.right - KEPT
+        counts = torch.zeros(self.pieces, self.width)
+        for piece, start in enumerate(self._starts):
+            own = slice(piece * self._core, min((piece + 1) * self._core, self._kept))
+            counts[piece, own.start - start : own.stop - start] = row[own]
+        return counts
+
+
+class Block(NamedTuple):
+    """Parameters: kernel (O, I, 1 or 3, 3) and bias (O,) of the convolution, factor and shift (O,) of the norm."""
+
+    kernel: Tensor
+    bias: Tensor
+    factor: Tensor
+    shift: Tensor
+
+
+class Statistics(NamedTuple):
+    """Mean and variance (O,) of a convolution's output."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+class Pooled(NamedTuple):
+    """Of each window's last map: the mean over N positions (B, O), and the sum of squares divided by N squared."""
+
+    mean: Tensor
+    power: Tensor
+
+
+def pool(
+    images: Tensor, counts: Tensor, blocks: Sequence[Block], statistics: Sequence[Statistics], eps: float
+) -> Pooled:
+    """Take images through the blocks with known statistics, and pool.
+
+    Parameters
+    ----------
+    images : Tensor, shape (B * pieces, C, H, W)
+    counts : Tensor, shape (pieces, W)
+        How often each column counts.
+    blocks, statistics : sequence
+        Parameters, and the statistics to normalise with.
+    eps : float
+        Added to the variances.
+    """
+    folded = []
+    for block, known in zip(blocks, statistics, strict=True):
+        scale = block.factor * torch.rsqrt(known.variance + eps)
+        folded.append((block.kernel * _per_channel(scale, 0), (block.bias - known.mean) * scale + block.shift))
+    sums = []
+    for part in _parts(images, blocks[-1].kernel.shape[0]):
+        x = images[part]
+        for kernel, bias in folded:
+            x = _convolve(x, kernel, bias).relu_()
+        weights = _of_part(counts, part)
+        sums.append(torch.stack([_sum(x, weights), _sum(x * x, weights)]))
+    n = _positions(images, counts)
+    total, squares = _of_windows(sums, counts)
+    return Pooled(total / n, squares / n**2)
+
+
+def pool_and_measure(
+    images: Tensor, counts: Tensor, blocks: Sequence[Block], eps: float
+) -> tuple[Pooled, list[Statistics]]:
+    """Take images through the blocks with the statistics of this batch, pool, and return the statistics too.
+
+    Parameters and shapes are those of `pool`; `pooled` can be differentiated for the blocks' parameters, once. The
+    gradient of the convolutions' biases is exactly zero, as the normalisation takes them away.
+
+    Raises
+    ------
+    ValueError
+        The images themselves require a gradient.
+    """
+    if images.requires_grad:
+        raise ValueError("in training mode nothing flows back to the input; call eval() for that")
+    flat = [tensor for block in blocks for tensor in block]
+    mean, power, *measured = _Stages.apply(images, counts, eps, *flat)  # type: ignore[no-untyped-call]
+    return Pooled(mean, power), [Statistics(*measured[i : i + 2]) for i in range(0, len(measured), 2)]
+
+
+class _Stages(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, counts: Tensor, eps: float, *flat: Tensor) -> tuple[Tensor, ...]:
+        run = _Run(images, counts, eps)
+        pooled = run.forward([Block(*flat[i : i + 4]) for i in range(0, len(flat), 4)])
+        ctx.save_for_backward(*flat)
+        ctx.run = run
+        measured = [one for pair in run.measured for one in pair]
+        ctx.mark_non_differentiable(*measured)
+        return *pooled, *measured
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, d_mean: Tensor, d_power: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        flat, run = ctx.saved_tensors, ctx.run
+        if not run.maps:
+            raise RuntimeError("the maps of the blocks are gone: backward can be called once")
+        gradients = run.backward([Block(*flat[i : i + 4]) for i in range(0, len(flat), 4)], d_mean, d_power)
+        return None, None, None, *(one for block in gradients for one in block)
+
+
+class _Run:
+    """A batch on its way through the blocks, and back."""
+
+    def __init__(self, images: Tensor, counts: Tensor, eps: float) -> None:
+        self.images, self.counts, self.eps = images, counts, eps
+        self.per_window = _positions(images, counts)
+        self.n = len(images) // len(counts) * self.per_window
+        self.measured: list[Statistics] = []
+        self.known: list[Statistics] = []  # the same, of maps as they are kept: with little but their spread
+        self.maps: list[list[Tensor]] = []  # of each part: what has to be kept
+
+    def forward(self, blocks: Sequence[Block]) -> Pooled:
+        first, second, third = blocks
+        self.parts = _parts(self.images, len(third.bias))
+        self.patches = _Patches(self.images, self.counts, first.kernel, self.parts)
+        self.measured.append(self.patches.statistics(first, self.n))
+        # the first map is normalised by its kernel already; eps is added to the variance of every map
+        self.known.append(Statistics(torch.zeros_like(first.bias), torch.full_like(first.bias, 1 - self.eps)))
+        self.maps = [[] for _ in self.parts]
+        self._convolve_all(second, lambda part, _: self._activate(self._first(part, first), 0, first))
+        self._convolve_all(third, lambda _, kept: self._activate(kept[0], 1, second))
+        return self._pool(third)
+
+    def _convolve_all(self, block: Block, entering: Callable[[slice, list[Tensor]], Tensor]) -> None:
+        """Convolve and keep all maps, without the mean of the first part, so that sums of squares stay precise."""
+        measure = _Measure(self.n)
+        bias = block.bias
+        for part, kept in zip(self.parts, self.maps, strict=True):
+            x = _convolve(entering(part, kept), block.kernel, bias)
+            if bias is block.bias:
+                centre = x.mean(dim=(0, 2, 3))
+                x, bias = x.sub_(_per_channel(centre)), bias - centre
+            measure.add(x, self._weights(part))
+            kept.append(x)
+        self.known.append(measure.statistics())
+        mean, variance = self.known[-1]
+        self.measured.append(Statistics(mean + centre, variance))
+
+    def _pool(self, block: Block) -> Pooled:
+        """Pool z = max(0, factor x + shift) by way of how often it is positive, and of the sums of x and x^2 there."""
+        sums = []
+        for part, kept in zip(self.parts, self.maps, strict=True):
+            x = kept[1]
+            positive, weights = self._activate(x, 2, block).sign_(), self._weights(part)
+            powers = (_sum(positive, weights), _sum(positive.mul_(x), weights), _sum(positive.mul_(x), weights))
+            sums.append(torch.stack(powers))
+        c, s, t = _of_windows(sums, self.counts)  # each (B, O)
+        mean, spread = self._standard(2)
+        t = spread**2 * (t - 2 * mean * s + mean**2 * c)
+        s = spread * (s - mean * c)
+        self.sums = (c, s, t)  # now of x as it is after normalisation
+        total = block.factor * s + block.shift * c
+        squares = block.factor**2 * t + 2 * block.factor * block.shift * s + block.shift**2 * c
+        return Pooled(total / self.per_window, squares / self.per_window**2)
+
+    def backward(self, blocks: Sequence[Block], d_mean: Tensor, d_power: Tensor) -> list[Block]:
+        """Return the gradient of each parameter."""
+        first, second, third = blocks
+        d_factor3, d_shift3, rule3 = self._unpool(third, d_mean, d_power)
+        d_kernel3, d_second = torch.zeros_like(third.kernel), _SumsOfGradient(second)
+        for part, kept in zip(self.parts, self.maps, strict=True):
+            dx = rule3(kept.pop(), part)
+            h = self._activate(kept[0], 1, second)
+            dh, dk = _convolve_back(dx, h, third.kernel, (True, True))
+            d_kernel3 += dk
+            kept.append(d_second.add(_gate_(dh, h), kept[0]))
+        d_kernel2, d_first = torch.zeros_like(second.kernel), _SumsOfGradient(first)
+        d_kernel1 = torch.zeros_like(first.kernel, dtype=torch.float64)
+        scale, level, slope = self._through(1, second, *d_second.parameters(*self._standard(1)))
+        for part, kept in zip(self.parts, self.maps, strict=True):
+            g, x = kept.pop(), kept.pop()
+            dx = g.mul_(scale).sub_(x.mul_(slope).add_(level).mul_(self._columns(part)))
+            x = self._first(part, first)
+            h = self._activate(x, 0, first)
+            dh, dk = _convolve_back(dx, h, second.kernel, (True, True))
+            d_kernel2 += dk
+            g = d_first.add(_gate_(dh, h), x)
+            d_kernel1 += _convolve_back(g, self.images[part], first.kernel, (False, True))[1]
+        self.maps = []
+        d_kernel1 = self.patches.kernel_gradient(d_kernel1, d_first, first, self.measured[0], self.eps, self.n)
+        return [
+            Block(d_kernel1.to(first.kernel), torch.zeros_like(first.bias), *d_first.parameters(*self._standard(0))),
+            Block(d_kernel2, torch.zeros_like(second.bias), *d_second.parameters(*self._standard(1))),
+            Block(d_kernel3, torch.zeros_like(third.bias), d_factor3, d_shift3),
+        ]
+
+    def _unpool(
+        self, block: Block, d_mean: Tensor, d_power: Tensor
+    ) -> tuple[Tensor, Tensor, Callable[[Tensor, slice], Tensor]]:
+        """Give the gradients of factor and shift, and what turns x into its convolution's gradient.
+
+        The gradient of z is alpha + delta z at all positions of a window, so its sums follow from those of `_pool`.
+        """
+        c, s, t = self.sums
+        alpha, delta = d_mean / self.per_window, 2 * d_power / self.per_window**2  # (B, O)
+        d_shift = (alpha * c + delta * (block.factor * s + block.shift * c)).sum(0)
+        d_factor = (alpha * s + delta * (block.factor * t + block.shift * s)).sum(0)
+        scale, level, slope = self._through(2, block, d_factor, d_shift)
+        alpha, delta = (
+            scale * one.repeat_interleave(len(self.counts), dim=0)[:, :, None, None] for one in (alpha, delta)
+        )
+
+        def rule(x: Tensor, part: slice) -> Tensor:
+            z = self._activate(x, 2, block)
+            g = _gate_((z * delta[part]).add_(alpha[part]), z)
+            return g.sub_(x.mul_(slope).add_(level)).mul_(self._columns(part))
+
+        return d_factor, d_shift, rule
+
+    def _first(self, part: slice, block: Block) -> Tensor:
+        """Map of the first convolution, with the normalisation in its kernel."""
+        mean, variance = self.measured[0]
+        scale = torch.rsqrt(variance + self.eps)
+        return _convolve(self.images[part], block.kernel * _per_channel(scale, 0), (block.bias - mean) * scale)
+
+    def _activate(self, x: Tensor, layer: int, block: Block) -> Tensor:
+        mean, variance = self.known[layer]
+        return F.batch_norm(x, mean, variance, block.factor, block.shift, False, 0.0, self.eps).relu_()
+
+    def _standard(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Mean, and the inverse of the spread."""
+        mean, variance = self.known[layer]
+        return mean, torch.rsqrt(variance + self.eps)
+
+    def _through(self, layer: int, block: Block, d_factor: Tensor, d_shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scale, level, slope: a convolution's output x has the gradient scale g - count (level + slope x)."""
+        mean, spread = self._standard(layer)
+        scale = block.factor * spread
+        slope = scale * d_factor / self.n * spread
+        return _per_channel(scale), _per_channel(scale * d_shift / self.n - slope * mean), _per_channel(slope)
+
+    def _weights(self, part: slice) -> Tensor:
+        return _of_part(self.counts, part)
+
+    def _columns(self, part: slice) -> Tensor:
+        return self._weights(part)[:, None, None]
+
+
+class _Measure:
+    """Mean and variance of a map that is seen in parts, put together in double precision."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.means: list[Tensor] = []
+        self.squares: list[Tensor] = []
+        self.numbers: list[float] = []
+
+    def add(self, x: Tensor, weights: Tensor) -> None:
+        number = float(weights.sum()) * x.shape[2]
+        mean = _sum(x, weights).sum(0) / number
+        self.squares.append(_sum(x * x, weights).sum(0))
+        self.means.append(mean)
+        self.numbers.append(number)
+
+    def statistics(self) -> Statistics:
+        means = torch.stack(self.means).double()
+        numbers = torch.tensor(self.numbers, dtype=torch.float64, device=means.device)[:, None]
+        mean = (numbers * means).sum(0) / self.n
+        variance = torch.stack(self.squares).double().sum(0) / self.n - mean**2
+        return Statistics(mean.to(self.means[0]), variance.to(self.means[0]))
+
+
+class _SumsOfGradient:
+    """Sums of a map's gradient, alone and times the map."""
+
+    def __init__(self, block: Block) -> None:
+        self.dtype = block.bias.dtype
+        self.shift = torch.zeros_like(block.bias, dtype=torch.float64)
+        self.factor = torch.zeros_like(self.shift)
+
+    def add(self, g: Tensor, x: Tensor) -> Tensor:
+        self.shift += g.sum(dim=(0, 2, 3))
+        self.factor += torch.linalg.vecdot(g.flatten(2), x.flatten(2)).sum(0)
+        return g
+
+    def parameters(self, mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of factor and shift, of a map that has yet to be brought to mean 0 and spread 1."""
+        return (spread * (self.factor - mean * self.shift)).to(self.dtype), self.shift.to(self.dtype)
+
+
+class _Patches:
+    """What the first convolution sees at each position, in sums over all positions: itself (K,), and products (K, K).
+
+    In double precision: a kernel that takes differences of neighbouring samples leaves little of their variance.
+    """
+
+    def __init__(self, images: Tensor, counts: Tensor, kernel: Tensor, parts: Sequence[slice]) -> None:
+        length = kernel[0].numel()
+        self.sums = torch.zeros(length, dtype=torch.float64, device=images.device)
+        self.products = torch.zeros(length, length, dtype=torch.float64, device=images.device)
+        for part in parts:
+            size = (kernel.shape[2], kernel.shape[3])
+            patches = F.unfold(images[part].double(), size, padding=_padding(kernel))  # (n, K, H * W)
+            weights = _of_part(counts, part).repeat(1, images.shape[2])[:, None].double()  # (n, 1, H * W)
+            weighted = patches * weights
+            self.sums += weighted.sum(dim=(0, 2))
+            self.products += torch.einsum("nkp,nlp->kl", weighted, patches)
+
+    def statistics(self, block: Block, n: int) -> Statistics:
+        """Those of the convolution's output."""
+        kernel, means = block.kernel.flatten(1).double(), self.sums / n
+        covariance = self.products / n - torch.outer(means, means)
+        variance = torch.einsum("ok,kl,ol->o", kernel, covariance, kernel).clamp(min=0)
+        return Statistics((kernel @ means).to(block.bias) + block.bias, variance.to(block.bias))
+
+    def kernel_gradient(
+        self, direct: Tensor, sums: _SumsOfGradient, block: Block, known: Statistics, eps: float, n: int
+    ) -> Tensor:
+        """Complete the kernel's gradient by what goes through the batch statistics.
+
+        With g the gradient of the normalised and shifted map x, and p the patches, the sum of
+        scale (g - sum(g) / n - x sum(g x) / n) p, where `direct` is the sum of g p.
+        """
+        kernel = block.kernel.flatten(1).double()
+        spread = torch.rsqrt(known.variance.double() + eps)[:, None]
+        offset = (block.bias - known.mean).double()[:, None]
+        x_with_patches = spread * (kernel @ self.products + offset * self.sums)
+        through = sums.shift[:, None] * self.sums + sums.factor[:, None] * x_with_patches
+        scale = block.factor.double()[:, None] * spread
+        return (scale * (direct.flatten(1) - through / n)).view_as(block.kernel)
+
+
+def _parts(images: Tensor, width: int) -> list[slice]:
+    """Cut the batch into parts of which the widest map is small enough."""
+    bytes_per_image = width * images.shape[2] * images.shape[3] * images.element_size()
+    size = max(1, PART_BYTES.get(images.device.type, PART_BYTES["cuda"]) // bytes_per_image)
+    return [slice(first, min(first + size, len(images))) for first in range(0, len(images), size)]
+
+
+def _of_part(counts: Tensor, part: slice) -> Tensor:
+    """Counts of the columns of some of the images, (n, W)."""
+    return counts[torch.arange(part.start, part.stop, device=counts.device) % len(counts)]
+
+
+def _of_windows(sums: list[Tensor], counts: Tensor) -> Tensor:
+    """Put sums of parts (K, n, O) together, and those of a window's pieces: (K, B, O)."""
+    together = torch.cat(sums, dim=1)
+    return together.view(len(together), -1, len(counts), together.shape[2]).sum(dim=2)
+
+
+def _positions(images: Tensor, counts: Tensor) -> int:
+    """Positions of a window's padded image."""
+    return round(float(counts.sum(dtype=torch.float64))) * images.shape[2]
+
+
+def _per_channel(values: Tensor, dim: int = 1) -> Tensor:
+    """Let values (O,) meet dimension `dim` of a tensor of four."""
+    return values.view([-1 if axis == dim else 1 for axis in range(4)])
+
+
+def _padding(kernel: Tensor) -> tuple[int, int]:
+    return (kernel.shape[2] // 2, kernel.shape[3] // 2)
+
+
+def _convolve(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    return F.conv2d(x, kernel, bias, padding=_padding(kernel))
+
+
+def _convolve_back(g: Tensor, x: Tensor, kernel: Tensor, wanted: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
+    """Gradients of a convolution's input and kernel."""
+    found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
+        g, x, kernel, None, [1, 1], _padding(kernel), [1, 1], False, [0, 0], 1, [*wanted, False]
+    )
+    return found[:2]
+
+
+def _gate_(g: Tensor, h: Tensor) -> Tensor:
+    """Make of the gradient after a ReLU that gave h the one before it, in place."""
+    gated: Tensor = torch.ops.aten.threshold_backward.grad_input(g, h, 0, grad_input=g)
+    return gated
+
+
+def _sum(x: Tensor, weights: Tensor) -> Tensor:
+    """Sum a map (n, O, H, W) over its columns, as often as they count (n, W): (n, O)."""
+    rows = x.flatten(1, 2)  # (n, O * H, W)
+    return torch.bmm(rows, weights[:, :, None]).view(x.shape[:3]).sum(dim=2)
