@@ -23,6 +23,12 @@ Examples:
   predann-tools simulate /data/silent --snr 0 --participants 6 --seed 1
 """
 
+NMEDT_EPILOG = """\b
+Examples:
+  predann-tools nmedt /data/nmedt/raw /data/nmedt/audio /data/nmedt/bids
+  predann-tools nmedt /data/nmedt/raw /data/nmedt/audio /data/nmedt/bids --participant-label 02 --participant-label 03
+"""
+
 STIMULI_EPILOG = """\b
 Examples:
   predann-tools stimuli /data/ds
@@ -84,6 +90,35 @@ def simulate(out_dir: Path, **options: Any) -> None:
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
             raise CannotCreateOutput(str(error)) from error
     click.echo(f"Dataset: {out_dir}")
+
+
+@tools.command(epilog=NMEDT_EPILOG)
+@click.argument("raw_dir", type=click.Path(path_type=Path))
+@click.argument("audio_dir", type=click.Path(path_type=Path))
+@click.argument("bids_dir", type=click.Path(path_type=Path))
+@click.option("--participant-label", "participants", multiple=True, help="Participants to convert. [default: all]")
+@click.option("--overwrite", is_flag=True, help="Convert again what is there.")
+def nmedt(raw_dir: Path, audio_dir: Path, bids_dir: Path, participants: tuple[str, ...], overwrite: bool) -> None:
+    """Convert NMED-T, as distributed by Stanford, to EEG-BIDS.
+
+    RAW_DIR holds its raw files (02_1_raw.mat, ...), AUDIO_DIR the ten songs, named by trigger or title (21.wav, or
+    FirstFires.flac). What is converted already is kept.
+    """
+    from predann_bids.progress import Progress
+    from predann_bids.tools.nmedt import convert
+
+    total = len(list(raw_dir.glob("*_raw.mat")))
+    labels = [label.removeprefix("sub-") for label in participants]
+    with Progress("Converting", total) as progress:
+        headers = convert(
+            raw_dir,
+            audio_dir,
+            bids_dir,
+            participants=labels,
+            overwrite=overwrite,
+            on_done=lambda note: progress.advance(note=note),
+        )
+    click.echo(f"Dataset: {bids_dir} ({len(headers)} recordings)")
 
 
 class ToolCommand(BidsAppCommand):
