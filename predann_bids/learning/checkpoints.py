@@ -10,19 +10,21 @@ from typing import Any
 import torch
 
 from predann_bids import __version__
-from predann_bids.errors import MissingInput, UnusableData
+from predann_bids.errors import MissingInput, UnusableData, WrongUsage
 from predann_bids.files import written_whole
 from predann_bids.models.decoder import Decoder, DecoderSettings
+from predann_bids.models.published import PublishedDecoder, PublishedSettings
 from predann_bids.models.temporal import HALVING
 
 FORMAT = "predann-bids decoder 1"
+PUBLISHED_FORMAT = "predann-bids published decoder 1"
 TRAINED_FOR_ANY_SONG = ("spectra", "eeg_encoder", "audio_encoder")  # parts of a decoder that do not know songs by name
 
 
-def save_decoder(decoder: Decoder, path: Path, **more: Any) -> None:
+def save_decoder(decoder: Decoder | PublishedDecoder, path: Path, **more: Any) -> None:
     """Write a decoder, whole or not at all; `more` are plain values that describe how it came to be."""
     content = {
-        "format": FORMAT,
+        "format": PUBLISHED_FORMAT if isinstance(decoder, PublishedDecoder) else FORMAT,
         "version": __version__,
         "settings": decoder.settings.plain(),
         "state_dict": decoder.state_dict(),
@@ -32,18 +34,18 @@ def save_decoder(decoder: Decoder, path: Path, **more: Any) -> None:
         torch.save(content, beside)
 
 
-def load_decoder(path: str | Path) -> Decoder:
+def load_decoder(path: str | Path) -> Decoder | Any:  # or a PublishedDecoder: who loads a file knows which
     """Load a trained decoder.
 
     Parameters
     ----------
     path : str or Path
-        A checkpoint (`.ckpt`), or the directory of a group run (`group/NAME`), of which the first fold's PredANN
-        decoder is taken.
+        A checkpoint (`.ckpt`), one that `predann-tools import-checkpoint` wrote, or the directory of a group run
+        (`group/NAME`), of which the first fold's PredANN decoder is taken.
 
     Returns
     -------
-    Decoder
+    Decoder or PublishedDecoder
         In eval mode, on the CPU, with `encode_eeg` and `encode_audio`.
 
     Raises
@@ -53,28 +55,62 @@ def load_decoder(path: str | Path) -> Decoder:
     UnusableData
         The file is no decoder.
     """
-    return read_decoder(path)[0]
+    return _read(find_checkpoint(Path(path)))[0]
 
 
 def read_decoder(path: str | Path) -> tuple[Decoder, dict[str, Any]]:
-    """Load a trained decoder as `load_decoder` does, and what its checkpoint says of it."""
+    """Load a trained decoder that can do with other songs, and what its checkpoint says of it.
+
+    Raises
+    ------
+    MissingInput, UnusableData
+        As `load_decoder`.
+    WrongUsage
+        It is a decoder of the published method.
+    """
     file = find_checkpoint(Path(path))
+    decoder, plain = _read(file)
+    return _not_published(decoder, str(file)), plain
+
+
+def _read(file: Path) -> tuple[Decoder | PublishedDecoder, dict[str, Any]]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a pickle can be broken in any way
         raise UnusableData(
             f"{file} is no checkpoint of PredANN-BIDS that can be read safely. Give a fold-K/predann.ckpt, or the"
-            " directory of a group run."
+            " directory of a group run; a checkpoint of the authors' public code must first go through predann-tools"
+            " import-checkpoint."
         ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UnusableData(f"{file} is no decoder of PredANN-BIDS: expected the format '{FORMAT}'.")
-    decoder = Decoder(DecoderSettings.of(content["settings"]))
-    decoder.load_state_dict(content["state_dict"])
+    if not isinstance(content, dict) or content.get("format") not in (FORMAT, PUBLISHED_FORMAT):
+        raise UnusableData(
+            f"{file} is no decoder of PredANN-BIDS: expected the format '{FORMAT}' or '{PUBLISHED_FORMAT}'."
+        )
+    try:
+        decoder = _build(content["format"], content["settings"])
+        decoder.load_state_dict(content["state_dict"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise UnusableData(f"The decoder in {file} is not whole: {' '.join(str(error).split())[:200]}.") from error
     plain = {key: value for key, value in content.items() if key not in ("settings", "state_dict")}
     return decoder.eval(), plain
 
 
-def for_songs(decoder: Decoder, songs: Sequence[str], spectra: Sequence[Any]) -> Decoder:
+def _build(form: str, settings: dict[str, Any]) -> Decoder | PublishedDecoder:
+    if form == PUBLISHED_FORMAT:
+        return PublishedDecoder(PublishedSettings.of(settings))
+    return Decoder(DecoderSettings.of(settings))
+
+
+def _not_published(decoder: Decoder | PublishedDecoder, what: str) -> Decoder:
+    if isinstance(decoder, PublishedDecoder):
+        raise WrongUsage(
+            f"{what} is a decoder of the published method, which knows the songs that it was trained on and no others:"
+            " --from-model needs a decoder of preset default. Load it in Python with predann_bids.load_decoder."
+        )
+    return decoder
+
+
+def for_songs(decoder: Decoder | PublishedDecoder, songs: Sequence[str], spectra: Sequence[Any]) -> Decoder:
     """Let a trained decoder name other songs than those it was trained with: it remembers these instead.
 
     Parameters
@@ -85,7 +121,13 @@ def for_songs(decoder: Decoder, songs: Sequence[str], spectra: Sequence[Any]) ->
         Names of the stimuli.
     spectra : sequence of ndarray, shape (bands, frames)
         Their audio features, at the rate of the EEG.
+
+    Raises
+    ------
+    WrongUsage
+        It is a decoder of the published method.
     """
+    decoder = _not_published(decoder, "This")
     frames = max(song.shape[1] for song in spectra) // HALVING
     other = Decoder(replace(decoder.settings, songs=tuple(songs), memory_frames=frames))
     kept = {name: value for name, value in decoder.state_dict().items() if name.split(".")[0] in TRAINED_FOR_ANY_SONG}

@@ -14,6 +14,7 @@ from predann_bids.cli import BidsAppCommand, run, selection_of
 from predann_bids.config import resolve
 from predann_bids.errors import CannotCreateOutput, WrongUsage
 from predann_bids.options import selection_options
+from predann_bids.tools.checkpoint import make_command as import_checkpoint_command
 from predann_bids.tools.simulation import Simulation
 from predann_bids.tools.sweep import make_command as sweep_command
 
@@ -192,6 +193,7 @@ tools.add_command(
 
 
 tools.add_command(sweep_command())
+tools.add_command(import_checkpoint_command())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
