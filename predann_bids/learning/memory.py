@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and values of <malloc.h>
@@ -25,7 +24,7 @@ def keep_memory() -> bool:
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None or not ctypes.util.find_library("c"):
+    if mallopt is None:  # another C library
         return False
     mapped = mallopt(M_MMAP_THRESHOLD, LARGEST) or mallopt(M_MMAP_THRESHOLD, LARGEST_OF_OLDER)
     return bool(mapped and mallopt(M_TRIM_THRESHOLD, LARGEST))
