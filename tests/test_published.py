@@ -392,6 +392,14 @@ def test_encoders_over_time_alone_are_ordinary_1_d_convolutions(training):
     torch.testing.assert_close(embedding, encoder.projector2(pooled))
 
 
+def test_mixed_precision_leaves_the_networks_alone(both, batch):
+    ours, _ = both
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits, _ = ours.train().encode_eeg(batch[0])
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, ours.encode_eeg(batch[0])[0])
+
+
 def test_audio_may_be_longer_than_the_eeg_window(batch):
     settings = PublishedSettings(tuple("ABCDEF"), SONGS, audio_s=5.0)
     logits, embedding = PublishedDecoder(settings).encode_audio(torch.randn(2, 1000))

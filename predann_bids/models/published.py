@@ -108,9 +108,13 @@ class PublishedEncoder(nn.Module):
         self.projector2 = _head(EMBEDDING)
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode windows (B, C, T), unpadded; in training mode nothing flows back to the windows."""
-        pooled = self._noisy_mean(self._pool(windows))
-        return self.projector1(pooled), self.projector2(pooled)
+        """Encode windows (B, C, T), unpadded; in training mode nothing flows back to the windows.
+
+        All of it is done in the precision of the weights, as the published method does.
+        """
+        with torch.autocast(windows.device.type, enabled=False):
+            pooled = self._noisy_mean(self._pool(windows))
+            return self.projector1(pooled), self.projector2(pooled)
 
     def _pool(self, windows: Tensor) -> Pooled:
         planes = windows[:, None] if self.kind == "2d" else windows[:, :, None]  # (B, 1, C, T) or (B, C, 1, T)

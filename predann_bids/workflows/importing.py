@@ -43,5 +43,5 @@ def import_checkpoint(file: Path, out: Path, *, songs: Sequence[str] = (), overw
     decoder, facts = read_public_checkpoint(file, songs)
     save_decoder(decoder, out, imported_from=file.name, imported=facts)
     kind = {"2d": "2-D", "1d": "1-D"}[decoder.settings.kind]
-    trained = f", trained for {facts['epoch'] + 1} epochs" if "epoch" in facts else ""
+    trained = f", trained for {facts['epoch']} epochs" if "epoch" in facts else ""  # Lightning 1.4 counts finished ones
     return f"{kind} networks that tell {len(decoder.settings.songs)} songs apart{trained}."
