@@ -154,7 +154,7 @@ def rich_page(job: ReportJob) -> str:
     clicks = np.zeros(8 * 8000)
     clicks[:: 8000 // 4] = 1
     audio = job.target.parent / "stimuli" / "bach.wav"
-    audio.unlink()
+    silence = audio.rename(audio.with_name("silence.wav"))
     soundfile.write(audio, clicks, 8000)
     was = rewrite(
         paths,
@@ -163,6 +163,7 @@ def rich_page(job: ReportJob) -> str:
         Quality={"line_after_db": 12.0, "line_after_share": 0.2, "beyond_100uv_share": 0.05},
     )
     page = write_report(ReportJob("03", ((recording, paths),), job.target.with_name("sub-03.html"))).read_text("utf-8")
+    silence.replace(audio)
     paths.sidecar.write_text(was, encoding="utf-8")
     return page
 
