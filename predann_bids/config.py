@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from predann_bids.errors import MissingInput, WrongUsage
 from predann_bids.files import write_text
 
-Preset = Literal["default"]
+Preset = Literal["default", "published"]
 SplitName = Literal["participant", "chunk", "time", "stimulus", "session", "run"]
 
 
@@ -47,6 +47,11 @@ class Preprocessing(Section):
         " spectrum around.",
     )
     resample: float = Field(125.0, gt=0, description="Sampling rate of the derivative in Hz.")
+    resampling: Literal["polyphase", "fourier"] = Field(
+        "polyphase",
+        description="How the sampling rate is changed: 'polyphase', or 'fourier' by cutting the spectrum of the whole"
+        " recording, as published.",
+    )
     reference: str = Field(
         "average",
         min_length=1,
@@ -116,6 +121,21 @@ class Windows(Section):
         " window; 0 means as long as it.",
     )
     stride: float = Field(1.0, gt=0, description="Distance of evaluation windows in seconds.")
+    first: float = Field(
+        0.0, ge=0, description="Use no more than this of each presentation, in seconds from its onset; 0 uses all."
+    )
+    scaling: Literal["recording", "window"] = Field(
+        "recording",
+        description="Standardise and whiten each recording, or scale each channel of each window by its median and"
+        " interquartile range, as published.",
+    )
+    placing: Literal["grid", "spans"] = Field(
+        "grid",
+        description="Where evaluation windows lie: one every stride, or one at a random place in each of the spans"
+        " that a stretch of test data is cut into, as published.",
+    )
+    span: float = Field(8.0, gt=0, description="Length of the spans of 'spans' in seconds.")
+    span_stride: float = Field(1.6, gt=0, description="Distance of the spans of 'spans' in seconds.")
     channels: Literal["common", "interpolate"] = Field(
         "common",
         description="What to do when recordings differ in their channels: use those that all have in 'common', or"
@@ -128,6 +148,10 @@ class Windows(Section):
             raise ValueError(
                 f"audio_context ({self.audio_context:g} s) must be at least as long as the window"
                 f" ({self.length:g} s), or 0"
+            )
+        if 0 < self.first < self.length:
+            raise ValueError(
+                f"first ({self.first:g} s) must be at least as long as the window ({self.length:g} s), or 0"
             )
         return self
 
@@ -151,27 +175,78 @@ class Splitting(Section):
     chunk: float = Field(10.0, gt=0, description="Length of a chunk in seconds, for the split 'chunk'.")
     validation: float = Field(
         0.15,
-        gt=0,
+        ge=0,
         lt=1,
-        description="Share of the training data (participants, recordings, chunks or time) kept for early stopping.",
+        description="Share of the training data (participants, recordings, chunks or time) kept for early stopping; 0"
+        " trains on all of it.",
+    )
+    seed: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
+        "auto", description="Seed of the division; 'auto' takes that of the training."
     )
 
 
 class Training(Section):
     """How a decoder is trained."""
 
+    encoders: Literal["temporal", "2d", "1d"] = Field(
+        "temporal",
+        description="Networks: 'temporal' ones on log-mel spectra; or the published ones on waveforms, whose EEG"
+        " network sees channels by time as an image ('2d') or convolves over time ('1d').",
+    )
     predann_weight: float = Field(3.0, ge=0, description="Weight of the PredANN objective; the baseline has 0.")
     temperature: float = Field(0.1, gt=0, description="Temperature of the PredANN objective.")
+    stop_gradient: bool = Field(
+        False, description="Whether the PredANN objective trains the EEG network alone, as published, or both."
+    )
     epochs: int = Field(50, ge=1, description="Longest training, in epochs.")
     batch_size: int = Field(96, ge=2, description="Windows per training step.")
     learning_rate: float = Field(1e-2, gt=0, description="Highest learning rate.")
-    weight_decay: float = Field(1e-2, ge=0, description="Weight decay.")
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine", description="Whether the learning rate rises and falls along a cosine, or stays."
+    )
+    weight_decay: float = Field(1e-2, ge=0, description="Weight decay of AdamW; with 0 it is Adam.")
+    drawing: Literal["filled", "single"] = Field(
+        "filled",
+        description="Windows of an epoch: from each stretch of training data as many as fit side by side, or a single"
+        " one, as published.",
+    )
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="Stop early and keep the weights of the lowest validation loss, or train for all epochs and keep"
+        " the last, as published.",
+    )
     patience: int = Field(15, ge=1, description="Epochs without a better validation loss before training stops.")
+    validate_every: int = Field(1, ge=1, description="Epochs from one validation to the next.")
     seed: int = Field(0, ge=0, description="Seed of everything random.")
     n_seeds: int = Field(
         1, ge=1, description="Train each decoder this many times, from --seed upwards, on the same folds, and pool."
     )
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (),
+        description="These seeds instead of those from --seed upwards; a --seed given beside a preset wins over them.",
+    )
     baseline: bool = Field(True, description="Also train the matched model with PredANN weight 0.")
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must differ (found {', '.join(map(str, self.seeds))})")
+        return self
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """Seeds with which each decoder is trained, once with each."""
+        return self.seeds or tuple(range(self.seed, self.seed + self.n_seeds))
+
+    @property
+    def first_seed(self) -> int:
+        """The seed whose decoders are the ones that are looked into, where one must do."""
+        return self.all_seeds[0]
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the networks are the published ones."""
+        return self.encoders != "temporal"
 
 
 class Evaluation(Section):
@@ -221,6 +296,29 @@ class Science(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _spans_hold_segments(self) -> Self:
+        longest = max(self.lengths)
+        if self.windows.placing == "spans" and self.windows.span <= longest:
+            raise ValueError(
+                f"windows.span ({self.windows.span:g} s) must be longer than the longest evaluated segment"
+                f" ({longest:g} s): see evaluation.lengths"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _best_is_told_from_validation(self) -> Self:
+        if self.training.keep == "best" and not self.splitting.validation:
+            raise ValueError(
+                "splitting.validation is 0, but the best weights are to be kept: set training.keep = 'last'"
+            )
+        if self.training.keep == "best" and self.training.validate_every > self.training.epochs:
+            raise ValueError(
+                f"training.validate_every ({self.training.validate_every}) exceeds the number of epochs"
+                f" ({self.training.epochs}), but the best weights are to be kept"
+            )
+        return self
+
     @property
     def lengths(self) -> tuple[float, ...]:
         """Lengths of the evaluated segments in seconds, the window's first."""
@@ -229,7 +327,38 @@ class Science(Section):
         return tuple(sorted({length, *given}))
 
 
-PRESETS: Mapping[Preset, Mapping[str, Any]] = {"default": {}}
+# Akama et al. 2025, "Methods": every number that differs from the defaults
+PUBLISHED: Mapping[str, Any] = {
+    "preprocessing": {
+        "l_freq": 0.0,
+        "h_freq": 0.0,
+        "notch": "none",
+        "reference": "none",
+        "interpolation": "none",
+        "resample": 125.0,
+        "resampling": "fourier",
+        "bad_spans": "keep",
+    },
+    "windows": {"first": 240.0, "scaling": "window", "placing": "spans", "span": 8.0, "span_stride": 1.6},
+    "splitting": {"split": "chunk", "chunk": 30.0, "validation": 0.0, "seed": 42},
+    "training": {
+        "encoders": "2d",
+        "predann_weight": 0.05,
+        "temperature": 0.5,
+        "stop_gradient": True,
+        "epochs": 6000,
+        "batch_size": 48,
+        "learning_rate": 0.003,
+        "schedule": "constant",
+        "weight_decay": 0.0,
+        "drawing": "single",
+        "keep": "last",
+        "validate_every": 12,
+        "seeds": (0, 1, 2, 42),
+    },
+    "evaluation": {"linear": False, "probe": False},
+}
+PRESETS: Mapping[Preset, Mapping[str, Any]] = {"default": {}, "published": PUBLISHED}
 
 
 def resolve(
@@ -259,7 +388,8 @@ def resolve(
     chosen = preset or values.get("preset", "default")
     if chosen not in PRESETS:
         raise WrongUsage(f"Unknown preset '{chosen}': expected one of {', '.join(PRESETS)}.")
-    merged = _merge(PRESETS[chosen], values, _nested(flags or {}), {"preset": chosen})
+    layers = [PRESETS[chosen], values, _nested(flags or {})]
+    merged = _merge(*_without_seeds_below(layers), {"preset": chosen})
     try:
         return Science.model_validate(merged)
     except ValidationError as error:
@@ -303,6 +433,18 @@ def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
             below = merged.get(key)
             merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
     return merged
+
+
+def _without_seeds_below(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Drop a list of seeds where a later layer names a seed or their number: who does that wants no others."""
+    named = [index for index, layer in enumerate(layers) if {"seed", "n_seeds"} & set(layer.get("training", {}))]
+    last = max(named, default=0)
+    return [
+        layer | {"training": {key: value for key, value in layer["training"].items() if key != "seeds"}}
+        if index < last and "training" in layer
+        else layer
+        for index, layer in enumerate(map(dict, layers))
+    ]
 
 
 def _nested(flags: Mapping[str, Any]) -> dict[str, Any]:

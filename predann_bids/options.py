@@ -27,6 +27,7 @@ SCIENCE_FLAGS = {
     "--bad-channels": "preprocessing.bad_channels",
     "--ica": "preprocessing.ica",
     "--channels": "windows.channels",
+    "--encoders": "training.encoders",
     "--split": "splitting.split",
     "--n-folds": "splitting.n_folds",
     "--predann-weight": "training.predann_weight",
