@@ -5,6 +5,9 @@ are a single filter whose response is the product of theirs. References, interpo
 mix channels, sample by sample, so that they are a single matrix and can wait until the samples have become few. What is
 left to do for a block of time is one Fourier transform, one multiplication, and one shorter transform back
 (overlap-save). MNE designs the filters; the result is that of its own methods, one after the other.
+
+Only resampling by the Fourier method takes whole channels: they are filtered at the recording's own rate and held as
+float32, and resampled some at a time.
 """
 
 from __future__ import annotations
@@ -13,14 +16,15 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from predann_bids.signals.fourier import resample_by_fourier
 from predann_bids.signals.response import Response, design_kernel, make_response
 
 if TYPE_CHECKING:
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
+Each = Callable[..., Iterator[None]]  # map, or that of a pool of threads
+Tell = Callable[[int, int], None]
 
 READ_SAMPLES = 5_000  # what MNE reads at once, as float64, stays in the cache
 GROUP_CHANNELS, GROUP_SAMPLES = 8, 1 << 19  # and so do the spectra of these
@@ -52,6 +58,8 @@ class Chain:
         Edges of the band to keep, as `mne.io.Raw.filter` does; None leaves an edge open.
     matrix : ndarray, shape (channels out, channels in), optional
         Makes the channels that come out of those that went in; None leaves them as they are.
+    resampling : str
+        'polyphase', or 'fourier', as the method of `mne.io.Raw.resample` that is meant.
     """
 
     picks: Sequence[int]
@@ -60,6 +68,7 @@ class Chain:
     low_hz: float | None = None
     high_hz: float | None = None
     matrix: Floats | None = None
+    resampling: Literal["polyphase", "fourier"] = "polyphase"
 
     def __post_init__(self) -> None:
         if self.matrix is not None and (self.matrix.ndim != 2 or self.matrix.shape[1] != len(self.picks)):
@@ -121,7 +130,7 @@ def readable_in_blocks(raw: BaseRaw, picks: Sequence[int]) -> BaseRaw:
     return raw
 
 
-def run(raw: BaseRaw, chain: Chain, *, workers: int = 1, on_block: Callable[[int, int], None] | None = None) -> Singles:
+def run(raw: BaseRaw, chain: Chain, *, workers: int = 1, on_block: Tell | None = None) -> Singles:
     """Apply a chain to a recording, which need not be in memory.
 
     Parameters
@@ -141,22 +150,69 @@ def run(raw: BaseRaw, chain: Chain, *, workers: int = 1, on_block: Callable[[int
         Microvolts. Sample k lies at the time k / `chain.rate_hz` from the recording's start.
     """
     raw, rate = readable_in_blocks(raw, chain.picks), float(raw.info["sfreq"])
-    kernel = design_kernel(rate, chain.notches_hz, chain.low_hz, chain.high_hz)
-    response = make_response(kernel, rate_ratio(rate, chain.rate_hz), raw.n_times)
-    samples, channels = output_samples(raw.n_times, rate, chain.rate_hz), len(chain.picks)
-    filtered, offsets = np.empty((samples, channels), dtype=np.float32), np.empty(channels)
-    starts, passes = range(0, samples, response.new_step), _passes(channels, response.length)
+    tell = on_block or (lambda *_: None)
     with ThreadPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
         each = pool.map if pool else map
-        for number, part in enumerate(passes):
-            source = _Source.of(raw, chain.picks[part], response.margin)
-            offsets[part] = MICROVOLTS * response.offset_gain * source.offset
-            for done, volts in enumerate(_filter(source, response, len(starts), each)):
-                piece = filtered[starts[done] : starts[done] + response.new_step, part]
-                np.multiply(volts[:, : len(piece)].T, np.float32(MICROVOLTS), out=piece)
-                if on_block:
-                    on_block(number * len(starts) + done + 1, len(passes) * len(starts))
+        if chain.resampling == "fourier" and rate_ratio(rate, chain.rate_hz) != 1:
+            filtered, offsets = _resample_whole(raw, chain, each, tell)
+        else:
+            filtered = np.empty((output_samples(raw.n_times, rate, chain.rate_hz), len(chain.picks)), np.float32)
+            offsets, _ = _fill(filtered, raw, chain, chain.matrix is not None, each, tell)
         return _mix(filtered, chain.matrix, offsets, each)
+
+
+def _resample_whole(raw: BaseRaw, chain: Chain, each: Each, tell: Tell) -> tuple[Singles, Floats]:
+    """Filter at the recording's own rate, then resample whole channels; give also the offsets that are taken off."""
+    rate, channels = float(raw.info["sfreq"]), len(chain.picks)
+    whole = np.empty((channels, raw.n_times), dtype=np.float32)
+    groups = [slice(first, first + GROUP_CHANNELS) for first in range(0, channels, GROUP_CHANNELS)]
+    filters = replace(chain, rate_hz=rate)
+    offsets, blocks = _fill(whole.T, raw, filters, True, each, lambda done, total: tell(done, total + len(groups)))
+    ratio = rate_ratio(rate, chain.rate_hz)
+    resampled = np.empty((output_samples(raw.n_times, rate, chain.rate_hz), channels), dtype=np.float32)
+
+    def work(group: slice) -> None:
+        for channel in range(*group.indices(channels)):
+            resampled[:, channel] = resample_by_fourier(whole[channel].astype(float), ratio, len(resampled))
+
+    for done, _ in enumerate(each(work, groups), 1):
+        tell(blocks + done, blocks + len(groups))
+    return resampled, offsets
+
+
+def _fill(out: Singles, raw: BaseRaw, chain: Chain, centred: bool, each: Each, tell: Tell) -> tuple[Floats, int]:
+    """Filter and resample into `out`, (samples, channels), in µV; give the offsets that are left out, and the blocks.
+
+    Where there is nothing to do, offsets are only left out if `centred`.
+    """
+    rate = float(raw.info["sfreq"])
+    kernel = design_kernel(rate, chain.notches_hz, chain.low_hz, chain.high_hz)
+    ratio = rate_ratio(rate, chain.rate_hz)
+    if len(kernel) == ratio == 1:
+        return _copy(out, raw, chain.picks, centred, tell)
+    response = make_response(kernel, ratio, raw.n_times)
+    channels, offsets = len(chain.picks), np.empty(len(chain.picks))
+    starts, passes = range(0, len(out), response.new_step), _passes(channels, response.length)
+    for number, part in enumerate(passes):
+        source = _Source.of(raw, chain.picks[part], response.margin)
+        offsets[part] = MICROVOLTS * response.offset_gain * source.offset
+        for done, volts in enumerate(_filter(source, response, len(starts), each)):
+            piece = out[starts[done] : starts[done] + response.new_step, part]
+            np.multiply(volts[:, : len(piece)].T, np.float32(MICROVOLTS), out=piece)
+            tell(number * len(starts) + done + 1, len(passes) * len(starts))
+    return offsets, len(passes) * len(starts)
+
+
+def _copy(out: Singles, raw: BaseRaw, picks: Sequence[int], centred: bool, tell: Tell) -> tuple[Floats, int]:
+    channels = np.asarray(picks, dtype=np.intp)
+    offset = raw.get_data(channels, 0, READ_SAMPLES).mean(axis=1) if centred else np.zeros(len(channels))
+    spans = list(_spans(0, raw.n_times))
+    for done, span in enumerate(spans, 1):
+        np.multiply(
+            (raw.get_data(channels, *span) - offset[:, None]).T, MICROVOLTS, out=out[slice(*span)], casting="same_kind"
+        )
+        tell(done, len(spans))
+    return MICROVOLTS * offset, len(spans)
 
 
 def output_samples(samples: int, rate_hz: float, new_rate_hz: float) -> int:
@@ -213,7 +269,7 @@ class _Source:
             np.subtract(values, self.offset[:, None], out=block[:, low - start : high - start], casting="same_kind")
 
 
-def _mix(filtered: Singles, matrix: Floats | None, offsets: Floats, each: Callable[..., Iterator[None]]) -> Singles:
+def _mix(filtered: Singles, matrix: Floats | None, offsets: Floats, each: Each) -> Singles:
     """Apply the matrix over channels, if there is one, and add what filters and matrix leave of the offsets."""
     if matrix is None:
         filtered += offsets.astype(np.float32)
@@ -237,7 +293,7 @@ def _passes(channels: int, length: int) -> list[slice]:
     return [slice(first, min(first + together, channels)) for first in range(0, channels, together)]
 
 
-def _filter(source: _Source, response: Response, blocks: int, each: Callable[..., Iterator[None]]) -> Iterator[Singles]:
+def _filter(source: _Source, response: Response, blocks: int, each: Each) -> Iterator[Singles]:
     """Yield blocks, (channels, new step), valid until the next one is asked for.
 
     While some threads filter a block, this one reads the next.

@@ -126,7 +126,8 @@ def preprocess(
     mixing = _mix(raw, config, seen, _SmallCopy(raw, filters, judged_by, workers))
     steps = (*placing, *line_steps, *mixing.steps, *_band_step(config), *mixing.reference, *_resampling(raw, config))
     measured = _variance_removed(raw, filters, mixing, workers)
-    chain = replace(filters, matrix=mixing.matrix, rate_hz=config.resample)
+    matrix = None if np.array_equal(mixing.matrix, np.eye(len(raw.ch_names))) else mixing.matrix
+    chain = replace(filters, matrix=matrix, rate_hz=config.resample, resampling=config.resampling)
     return Preprocessed(
         run(raw, chain, workers=workers, on_block=on_block),
         _info_at(raw, chain),
@@ -206,7 +207,7 @@ def _resampling(raw: BaseRaw, config: Preprocessing) -> list[Step]:
     before = float(raw.info["sfreq"])
     if before == config.resample:
         return []
-    return [Step("resample", {"from_hz": before, "to_hz": config.resample, "method": "polyphase"})]
+    return [Step("resample", {"from_hz": before, "to_hz": config.resample, "method": config.resampling})]
 
 
 def _info_at(raw: BaseRaw, chain: Chain) -> Info:
