@@ -2,7 +2,7 @@
 
 import pytest
 
-from predann_bids.config import Preprocessing
+from predann_bids.config import PUBLISHED, Preprocessing
 from predann_bids.report.methods import preprocessing_methods
 from predann_bids.report.references import references
 
@@ -41,6 +41,7 @@ def test_defaults_are_described_with_their_parameters():
         ({"reference": "none"}, ["reference of the recordings was kept"], set()),
         ({"l_freq": 0.5, "h_freq": 0}, ["high-pass filtered at 0.5 Hz"], set()),
         ({"l_freq": 0, "h_freq": 30}, ["low-pass filtered at 30 Hz"], set()),
+        ({"resampling": "fourier"}, ["resampled to 125 Hz by the Fourier method"], set()),
     ],
 )
 def test_what_is_configured_is_described_and_cited(options, words, authors):
@@ -60,6 +61,10 @@ def test_what_is_configured_is_described_and_cited(options, words, authors):
         ({"l_freq": 0, "h_freq": 0}, ["pass filtered"]),
         ({"bad_spans": "keep"}, ["annotations"]),
         ({"reference": "none"}, ["re-referenced"]),
+        ({}, ["Fourier", "left as recorded"]),
+        (PUBLISHED["preprocessing"] | {"reference": "average"}, ["left as recorded"]),
+        (PUBLISHED["preprocessing"] | {"h_freq": 40.0}, ["left as recorded", "neither filtered"]),
+        (PUBLISHED["preprocessing"] | {"notch": 60.0}, ["left as recorded", "neither filtered"]),
     ],
 )
 def test_what_is_not_configured_is_not_mentioned(options, silent):
@@ -70,3 +75,11 @@ def test_what_is_not_configured_is_not_mentioned(options, silent):
 
 def test_bad_channels_that_are_not_interpolated_stay_marked():
     assert "marked as bad in the derivatives" in methods(interpolation="none")
+
+
+def test_the_published_preset_is_told_to_do_nothing_but_resample():
+    text = methods(**PUBLISHED["preprocessing"])
+    assert "neither filtered nor re-referenced" in text
+    for word in ("notch", "pass filtered", "reference of the recordings", "spline", "components", "annotations"):
+        assert word not in text
+    assert cited(text) == ALWAYS

@@ -17,8 +17,11 @@ def preprocessing_methods(config: Preprocessing) -> str:
         _components(config),
         _interpolation(config),
         _band(config),
-        _reference(config),
-        f"The EEG was resampled to {config.resample:g} Hz, band-limited below half of that rate.",
+        "" if _only_resampled(config) else _reference(config),
+        _resampling(config),
+        "Apart from that the EEG was left as recorded: it was neither filtered nor re-referenced."
+        if _only_resampled(config)
+        else "",
         _bad_spans(config),
     ]
     return (
@@ -104,6 +107,20 @@ def _reference(config: Preprocessing) -> str:
     names = [name.strip() for name in config.reference.split(",")]
     other = f"to {names[0]}" if len(names) == 1 else f"to the mean of {listed(names)}"
     return f"The EEG was re-referenced {named.get(config.reference, other)}."
+
+
+def _resampling(config: Preprocessing) -> str:
+    if config.resampling == "fourier":
+        return (
+            f"The EEG was resampled to {config.resample:g} Hz by the Fourier method: the spectrum of each whole"
+            " recording was cut off at half of that rate."
+        )
+    return f"The EEG was resampled to {config.resample:g} Hz, band-limited below half of that rate."
+
+
+def _only_resampled(config: Preprocessing) -> bool:
+    left_out = (config.notch, config.reference, config.ica, config.interpolation)
+    return set(left_out) == {"none"} and not (config.l_freq or config.h_freq)
 
 
 def _bad_spans(config: Preprocessing) -> str:
