@@ -5,6 +5,7 @@ import mne
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.signal
 import soundfile
 from mne_bids import BIDSPath, read_raw_bids
 
@@ -72,6 +73,29 @@ def test_the_derivative_is_what_mne_makes_of_the_recording(dataset, reported):
         raw.get_data()[:, inner],
         atol=0.01 * raw.get_data()[:, inner].std(axis=1).min(),
     )
+
+
+def test_the_published_preset_resamples_by_the_fourier_method_and_does_nothing_else(dataset, tmp_path, app):
+    code, *_ = app(dataset, tmp_path / "out", "participant", "--preset", "published", "--participant-label", "01")
+    assert code == 0
+    raw = read_raw_bids(BIDSPath(root=dataset, subject="01", task="music", datatype="eeg"), verbose="error")
+    raw.crop(tmax=(raw.n_times // 8 * 8 - 1) / 200).load_data(verbose="error")
+    expected = scipy.signal.resample(raw.get_data(), raw.n_times * 125 // 200, axis=1)
+    read = mne.io.read_raw_brainvision(tmp_path / "out" / f"{STEM}_eeg.vhdr", preload=True, verbose="error")
+    assert read.info["sfreq"] == 125
+    inner = slice(250, -250)
+    found = read.get_data()[:, : expected.shape[1]]
+    np.testing.assert_allclose(found[:, inner], expected[:, inner], atol=0.01 * expected[:, inner].std(axis=1).min())
+    sidecar = json.loads((tmp_path / "out" / f"{STEM}_eeg.json").read_text())
+    assert sidecar["SamplingFrequency"] == 125
+    assert sidecar["PreprocessingSteps"] == [
+        {"Name": "resample", "from_hz": 200.0, "to_hz": 125.0, "method": "fourier"}
+    ]
+    assert (
+        sidecar["EEGReference"] == json.loads(next(dataset.glob("sub-01/eeg/*_eeg.json")).read_text())["EEGReference"]
+    )
+    assert "neither filtered nor re-referenced" in (tmp_path / "out" / "CITATION.md").read_text()
+    assert "200 to 125 Hz; method fourier" in (tmp_path / "out" / "sub-01.html").read_text()
 
 
 def test_the_events_table_holds_one_row_for_each_presentation(dataset, reported):

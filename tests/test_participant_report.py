@@ -177,7 +177,7 @@ def test_report_says_first_what_is_out_of_the_ordinary(rich_page):
         "ICA removed 2 of 5 components",
         "ICA did not converge",
         "12 dB above its neighbours, 20 % of variance",
-        "5.0 % of the samples",
+        "5.0 % of the samples of good channels, in music, lie beyond ±100 µV, drifts included",
     ):
         assert words in box
 
@@ -392,6 +392,13 @@ def test_topography_of_the_response_is_at_its_peak_if_positions_are_known(placed
 def test_traces_of_silence_can_be_drawn():
     figure = draw_traces(np.zeros((2, 100)), np.arange(100) / RATE_HZ, ["C3", "C4"], bad=["C4"])
     assert "1 µV" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_traces_with_offsets_stay_in_their_lanes():
+    rng, offsets = np.random.default_rng(0), np.array([[0.0], [2e4], [-3e4]])
+    figure = draw_traces(10 * rng.standard_normal((3, 100)) + offsets, np.arange(100) / RATE_HZ, ["C3", "C4", "Cz"])
+    lanes = [np.median(line.get_ydata()) for line in figure.axes[0].lines[:3]]
+    assert lanes == pytest.approx([0, -1, -2])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import mne
 import numpy as np
 import pandas as pd
 import pytest
@@ -156,7 +157,8 @@ def test_average_is_that_of_the_cut_out_stretches(rng):
     eeg = np.clip(eeg, -3, 3)  # nothing for the limits to do
     found = respond_to_onsets(eeg, RATE_HZ, onsets, [(0, 400)])
     places = np.floor(onsets * RATE_HZ + 0.5).astype(int)
-    expected = np.mean([eeg[place - 10 : place + 51] for place in places], axis=0) - np.median(eeg[::8], axis=0)
+    steady = mne.filter.filter_data(eeg.T.astype(float), RATE_HZ, 1.0, None, verbose="error").T
+    expected = np.mean([steady[place - 10 : place + 51] for place in places], axis=0) - np.median(steady[::8], axis=0)
     np.testing.assert_allclose(found.average, expected.T, atol=1e-3)
     np.testing.assert_allclose(found.times_s[[0, 10, -1]], [-0.1, 0, 0.5])
     assert found.count == 400
@@ -169,6 +171,16 @@ def test_a_response_is_found_at_its_latency_and_beyond_chance(rng):
     assert found.field_power.max() > 2 * found.null_high.max()
     assert found.p == 1 / 200
     assert found.z > 5
+
+
+def test_neither_drifts_nor_offsets_hide_a_response(rng):
+    eeg, onsets = evoked(rng, 0.12, 1.0)
+    steady = respond_to_onsets(eeg, RATE_HZ, onsets, [(0, 400)])
+    seconds = np.arange(len(eeg))[:, None] / RATE_HZ
+    drifting = eeg + [0, -2e4, 1e4, 500] + 300 * np.sin(2 * np.pi * np.array([0.002, 0.005, 0.02, 0.05]) * seconds)
+    found = respond_to_onsets(drifting.astype(np.float32), RATE_HZ, onsets, [(0, 400)], bad_spans=[(100, 3)])
+    assert found.z > 0.5 * steady.z > 5
+    assert found.times_s[found.field_power.argmax()] == pytest.approx(0.12, abs=0.021)
 
 
 def test_without_a_response_there_is_chance(rng):

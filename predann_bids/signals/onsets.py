@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predann_bids.errors import UnusableData
+from predann_bids.signals.stretches import quiet
 from predann_bids.timing import Rate
 
 Floats = NDArray[np.floating[Any]]
@@ -35,6 +36,8 @@ FEWEST_ONSETS = 20
 SHIFTS = 199
 SHORTEST_SHIFT_S = 1.0  # longer than the response
 ENOUGH = 5000  # samples that medians are taken from
+DRIFTS_HZ = 1.0  # what is slower says nothing of responses, and is most of an EEG that was not filtered
+CHANNELS = 16  # whose drifts are removed at a time, in float64
 OUTLIER = 5.0  # robust standard deviations to which samples are limited, so that no artefact makes the average
 ROBUST = 1.4826  # median absolute deviation to standard deviation, of a normal distribution
 
@@ -164,7 +167,7 @@ def respond_to_onsets(
     Parameters
     ----------
     eeg : ndarray, shape (T, C)
-        In µV, in memory or mapped.
+        In µV, in memory or mapped. Drifts below 1 Hz are removed from it, if they still are in it.
     rate_hz : float
         Sampling rate.
     onsets : sequence of float
@@ -210,7 +213,7 @@ def respond_to_onsets(
 def _cut(
     eeg: Floats, rate: Rate, presentation: Seconds, bad_spans: Sequence[Seconds], picks: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], int]:
-    """Cut out a presentation, channels centred and limited, nothing in bad spans; a last column has 1 where it counts.
+    """Cut out a presentation, without drifts, limited, nothing in bad spans; a last column has 1 where it counts.
 
     Also returns the place of its first sample in the recording.
     """
@@ -221,12 +224,28 @@ def _cut(
         start, stop = (max(0, rate.samples(edge) - first) for edge in (onset, onset + duration))
         usable[start:stop] = False
     if usable.any():
+        samples = _without_drifts(samples, rate.hz, usable)
         some = samples[usable][:: max(1, len(samples) // ENOUGH)]
         centre = np.median(some, axis=0)
         most = OUTLIER * ROBUST * np.median(np.abs(some - centre), axis=0)
         samples = np.clip(samples - centre, -most, most)
     samples[~usable] = 0
     return np.column_stack([samples, usable.astype(np.float32)]), first
+
+
+def _without_drifts(samples: NDArray[np.float32], rate_hz: float, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """High-pass samples (T, C); what lies in bad spans is bridged first, so that it does not spread."""
+    from mne.filter import filter_data
+
+    good, bad = np.flatnonzero(usable), np.flatnonzero(~usable)
+    steady = np.empty_like(samples)
+    for first in range(0, samples.shape[1], CHANNELS):
+        some = samples[:, first : first + CHANNELS].T.astype(np.float64)
+        for trace in some:
+            trace[bad] = np.interp(bad, good, trace[good])
+        with quiet():
+            steady[:, first : first + CHANNELS] = filter_data(some, rate_hz, DRIFTS_HZ, None, copy=False).T
+    return steady
 
 
 def _correlate(samples: NDArray[np.float32], places: NDArray[np.int_]) -> NDArray[np.float32]:

@@ -64,8 +64,9 @@ def onsets_html(recorded: Recorded, response: OnsetResponse | None, has_audio: b
     verdict = "beyond chance" if response.p <= 0.05 else "not told from chance"
     caption = (
         f"Average over {response.count} onsets of sounds in the music (peaks of the spectral flux of the audio; Dixon,"
-        " 2006), good channels, bad spans left out, no baseline correction. Top: global field power; grey, the middle"
-        " 95 % of averages around onsets shifted in time within each presentation. Bottom: all channels."
+        " 2006), good channels, bad spans left out, drifts below 1 Hz removed, no baseline correction. Top: global"
+        " field power; grey, the middle 95 % of averages around onsets shifted in time within each presentation."
+        " Bottom: all channels."
         f" From 0 to 0.4 s, the response is {verdict} (z = {response.z:.1f}, p {p_in_words(response.p)}, of 199"
         " shifts). Where music repeats itself, shifted onsets meet sounds too, which makes the comparison strict. No"
         " response may mean that stimulus times are wrong; it may also be weak in a single recording."

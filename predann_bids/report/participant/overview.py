@@ -111,7 +111,10 @@ def _about_signal(recorded: Recorded) -> list[str]:
         notes.append(f"Line noise is left: {line_db:.0f} dB above its neighbours, {share(line_share)} of variance.")
     large = quality.get("beyond_100uv_share") or 0
     if large > MANY_LARGE:
-        notes.append(f"{share(large)} of the samples of good channels, in music, lie beyond ±100 µV.")
+        drifts = (
+            "" if recorded.step("band-pass").get("low_hz") else ", drifts included, as there was no high-pass filter"
+        )
+        notes.append(f"{share(large)} of the samples of good channels, in music, lie beyond ±100 µV{drifts}.")
     return notes
 
 

@@ -27,7 +27,7 @@ def traces_html(recorded: Recorded) -> str:
     total = len(recorded.after.ch_names)
     shown = f" {len(names)} of {total} channels are shown." if len(names) < total else ""
     marked = f" Vermilion: channels that were bad ({escape(', '.join(recorded.bad))})." if recorded.bad else ""
-    caption = f"Preprocessed EEG; at 0 s {escape(first.label)} begins.{shown}{marked}"
+    caption = f"Preprocessed EEG, each channel about its median; at 0 s {escape(first.label)} begins.{shown}{marked}"
     figure = draw_traces(eeg, times, names, recorded.bad)
     return image_html(figure, title="Traces of EEG", caption=caption, inks=(INK, BAD, AFTER))
 
@@ -42,7 +42,7 @@ def shown_channels(names: Sequence[str], bad: Sequence[str]) -> list[str]:
 def draw_traces(
     eeg: NDArray[np.float64], times: NDArray[np.float64], names: Sequence[str], bad: Sequence[str] = ()
 ) -> Figure:
-    """Draw EEG as traces below each other, with a scale bar.
+    """Draw EEG as traces below each other, each about its median, with a scale bar.
 
     Parameters
     ----------
@@ -60,7 +60,8 @@ def draw_traces(
     spacing = _round_up(3 * float(np.median(np.std(eeg, axis=1))))
     for lane, (name, trace) in enumerate(zip(names, eeg, strict=True)):
         colour, width = (BAD, 0.9) if name in bad else (INK, 0.55)
-        axes.plot(times, trace / spacing - lane, color=colour, linewidth=width)
+        # offsets of electrodes are larger than signals, where no filter has removed them
+        axes.plot(times, (trace - np.median(trace)) / spacing - lane, color=colour, linewidth=width)
     axes.axvline(0, color=AFTER, linewidth=1.2)
     axes.set_yticks(-np.arange(len(names)), names, fontsize=8, parse_math=False)
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
