@@ -2,7 +2,8 @@
 
 Whatever mixes channels (removal of components, interpolation, reference) is a matrix, and whatever filters them a
 response; `signals.chain` applies both at once, in blocks, so that a recording need not be in memory. What looks for bad
-channels or components works on a smaller copy that the chain makes. Only Zapline needs the whole recording.
+channels or components works on a smaller copy that the chain makes. Only Zapline and the Fourier method of resampling
+need the whole recording.
 """
 
 from __future__ import annotations
