@@ -118,6 +118,15 @@ class Pooled(NamedTuple):
     power: Tensor
 
 
+def fold(blocks: Sequence[Block], statistics: Sequence[Statistics], eps: float) -> list[tuple[Tensor, Tensor]]:
+    """Give kernels and biases of convolutions that normalise with known statistics, too."""
+    folded = []
+    for block, known in zip(blocks, statistics, strict=True):
+        scale = block.factor * torch.rsqrt(known.variance + eps)
+        folded.append((block.kernel * _per_channel(scale, 0), (block.bias - known.mean) * scale + block.shift))
+    return folded
+
+
 def pool(
     images: Tensor, counts: Tensor, blocks: Sequence[Block], statistics: Sequence[Statistics], eps: float
 ) -> Pooled:
@@ -133,10 +142,7 @@ def pool(
     eps : float
         Added to the variances.
     """
-    folded = []
-    for block, known in zip(blocks, statistics, strict=True):
-        scale = block.factor * torch.rsqrt(known.variance + eps)
-        folded.append((block.kernel * _per_channel(scale, 0), (block.bias - known.mean) * scale + block.shift))
+    folded = fold(blocks, statistics, eps)
     sums = []
     for part in _parts(images, blocks[-1].kernel.shape[0]):
         x = images[part]
