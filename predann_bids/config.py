@@ -172,7 +172,7 @@ class Splitting(Section):
         " or run, and otherwise 4, or as many as the participants allow, or as leave two songs to each test of"
         " 'stimulus'.",
     )
-    chunk: float = Field(10.0, gt=0, description="Length of a chunk in seconds, for the split 'chunk'.")
+    chunk: float = Field(10.0, gt=0, description="Length of a chunk in seconds; what the split 'chunk' divides.")
     validation: float = Field(
         0.15,
         ge=0,
@@ -180,7 +180,7 @@ class Splitting(Section):
         description="Share of the training data (participants, recordings, chunks or time) kept for early stopping; 0"
         " trains on all of it.",
     )
-    seed: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
+    split_seed: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
         "auto", description="Seed of the division; 'auto' takes that of the training."
     )
 
@@ -207,8 +207,8 @@ class Training(Section):
     weight_decay: float = Field(1e-2, ge=0, description="Weight decay of AdamW; with 0 it is Adam.")
     drawing: Literal["filled", "single"] = Field(
         "filled",
-        description="Windows of an epoch: from each stretch of training data as many as fit side by side, or a single"
-        " one, as published.",
+        description="Windows of an epoch: as many as fit side by side into the training data, or a single one from each"
+        " chunk of splitting.chunk seconds, as published.",
     )
     keep: Literal["best", "last"] = Field(
         "best",
@@ -227,6 +227,13 @@ class Training(Section):
     )
     baseline: bool = Field(True, description="Also train the matched model with PredANN weight 0.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _seed_is_the_first(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("seeds"):
+            return values | {"seed": values["seeds"][0]}
+        return values
+
     @model_validator(mode="after")
     def _seeds_differ(self) -> Self:
         if len(set(self.seeds)) < len(self.seeds):
@@ -237,11 +244,6 @@ class Training(Section):
     def all_seeds(self) -> tuple[int, ...]:
         """Seeds with which each decoder is trained, once with each."""
         return self.seeds or tuple(range(self.seed, self.seed + self.n_seeds))
-
-    @property
-    def first_seed(self) -> int:
-        """The seed whose decoders are the ones that are looked into, where one must do."""
-        return self.all_seeds[0]
 
     @property
     def is_published(self) -> bool:
@@ -340,7 +342,7 @@ PUBLISHED: Mapping[str, Any] = {
         "bad_spans": "keep",
     },
     "windows": {"first": 240.0, "scaling": "window", "placing": "spans", "span": 8.0, "span_stride": 1.6},
-    "splitting": {"split": "chunk", "chunk": 30.0, "validation": 0.0, "seed": 42},
+    "splitting": {"split": "chunk", "chunk": 30.0, "validation": 0.0, "split_seed": 42},
     "training": {
         "encoders": "2d",
         "predann_weight": 0.05,

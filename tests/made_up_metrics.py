@@ -298,6 +298,7 @@ def history_of(models: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
             train = 1.2 + 3 * np.exp(-epochs / 6) + 0.05 * rng.standard_normal(20)
             loss = 1.9 + 2.4 * np.exp(-epochs / 5) + 0.03 * epochs + 0.08 * rng.standard_normal(20)
             columns = {"train_loss": train, "validation_loss": loss, "validation_eeg_loss": loss / 2}
+            columns["kept"] = (epochs == epochs[loss.argmin()]).astype(int)
             rows.append(pd.DataFrame({"fold": fold, "model": model, "epoch": epochs, **columns}))
     return pd.concat(rows, ignore_index=True)
 

@@ -95,7 +95,7 @@ def test_logits_and_embeddings_are_those_of_a_plain_model_with_the_same_weights(
 def test_ten_songs_are_those_of_nmed_t_in_the_order_of_their_triggers(write):
     decoder, facts = read_public_checkpoint(write())
     assert decoder.settings.songs == NMED_T_SONGS
-    assert (NMED_T_SONGS[0], NMED_T_SONGS[9]) == ("FirstFires", "TheLastThingYouShouldDo")
+    assert (NMED_T_SONGS[0], NMED_T_SONGS[9]) == ("21_FirstFires", "30_TheLastThingYouShouldDo")
     assert len(decoder.settings.channels) == 128
     assert facts == {"epoch": 11, "global_step": 300, "pytorch-lightning_version": "1.4.9"}
 
@@ -211,11 +211,21 @@ def test_a_function_of_any_library_becomes_something_inert(write, library, monke
     assert calls == ["executed"]
 
 
-def test_an_imported_decoder_cannot_do_with_other_songs(write, tmp_path):
+def test_an_imported_decoder_names_some_of_its_songs_in_any_order(write, tmp_path):
     import_checkpoint(write(), tmp_path / "ours.ckpt")
-    with pytest.raises(WrongUsage, match=r"published method.*--from-model"):
-        read_decoder(tmp_path / "ours.ckpt")
-    with pytest.raises(WrongUsage, match="--from-model"):
+    decoder, _ = read_decoder(tmp_path / "ours.ckpt")
+    fewer = for_songs(decoder, [NMED_T_SONGS[7], NMED_T_SONGS[2]], [])
+    eeg, audio = torch.randn(2, 128, 40), torch.randn(2, 90)
+    for heard, encode in ((eeg, "encode_eeg"), (audio, "encode_audio")):
+        logits, embedding = getattr(decoder, encode)(heard)
+        fewer_logits, same = getattr(fewer, encode)(heard)
+        torch.testing.assert_close(fewer_logits, logits[:, [7, 2]])
+        torch.testing.assert_close(same, embedding)
+
+
+def test_an_imported_decoder_cannot_name_songs_that_it_does_not_know(write, tmp_path):
+    import_checkpoint(write(), tmp_path / "ours.ckpt")
+    with pytest.raises(WrongUsage, match=r"and no others such as a\. .*--songs"):
         for_songs(load_decoder(tmp_path / "ours.ckpt"), ["a"], [])
 
 

@@ -15,7 +15,7 @@ from predann_bids.data.windows import Ints, Windows
 from predann_bids.errors import UnusableData
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.montage import Fill, Montage
-from predann_bids.signals.scaling import ENOUGH, Scaling
+from predann_bids.signals.scaling import ENOUGH, Scaling, scale_windows
 from predann_bids.timing import Span
 
 Floats = NDArray[np.float32]
@@ -34,7 +34,7 @@ class EegStore:
     channels : tuple of str
         Names of the channels.
     scalings : tuple of Scaling
-        One for each recording.
+        One for each recording; empty to scale each channel of each window by itself, as published.
     rotations : tuple of int
         By how many samples each recording is moved in a circle against its events; empty for not at all.
     fills : tuple of Fill
@@ -57,6 +57,7 @@ class EegStore:
         *,
         bad: Sequence[Sequence[Span]] = (),
         montage: Montage | None = None,
+        by_window: bool = False,
     ) -> EegStore:
         """Find the common channels, in the order of the first recording, and the scaling of each recording.
 
@@ -72,6 +73,8 @@ class EegStore:
             For each recording, the samples that its scaling must not be taken from; empty for none.
         montage : Montage, optional
             Bring the recordings to this, instead of to what they have in common.
+        by_window : bool
+            Scale each channel of each window by itself, instead of each recording.
 
         Raises
         ------
@@ -92,17 +95,20 @@ class EegStore:
             channels, fills = common_channels([r.channels for r in recordings], excluded, wanted), ()
             columns = tuple(np.array(places_of(channels, r.channels)) for r in recordings)
         store = cls(tuple(recordings), columns, channels, (), fills=fills)
+        if by_window:
+            return store
         spans = bad or [()] * len(recordings)
         return replace(store, scalings=tuple(store._scaling(index, some) for index, some in enumerate(spans)))
 
     def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Floats:
-        """Gather EEG windows, each scaled as its recording is, shape (windows, channels, length)."""
+        """Gather EEG windows, scaled, shape (windows, channels, length)."""
         batch = np.empty((len(windows), len(self.channels), length), dtype=np.float32)
         for row, (index, start) in enumerate(zip(windows.trial, windows.start, strict=True)):
             trial = trials[index]
             samples = self._samples(trial.recording, trial.onset + int(start) + delay, length)
-            batch[row] = self.scalings[trial.recording].apply(self._pick(trial.recording, samples))
-        return batch
+            picked = self._pick(trial.recording, samples)
+            batch[row] = self.scalings[trial.recording].apply(picked) if self.scalings else picked.T
+        return batch if self.scalings else scale_windows(batch)
 
     def _pick(self, recording: int, samples: Floats) -> Floats:
         return self.fills[recording].apply(samples) if self.fills else samples[:, self.columns[recording]]

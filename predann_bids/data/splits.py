@@ -60,7 +60,7 @@ def make_splits(
     rate : Rate
         Sampling rate of the EEG.
     seed : int
-        Seed of the division.
+        Seed of the division, unless the configuration gives one.
     guard : int
         Samples that lie between two sets of the split 'time'; at least a window.
 
@@ -83,7 +83,7 @@ def make_splits(
     if not usable:
         between = " between what annotations call bad" if any(trial.bad for trial in trials) else ""
         raise UnusableData(f"No presentation is as long as a window{between}. Shorten it with --window.")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if config.split_seed == "auto" else config.split_seed)
     splits = kinds[config.split](trials, usable, config, window=window, rate=rate, rng=rng, guard=max(guard, window))
     _refuse_shared_samples(splits, trials)
     return splits
@@ -114,7 +114,7 @@ def participant_splits(
     splits = []
     for fold, test in enumerate(np.array_split(order, n_folds), 1):
         others = rng.permutation([p for p in order if p not in test])
-        n_validation = min(max(1, round(config.validation * len(others))), len(others) - 1)
+        n_validation = _number(config.validation, len(others))
         validation, train = others[:n_validation], others[n_validation:]
         people = [set(chosen) for chosen in (train, validation, test)]
         chosen = [[index for index in usable if trials[index].participant in some] for some in people]
@@ -215,6 +215,8 @@ def time_splits(
     n_folds = config.n_folds or DEFAULT_FOLDS
     if n_folds < 2:
         raise WrongUsage(f"--n-folds {n_folds} does not fit the split 'time': use 2 or more.")
+    if not config.validation:
+        raise WrongUsage("splitting.validation is 0, and the split 'time' needs some of each presentation to validate.")
     lengths = _lengths_before_gaps(trials, guard)
     splits = []
     for fold in range(1, n_folds + 1):
@@ -276,7 +278,8 @@ def chunk_splits(
 ) -> list[Split]:
     """Cut trials into chunks and divide these at random, stratified by stimulus (the published protocol).
 
-    A trial shorter than a chunk is one chunk, so that no song is left out.
+    A trial shorter than a chunk is one chunk, so that no song is left out. The chunks are divided in the published
+    order, which matters to what a seed gives: see `published_order`.
 
     Chunks of one recording fall into all sets: whatever marks the recording marks the stimulus.
     """
@@ -285,18 +288,34 @@ def chunk_splits(
         raise WrongUsage(
             f"A chunk of {config.chunk:g} s holds no window; set splitting.chunk to a window's length or more."
         )
-    parts = [
-        Stretch.of(trials, index, Span(start, min(start + length, trials[index].length)))
-        for index in usable
-        for start in range(0, max(trials[index].length - length, 0) + 1, length)
-    ]
+    parts = [part for index in published_order(trials, usable) for part in Stretch.of(trials, index).chunks(length)]
     chunks = [chunk for chunk in parts if chunk.pieces(window)]
     stimuli = np.array([trials[chunk.trial].stimulus for chunk in chunks])
+    first = _seed(rng) if config.split_seed == "auto" else config.split_seed
     splits = []
-    for fold, (others, test) in enumerate(_divisions(stimuli, config.n_folds, rng), 1):
-        train, validation = _stratified(stimuli, others, config.validation, rng)
+    for fold, (others, test) in enumerate(_divisions(stimuli, config.n_folds, first), 1):
+        train, validation = others, others[:0]
+        if config.validation:
+            train, validation = _stratified(stimuli, others, config.validation, _seed(rng))
         splits.append(Split(fold, *(tuple(chunks[i] for i in np.sort(part)) for part in (train, validation, test))))
     return splits
+
+
+def published_order(trials: Sequence[Trial], indices: Sequence[int]) -> list[int]:
+    """Sort trials as the published table of chunks is: by the text "participant_song_repetition".
+
+    It is text that is sorted, with participants' numbers not padded: 10 comes before 2, and before 1. Songs are in the
+    order of their names, repetitions in that of sessions, runs and onsets.
+    """
+    keys: dict[int, str] = {}
+    heard: dict[tuple[str, int], int] = {}
+    for index in sorted(
+        indices, key=lambda i: (trials[i].session, trials[i].run, trials[i].recording, trials[i].onset)
+    ):
+        trial = trials[index]
+        heard[trial.participant, trial.stimulus] = number = heard.get((trial.participant, trial.stimulus), 0) + 1
+        keys[index] = f"{trial.participant.lstrip('0')}_{trial.stimulus:05d}_{number}"
+    return sorted(indices, key=lambda index: keys[index])
 
 
 def splits_table(
@@ -324,14 +343,18 @@ def _whole_trials(trials: Sequence[Trial], indices: Sequence[int]) -> tuple[Stre
 
 
 def _set_apart(groups: Sequence[Group], share: float, rng: np.random.Generator) -> set[Group]:
-    """Choose a share of groups at random: at least one, and not all."""
-    if len(groups) < 2:
+    """Choose a share of groups at random: at least one and not all, or none."""
+    if share and len(groups) < 2:
         raise UnusableData(
             "Too few recordings are left to train with when some are tested and some validate. Preprocess more, or use"
             " another --split."
         )
-    number = min(max(1, round(share * len(groups))), len(groups) - 1)
-    return {groups[place] for place in rng.permutation(len(groups))[:number]}
+    return {groups[place] for place in rng.permutation(len(groups))[: _number(share, len(groups))]}
+
+
+def _number(share: float, total: int) -> int:
+    """Give a share of a number: at least one of it, not all, and none only when the share is 0."""
+    return min(max(1, round(share * total)), total - 1) if share else 0
 
 
 def _refuse_shared_samples(splits: Sequence[Split], trials: Sequence[Trial]) -> None:
@@ -357,27 +380,27 @@ def _participant_of(trials: Sequence[Trial], recording: int) -> str:
 
 
 def _divisions(
-    stimuli: NDArray[np.int64], n_folds: int, rng: np.random.Generator
+    stimuli: NDArray[np.int64], n_folds: int, seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     from sklearn.model_selection import StratifiedKFold
 
     everything = np.arange(len(stimuli))
     if n_folds <= 1:
-        return [_stratified(stimuli, everything, CHUNK_TEST_SHARE, rng)]
+        return [_stratified(stimuli, everything, CHUNK_TEST_SHARE, seed)]
     try:
-        folds = StratifiedKFold(n_folds, shuffle=True, random_state=_seed(rng))
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
         return list(folds.split(everything, stimuli))
     except ValueError as error:
         raise UnusableData(f"{_too_few_chunks(stimuli)} ({error})") from error
 
 
 def _stratified(
-    stimuli: NDArray[np.int64], among: NDArray[np.int64], share: float, rng: np.random.Generator
+    stimuli: NDArray[np.int64], among: NDArray[np.int64], share: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     from sklearn.model_selection import train_test_split
 
     try:
-        most, rest = train_test_split(among, test_size=share, random_state=_seed(rng), stratify=stimuli[among])
+        most, rest = train_test_split(among, test_size=share, random_state=seed, stratify=stimuli[among])
     except ValueError as error:
         raise UnusableData(f"{_too_few_chunks(stimuli)} ({error})") from error
     return most, rest

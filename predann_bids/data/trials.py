@@ -75,6 +75,12 @@ class Stretch:
         edges = [(start, stop) for start, stop in zip(starts, stops, strict=True) if stop - start >= shortest]
         return [Stretch(self.trial, Span(start, stop)) for start, stop in edges]
 
+    def chunks(self, length: int) -> list[Stretch]:
+        """Cut into chunks of equal length; what is left at the end is dropped, but a shorter stretch is one chunk."""
+        starts = range(self.span.start, max(self.span.stop - length, self.span.start) + 1, length)
+        spans = [Span(start, min(start + length, self.span.stop)) for start in starts]
+        return [Stretch(self.trial, span, tuple(bad for bad in self.bad if bad.overlaps(span))) for span in spans]
+
 
 def list_trials(
     derivatives: Sequence[Derivative],
@@ -84,6 +90,7 @@ def list_trials(
     delay_s: float,
     recording_samples: Sequence[int],
     audio_samples: Mapping[str, int],
+    first_s: float = 0.0,
 ) -> list[Trial]:
     """Turn the presentations of all recordings into trials.
 
@@ -104,8 +111,10 @@ def list_trials(
         Length of each recording.
     audio_samples : mapping
         Length of each stimulus's audio at the rate of the EEG.
+    first_s : float
+        Use no more than this of each presentation, from its onset; 0 uses all.
     """
-    delay = rate.samples(delay_s)
+    delay, most = rate.samples(delay_s), rate.samples(first_s)
     trials = []
     for index, (derivative, samples) in enumerate(zip(derivatives, recording_samples, strict=True)):
         onsets = [rate.samples(presentation.onset) for presentation in derivative.presentations]
@@ -114,6 +123,7 @@ def list_trials(
             following = [o for other, o in enumerate(onsets) if o > onset or (o == onset and other > place)]
             heard = min([rate.samples(presentation.duration), *(o - onset for o in following)])
             available = min(heard, samples - onset - delay, audio_samples[presentation.label] - audio_start)
+            available = min(available, most) if most else available
             begin = max(0, -(onset + delay))  # a negative delay must not reach before the recording
             if begin:
                 raise UnusableData(

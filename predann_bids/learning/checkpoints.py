@@ -18,6 +18,7 @@ from predann_bids.models.temporal import HALVING
 
 FORMAT = "predann-bids decoder 1"
 PUBLISHED_FORMAT = "predann-bids published decoder 1"
+SONG_ROWS = "projector1.3.weight"
 TRAINED_FOR_ANY_SONG = ("spectra", "eeg_encoder", "audio_encoder")  # parts of a decoder that do not know songs by name
 
 
@@ -58,19 +59,15 @@ def load_decoder(path: str | Path) -> Decoder | Any:  # or a PublishedDecoder: w
     return _read(find_checkpoint(Path(path)))[0]
 
 
-def read_decoder(path: str | Path) -> tuple[Decoder, dict[str, Any]]:
-    """Load a trained decoder that can do with other songs, and what its checkpoint says of it.
+def read_decoder(path: str | Path) -> tuple[Decoder | PublishedDecoder, dict[str, Any]]:
+    """Load a trained decoder, and what its checkpoint says of it.
 
     Raises
     ------
     MissingInput, UnusableData
         As `load_decoder`.
-    WrongUsage
-        It is a decoder of the published method.
     """
-    file = find_checkpoint(Path(path))
-    decoder, plain = _read(file)
-    return _not_published(decoder, str(file)), plain
+    return _read(find_checkpoint(Path(path)))
 
 
 def _read(file: Path) -> tuple[Decoder | PublishedDecoder, dict[str, Any]]:
@@ -101,21 +98,16 @@ def _build(form: str, settings: dict[str, Any]) -> Decoder | PublishedDecoder:
     return Decoder(DecoderSettings.of(settings))
 
 
-def _not_published(decoder: Decoder | PublishedDecoder, what: str) -> Decoder:
-    if isinstance(decoder, PublishedDecoder):
-        raise WrongUsage(
-            f"{what} is a decoder of the published method, which knows the songs that it was trained on and no others:"
-            " --from-model needs a decoder of preset default. Load it in Python with predann_bids.load_decoder."
-        )
-    return decoder
-
-
-def for_songs(decoder: Decoder | PublishedDecoder, songs: Sequence[str], spectra: Sequence[Any]) -> Decoder:
+def for_songs(
+    decoder: Decoder | PublishedDecoder, songs: Sequence[str], spectra: Sequence[Any]
+) -> Decoder | PublishedDecoder:
     """Let a trained decoder name other songs than those it was trained with: it remembers these instead.
+
+    A decoder of the published method knows its songs and no others: it can be let name some of them, in any order.
 
     Parameters
     ----------
-    decoder : Decoder
+    decoder : Decoder or PublishedDecoder
         Trained; it is not changed.
     songs : sequence of str
         Names of the stimuli.
@@ -125,15 +117,33 @@ def for_songs(decoder: Decoder | PublishedDecoder, songs: Sequence[str], spectra
     Raises
     ------
     WrongUsage
-        It is a decoder of the published method.
+        It is a decoder of the published method, and was not trained with one of the songs.
     """
-    decoder = _not_published(decoder, "This")
+    if isinstance(decoder, PublishedDecoder):
+        return _among(decoder, songs)
     frames = max(song.shape[1] for song in spectra) // HALVING
     other = Decoder(replace(decoder.settings, songs=tuple(songs), memory_frames=frames))
     kept = {name: value for name, value in decoder.state_dict().items() if name.split(".")[0] in TRAINED_FOR_ANY_SONG}
     other.load_state_dict(kept, strict=False)
     other.eval().remember([torch.from_numpy(song) for song in spectra])
     return other
+
+
+def _among(decoder: PublishedDecoder, songs: Sequence[str]) -> PublishedDecoder:
+    """Keep the rows of the song logits that belong to these songs."""
+    known = decoder.settings.songs
+    unknown = [song for song in songs if song not in known]
+    if unknown:
+        raise WrongUsage(
+            f"The decoder is one of the published method, which names the songs that it was trained on"
+            f" ({', '.join(known)}) and no others such as {unknown[0]}. Where they have other names here, import the"
+            " checkpoint with --songs."
+        )
+    other = PublishedDecoder(replace(decoder.settings, songs=tuple(songs)))
+    rows = [known.index(song) for song in songs]
+    state = {name: value[rows] if name.endswith(SONG_ROWS) else value for name, value in decoder.state_dict().items()}
+    other.load_state_dict(state)
+    return other.eval()
 
 
 def find_checkpoint(path: Path) -> Path:

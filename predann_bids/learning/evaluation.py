@@ -37,7 +37,8 @@ class WindowPredictions:
     ----------
     table : DataFrame, n rows
         Columns `seed fold participant session task run trial stimulus onset`: which decoder was asked, where a window
-        lies, the index of the stimulus that was heard, and its onset in seconds from the start of the recording.
+        lies, the index of the stimulus that was heard, and its onset in seconds from the start of the recording. And
+        `place`, where windows do not lie on a grid; see `data.windows.Windows`.
     probabilities : ndarray, shape (n, stimuli), or None
         Softmax of the song logits; None for a model that has none, or none for songs never trained on.
     similarities : ndarray, shape (n, stimuli), or None
@@ -73,6 +74,14 @@ class WindowPredictions:
         """The aggregations that this model's decisions can be made by."""
         by_logits = BY_LOGITS if self.probabilities is not None else ()
         return (*by_logits, *(("match",) if self.similarities is not None else ()))
+
+    @property
+    def alone(self) -> Bools:
+        """Which windows are decided about one by one, and not only in longer segments."""
+        if "place" not in self.table:
+            return np.ones(len(self.table), dtype=bool)
+        placed: Bools = self.table["place"].to_numpy() == 0
+        return placed
 
     def of_seed(self, seed: int) -> WindowPredictions:
         """Keep what the decoders of one seed say; without ranks."""
@@ -171,6 +180,9 @@ def _combine(probabilities: Floats, how: Aggregation) -> Floats:
 
 def _segment_starts(table: pd.DataFrame, inside: int, stride_s: float) -> Ints:
     """Find the rows from which `inside` windows of one stretch follow each other without a gap."""
+    if "place" in table:  # segments were placed on purpose
+        placed: Ints = np.flatnonzero(table["place"].to_numpy() == (0 if inside == 1 else 1))
+        return placed
     last = np.arange(len(table)) + inside - 1
     starts = np.flatnonzero(last < len(table))
     last = last[starts]
@@ -212,7 +224,8 @@ def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict
     by = {length: {how: _decide(windows, how, length, grid) for how in windows.ways} for length in grid.lengths_s}
     shortest = by[grid.lengths_s[0]]
     logits, match = shortest.get("mean"), shortest.get("match")
-    heard = windows.table["stimulus"].to_numpy()
+    table = windows.table[windows.alone]
+    heard = table["stimulus"].to_numpy()
     indices = list(range(len(labels)))
 
     def confusion(decisions: Decisions | None) -> list[list[int]] | None:
@@ -232,8 +245,8 @@ def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict
         "by_length": {
             f"{length:g}": {how: _accuracy(ways.get(how)) for how in AGGREGATIONS} for length, ways in by.items()
         },
-        "by_participant": _by(windows.table, logits, match, "participant", lambda value: str(value)),
-        "by_stimulus": _by(windows.table, logits, match, "stimulus", lambda value: labels[int(value)]),
+        "by_participant": _by(table, logits, match, "participant", lambda value: str(value)),
+        "by_stimulus": _by(table, logits, match, "stimulus", lambda value: labels[int(value)]),
         "confusion": confusion(logits),
         "match_confusion": confusion(match),
         "retrieval": score_retrieval(windows, grid),

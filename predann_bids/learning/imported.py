@@ -24,16 +24,16 @@ from predann_bids.errors import MissingInput, UnusableData, WrongUsage
 from predann_bids.models.published import PublishedDecoder, PublishedSettings
 
 NMED_T_SONGS = (
-    "FirstFires",
-    "Oino",
-    "Tiptoes",
-    "CarelessLove",
-    "LebaneseBlonde",
-    "Canopee",
-    "DoingYoga",
-    "UntilTheSunNeedsToRise",
-    "SilentShout",
-    "TheLastThingYouShouldDo",
+    "21_FirstFires",
+    "22_Oino",
+    "23_Tiptoes",
+    "24_CarelessLove",
+    "25_LebaneseBlonde",
+    "26_Canopee",
+    "27_DoingYoga",
+    "28_UntilTheSunNeedsToRise",
+    "29_SilentShout",
+    "30_TheLastThingYouShouldDo",
 )
 NMED_T_CHANNELS = 128
 HARMLESS = ("argparse.Namespace", "pathlib.PosixPath", "pathlib.WindowsPath")

@@ -27,7 +27,7 @@ from predann_bids.learning.retrieval import unit
 from predann_bids.timing import Rate
 
 if TYPE_CHECKING:
-    from predann_bids.learning.training import Source
+    from predann_bids.learning.training import MappedSource
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -36,6 +36,7 @@ Ints = NDArray[np.int64]
 FEATURES = ("onset envelope", "spectral flux")
 LATEST_S = 0.4  # the response is looked for in the EEG from the sound to this much after it
 ALPHAS = tuple(10.0**power for power in range(-3, 3))  # in units of the mean power of a lagged channel
+HELD_OUT_OF = 7
 MOST_HOURS = 4.0
 HALVING = 2  # EEG samples per frame
 COMPRESSION = 0.3  # of magnitude, as loudness grows with amplitude; a logarithm makes too much of rises out of silence
@@ -155,16 +156,17 @@ def halved(series: Floats) -> Floats:
     return means
 
 
-def fit_linear(source: Source, split: Split, rate: Rate, *, whitened: bool) -> LinearDecoder:
+def fit_linear(source: MappedSource, split: Split, rate: Rate, *, whitened: bool) -> LinearDecoder:
     """Fit a backward temporal response function to the training stretches of a fold.
 
     It spans lags from the sound to 0.4 s after it. The regularisation is that of `ALPHAS` with which windows of the
     validation stretches are reconstructed best, by the mean correlation with both features; nothing else is read. Of
-    more than `MOST_HOURS` of training data, stretches drawn at random are used: weights no longer gain by more.
+    more than `MOST_HOURS` of training data, stretches drawn at random are used: weights no longer gain by more. Without
+    a validation set, every seventh stretch of the training set serves as one.
 
     Parameters
     ----------
-    source : Source
+    source : MappedSource
         Where EEG and audio are taken from.
     split : Split
         The fold.
@@ -179,13 +181,15 @@ def fit_linear(source: Source, split: Split, rate: Rate, *, whitened: bool) -> L
     frames = Rate(rate.hz / HALVING)
     delay = frames.samples(rate.seconds(source.delay))
     lags = np.arange(frames.samples(LATEST_S) + 1) - delay
-    train = [piece for stretch in split.train for piece in stretch.pieces(source.length)]
+    validation = split.validation or split.train[::HELD_OUT_OF]
+    kept = split.train if split.validation else [s for i, s in enumerate(split.train) if i % HELD_OUT_OF]
+    train = [piece for stretch in kept for piece in stretch.pieces(source.length)]
     eeg, heard = _joined(source, features, _at_most(train, rate.samples(3600 * MOST_HOURS)), len(lags))
     decoders = [
         LinearDecoder(coefficients, lags, alpha, np.nan, whitened)
         for alpha, coefficients in zip(ALPHAS, _ridge(eeg, heard, lags, frames), strict=True)
     ]
-    correlations = _correlations(decoders, source, features, split.validation)
+    correlations = _correlations(decoders, source, features, validation)
     best = int(np.argmax(correlations))
     return dataclasses.replace(decoders[best], correlation=float(correlations[best]))
 
@@ -198,7 +202,7 @@ def _at_most(stretches: Sequence[Stretch], samples: int) -> Sequence[Stretch]:
 
 
 def _joined(
-    source: Source, features: Sequence[Floats], stretches: Sequence[Stretch], gap: int
+    source: MappedSource, features: Sequence[Floats], stretches: Sequence[Stretch], gap: int
 ) -> tuple[Doubles, Doubles]:
     """EEG (frames, C) and features (frames, 2) of all stretches, with gaps of zeros that no lag bridges."""
     pairs = [_standardised(source, features, stretch) for stretch in stretches]
@@ -231,7 +235,7 @@ def _ridge(eeg: Doubles, heard: Doubles, lags: Ints, frames: Rate) -> list[Float
     return found
 
 
-def _standardised(source: Source, features: Sequence[Floats], stretch: Stretch) -> tuple[Doubles, Doubles]:
+def _standardised(source: MappedSource, features: Sequence[Floats], stretch: Stretch) -> tuple[Doubles, Doubles]:
     """EEG (C, frames) without its mean, so that no intercept is needed, and features (2, frames) on one scale."""
     length = stretch.span.length
     window = Windows(np.array([stretch.trial]), np.array([stretch.span.start]))
@@ -241,7 +245,7 @@ def _standardised(source: Source, features: Sequence[Floats], stretch: Stretch) 
     return eeg - eeg.mean(axis=1, keepdims=True), heard / np.maximum(heard.std(axis=1, keepdims=True), TINY)
 
 
-def _heard(source: Source, features: Sequence[Floats], windows: Windows, length: int) -> Floats:
+def _heard(source: MappedSource, features: Sequence[Floats], windows: Windows, length: int) -> Floats:
     """Features (n, 2, length // 2) of what was heard in each window."""
     songs = windows.stimuli(source.trials)
     moments = source.audio.moments(source.trials, windows)
@@ -249,7 +253,7 @@ def _heard(source: Source, features: Sequence[Floats], windows: Windows, length:
 
 
 def _correlations(
-    decoders: Sequence[LinearDecoder], source: Source, features: Sequence[Floats], stretches: Sequence[Stretch]
+    decoders: Sequence[LinearDecoder], source: MappedSource, features: Sequence[Floats], stretches: Sequence[Stretch]
 ) -> Doubles:
     """Mean similarity of reconstructed and heard windows, for each decoder."""
     windows = grid(stretches, source.length, max(1, source.length // 2))

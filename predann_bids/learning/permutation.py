@@ -63,7 +63,7 @@ class Exchange:
         trial = windows.table["trial"].to_numpy()
         onset = np.array([t.onset for t in trials])[trial]
         start = np.round(windows.table["onset"].to_numpy() * rate.hz).astype(np.int64) - onset
-        there = start + window <= self.shortest[trial]
+        there = (start + window <= self.shortest[trial]) & windows.alone
         if windows.similarities is None:
             return {"logits": there, "match": np.zeros_like(there)}
         possible = np.ones(len(trial), dtype=bool)

@@ -21,7 +21,7 @@ from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, grid
 from predann_bids.errors import UnusableData
 from predann_bids.learning.retrieval import Candidates, unit
-from predann_bids.learning.training import Source
+from predann_bids.learning.training import MappedSource
 from predann_bids.models.decoder import Decoder
 from predann_bids.models.temporal import HALVING
 from predann_bids.timing import Rate, Span
@@ -171,7 +171,7 @@ class Probe:
 @torch.no_grad()
 def probe(
     decoder: Decoder,
-    source: Source,
+    source: MappedSource,
     test: Sequence[Stretch],
     *,
     rate: Rate,
@@ -190,7 +190,7 @@ def probe(
     ----------
     decoder : Decoder
         In eval mode, remembering all songs.
-    source : Source
+    source : MappedSource
         Where windows are taken from, as in training.
     test : sequence of Stretch
         The fold's test set; no EEG outside of it, moved by the trained delay, is looked at. Only the filters that take
@@ -288,13 +288,13 @@ class _Judge:
     """Decides about windows, and counts for each participant."""
 
     decoder: Decoder
-    source: Source
+    source: MappedSource
     test: Sequence[Stretch]
     allowed: Bools
     participants: tuple[str, ...]
 
     @classmethod
-    def of(cls, decoder: Decoder, source: Source, test: Sequence[Stretch], allowed: Bools | None) -> _Judge:
+    def of(cls, decoder: Decoder, source: MappedSource, test: Sequence[Stretch], allowed: Bools | None) -> _Judge:
         people = tuple(sorted({source.trials[stretch.trial].participant for stretch in test}))
         songs = len(source.audio.features)
         return cls(decoder, source, test, np.ones(songs, dtype=bool) if allowed is None else allowed, people)

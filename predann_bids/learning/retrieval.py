@@ -25,7 +25,7 @@ from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Ints, Windows
 from predann_bids.timing import Span
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 KINDS = ("song", "moment", "window")
 TOPS = (1, 5, 10)
@@ -46,12 +46,21 @@ class Representations:
         EEG samples for each frame.
     by_feature : bool
         Whether similarity is the mean of the correlations of the D features, else one correlation of all together.
+    centred : bool
+        Whether the mean over time is taken off first; not of embeddings, which have no time, as published. Their
+        similarities may differ in the seventh digit only, and are computed in double precision.
     """
 
     windows: Floats
     songs: tuple[Floats, ...]
     samples_per_frame: int
     by_feature: bool
+    centred: bool = True
+
+    def unit(self, windows: Floats) -> Floats:
+        """Scale windows (n, D, T) to vectors (n, D * T) whose products are similarities."""
+        values = windows if self.centred else windows.astype(np.float64)
+        return unit(values, by_feature=self.by_feature, centred=self.centred)
 
 
 @dataclass(frozen=True)
@@ -125,20 +134,21 @@ class _Atlas:
         cut = np.lib.stride_tricks.sliding_window_view(song, frames, axis=1)[:, first] if len(first) else None
         if cut is None:
             return np.empty((0, song.shape[0] * frames), dtype=np.float32)
-        return unit(cut.transpose(1, 0, 2), by_feature=r.by_feature)
+        return r.unit(cut.transpose(1, 0, 2))
 
 
-def unit(windows: Floats, *, by_feature: bool) -> Floats:
-    """Scale windows (n, D, T) to vectors (n, D * T) whose products are similarities: each feature's mean is taken off.
+def unit(windows: Floats, *, by_feature: bool, centred: bool = True) -> Floats:
+    """Scale windows (n, D, T) to vectors (n, D * T) whose products are similarities.
 
-    With `by_feature` each feature has the same length, so that products are means of correlations.
+    Each feature's mean is taken off, unless they are not to be `centred`. With `by_feature` each feature has the same
+    length, so that products are means of correlations.
     """
-    centred = windows - windows.mean(axis=2, keepdims=True)
+    values = windows - windows.mean(axis=2, keepdims=True) if centred else windows
     axis = 2 if by_feature else (1, 2)
-    norm = np.sqrt(np.square(centred).sum(axis=axis, keepdims=True))
+    norm = np.sqrt(np.square(values).sum(axis=axis, keepdims=True))
     share = math.sqrt(windows.shape[1]) if by_feature else 1.0
-    scaled: Floats = (centred / np.maximum(norm * share, 1e-12)).reshape(len(windows), -1).astype(np.float32)
-    return scaled
+    scaled: Floats = (values / np.maximum(norm * share, 1e-12)).reshape(len(windows), -1)
+    return scaled.astype(np.float32) if centred else scaled
 
 
 def rank(
@@ -174,22 +184,31 @@ def rank(
         (1 is best; among equals it comes in their middle) and the number `n_<kind>` of candidates.
     """
     atlas = _Atlas(representations, candidates)
-    at_moment = np.full((len(windows), len(representations.songs)), np.nan, dtype=np.float32)
+    at_moment: Floats = np.full((len(windows), len(representations.songs)), np.nan, dtype=_precision(representations))
     ranks = []
     for rows in runs(windows, candidates.stride):
         trial = trials[windows.trial[rows[0]]]
+        segments = _segments(windows, rows, inside)
         moment = trial.audio_start + int(windows.start[rows[0]])
         phase, place = moment % candidates.stride, moment // candidates.stride
         similarities = _similarities(representations.windows[rows], atlas, phase)
         allowed = _among_tested(similarities, candidates, phase)
         at_once = allowed if candidates.only_tested else similarities
         at_moment[rows] = _own_moment(at_once, place)
-        for length, number in inside.items():
-            if number <= len(rows):
-                ranks.append(_rank_segments(at_once, allowed, trial.stimulus, place, rows, number))
-                ranks[-1].insert(1, "length", length)
+        for length, (number, most) in segments.items():
+            ranks.append(_rank_segments(at_once, allowed, trial.stimulus, place, rows, number)[:most])
+            ranks[-1].insert(1, "length", length)
     columns = ["window", "length", *(f"{what}_{kind}" for kind in KINDS for what in ("rank", "n"))]
     return at_moment, pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=columns)
+
+
+def _segments(windows: Windows, rows: Ints, inside: Mapping[float, int]) -> dict[float, tuple[int, int]]:
+    """Tell for each length that occurs how many windows a segment has, and how many segments a run of windows holds."""
+    fitting = {length: number for length, number in inside.items() if number <= len(rows)}
+    if windows.place is None:
+        return {length: (number, len(rows) - number + 1) for length, number in fitting.items()}
+    alone = windows.place[rows[0]] == 0
+    return {length: (number, 1) for length, number in fitting.items() if (number == 1) == alone}
 
 
 def runs(windows: Windows, stride: int) -> Iterator[Ints]:
@@ -197,17 +216,24 @@ def runs(windows: Windows, stride: int) -> Iterator[Ints]:
     if not len(windows):
         return
     broken = (np.diff(windows.trial) != 0) | (np.diff(windows.start) != stride)
+    if windows.place is not None:
+        broken |= (windows.place[1:] == 0) | (np.diff(windows.place) != 1)
     yield from np.split(np.arange(len(windows)), np.flatnonzero(broken) + 1)
 
 
 def _similarities(eeg: Floats, atlas: _Atlas, phase: int) -> Floats:
     """Similarities (windows, songs, moments); NaN beyond the end of a song."""
     songs = atlas.songs(phase)
-    rows = unit(eeg, by_feature=atlas.representations.by_feature)
-    found = np.full((len(eeg), len(songs), max(len(song) for song in songs)), np.nan, dtype=np.float32)
+    rows = atlas.representations.unit(eeg)
+    shape = (len(eeg), len(songs), max(len(song) for song in songs))
+    found: Floats = np.full(shape, np.nan, dtype=_precision(atlas.representations))
     for index, song in enumerate(songs):
         found[:, index, : len(song)] = rows @ song.T
     return found
+
+
+def _precision(representations: Representations) -> type[np.floating[Any]]:
+    return np.float32 if representations.centred else np.float64
 
 
 def _own_moment(similarities: Floats, place: int) -> Floats:
@@ -219,7 +245,7 @@ def _own_moment(similarities: Floats, place: int) -> Floats:
 def _among_tested(similarities: Floats, candidates: Candidates, phase: int) -> Floats:
     moments = phase + candidates.stride * np.arange(similarities.shape[2])
     tested = np.stack([candidates.are_tested(song, moments) for song in range(similarities.shape[1])])
-    allowed: Floats = np.where(tested, similarities, np.float32(np.nan))
+    allowed: Floats = np.where(tested, similarities, similarities.dtype.type(np.nan))
     return allowed
 
 

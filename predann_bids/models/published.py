@@ -242,12 +242,13 @@ class PublishedDecoder(nn.Module):
 
 
 class Objective(NamedTuple):
-    """The loss and its parts, scalars."""
+    """The loss and its parts, scalars, and the EEG network's song logits (B, n_songs)."""
 
     loss: Tensor
     eeg_loss: Tensor
     audio_loss: Tensor
     predann_loss: Tensor
+    eeg_logits: Tensor
 
 
 def published_objective(
@@ -258,8 +259,9 @@ def published_objective(
     *,
     weight: float = PREDANN_WEIGHT,
     temperature: float = TEMPERATURE,
+    stop_gradient: bool = True,
 ) -> Objective:
-    """Cross-entropy of both networks' song logits, and PredANN, which trains the EEG network alone.
+    """Cross-entropy of both networks' song logits, and PredANN, which as published trains the EEG network alone.
 
     Parameters
     ----------
@@ -272,9 +274,12 @@ def published_objective(
         Which song it is.
     weight, temperature : float
         Of PredANN; with weight 0 it is the paper's baseline.
+    stop_gradient : bool
+        Whether PredANN trains the EEG network alone; the published method does so.
     """
     eeg_logits, eeg_embedding = decoder.encode_eeg(eeg)
     audio_logits, audio_embedding = decoder.encode_audio(audio)
     by_eeg, by_audio = F.cross_entropy(eeg_logits, songs), F.cross_entropy(audio_logits, songs)
-    predicted = predann_loss(eeg_embedding, audio_embedding.detach(), temperature)
-    return Objective(by_eeg + by_audio + weight * predicted, by_eeg, by_audio, predicted)
+    target = audio_embedding.detach() if stop_gradient else audio_embedding
+    predicted = predann_loss(eeg_embedding, target, temperature)
+    return Objective(by_eeg + by_audio + weight * predicted, by_eeg, by_audio, predicted, eeg_logits)

@@ -166,13 +166,14 @@ def _page(
 def _facts(protocol: Mapping[str, Any], models: Models) -> list[str]:
     windows = [row["n_windows"] for row in (next(iter(models.values()), {}).get("by_participant") or {}).values()]
     n_seeds = protocol.get("n_seeds") or 1
+    seeds = protocol.get("seeds") or range(protocol["seed"], protocol["seed"] + n_seeds)
     facts = [
         text.count(protocol["n_participants"], "participant"),
         text.count(protocol["n_stimuli"], "song"),
         f"split by {protocol['split']}, {text.count(protocol['n_folds'], 'fold')}",
         f"windows of {protocol['window']:g} s, EEG {protocol['delay']:g} s after the audio",
         f"preset {protocol['preset']}",
-        f"seed {protocol['seed']}" if n_seeds == 1 else f"{n_seeds} seeds from {protocol['seed']}",
+        f"seed {protocol['seed']}" if n_seeds == 1 else f"seeds {text.listed([str(seed) for seed in seeds])}",
     ]
     if windows:
         facts.insert(2, text.count(sum(windows), "test window"))

@@ -52,7 +52,7 @@ def computed(science: Science, metrics: Mapping[str, Any] | None) -> Computed:
     """Find out what a run has computed; without its metrics, what the configuration asks of training."""
     if metrics is None:
         baseline = science.training.baseline
-        return Computed(baseline, n_seeds=science.training.n_seeds, compared=baseline)
+        return Computed(baseline, n_seeds=len(science.training.all_seeds), compared=baseline)
     models, rows = evaluated(metrics), comparison_rows(metrics)
     return Computed(
         baseline="baseline" in models,
@@ -72,8 +72,15 @@ def computed(science: Science, metrics: Mapping[str, Any] | None) -> Computed:
 def split_in_words(splitting: Splitting, protocol: Mapping[str, Any]) -> str:
     """Tell how training, validation and test data were kept apart."""
     split, n_folds, share = protocol["split"], protocol["n_folds"], f"{100 * splitting.validation:g} %"
+
+    def apart(what: str, more: str = "") -> str:
+        if not splitting.validation:
+            return " No data were set apart for validation."
+        return f" {what} (at least one) were set apart for early stopping{more}."
+
     if split == "chunk":
         return _chunks_in_words(splitting, n_folds, share)
+    of_songs = f"The other songs' recordings of {share} of the participants"
     words = {
         "transfer": (
             "The decoders were trained in another run, and only tested here: on recordings that they were not trained"
@@ -82,15 +89,13 @@ def split_in_words(splitting: Splitting, protocol: Mapping[str, Any]) -> str:
         ),
         "participant": (
             f"Decoders were tested on participants of whom nothing was in their training data: the participants were"
-            f" divided into {n_folds} folds, each tested once by decoders trained on the others. Of the training"
-            f" participants, {share} (at least one) were set apart for early stopping; these were never tested on in"
-            " the same fold."
+            f" divided into {n_folds} folds, each tested once by decoders trained on the others."
+            + apart(f"Of the training participants, {share}", "; these were never tested on in the same fold")
         ),
         "stimulus": (
             f"Decoders were tested on songs of which nothing was in their training data, neither audio nor anybody's"
             f" EEG: the songs were divided at random into {n_folds} folds, each tested once by decoders trained on the"
-            f" others. The other songs' recordings of {share} of the participants (at least one) were set apart for"
-            " early stopping. Candidates of a decision are the songs held out in the fold."
+            f" others.{apart(of_songs)} Candidates of a decision are the songs held out in the fold."
         ),
         "time": (
             f"Each presentation was divided into {n_folds} blocks in time. In each fold one block was tested; next to"
@@ -100,11 +105,12 @@ def split_in_words(splitting: Splitting, protocol: Mapping[str, Any]) -> str:
             " marks a recording also marks its song: accuracy above chance does not show that music was decoded."
         ),
     }
+    others = apart(f"Of the other recordings, {share}")
     if split in ("session", "run"):
         return (
             f"Decoders were tested on {split}s of which nothing was in their training data: all participants' {split}s"
-            f" with the same label were held out in turn, in {n_folds} folds. Of the other recordings, {share} (at"
-            " least one) were set apart for early stopping. The people tested are the ones trained on."
+            f" with the same label were held out in turn, in {n_folds} folds.{others}"
+            " The people tested are the ones trained on."
         )
     return words.get(split, f"Data were held out by {split}, in {n_folds} folds.")
 
@@ -115,11 +121,16 @@ def _chunks_in_words(splitting: Splitting, n_folds: int, share: str) -> str:
         if n_folds == 1
         else f"the chunks were divided at random, stratified by song, into {n_folds} folds, each tested once"
     )
+    seed = "" if splitting.split_seed == "auto" else f" (seed {splitting.split_seed})"
+    apart = (
+        f" Of the other chunks, {share} were set apart for early stopping and never tested on in the same fold."
+        if splitting.validation
+        else " All other chunks were trained on."
+    )
     return (
-        f"As published, recordings were cut into chunks of {splitting.chunk:g} s, and {divided}. Of the other chunks,"
-        f" {share} were set apart for early stopping and never tested on in the same fold. Chunks of one recording fall"
-        " on both sides of this split, so whatever marks a recording also marks its song: accuracy above chance does"
-        " not show that music was decoded."
+        f"As published, recordings were cut into chunks of {splitting.chunk:g} s, and {divided}{seed}.{apart} Chunks of"
+        " one recording fall on both sides of this split, so whatever marks a recording also marks its song: accuracy"
+        " above chance does not show that music was decoded."
     )
 
 

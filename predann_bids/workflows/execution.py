@@ -51,7 +51,10 @@ class Execution:
     work_dir : Path, optional
         Directory for temporary files.
     accelerator, devices, num_nodes, precision : str, str, int, str
-        Handed to Lightning.
+        Handed to Lightning. Each training has one device; several devices do several trainings at once.
+    threads : int
+        Processors that one training of the published networks uses. Unlike those of other networks, its results depend
+        on their number, by as much as sums depend on their order.
     """
 
     n_procs: int = 0
@@ -64,6 +67,7 @@ class Execution:
     devices: str = "1"
     num_nodes: int = 1
     precision: str = "32-true"
+    threads: int = 1
 
     @property
     def processes(self) -> int:
@@ -89,15 +93,24 @@ def processors() -> int:
 
 def available_gb() -> float | None:
     """Memory that is left to this process, in GB: of the machine, or of the control group that a job runs in."""
+    return _memory_gb("MemAvailable", lambda most, used: most - used)
+
+
+def total_gb() -> float | None:
+    """Memory of the machine, or of the control group that a job runs in, in GB, whoever uses it now."""
+    return _memory_gb("MemTotal", lambda most, _: most)
+
+
+def _memory_gb(line: str, of_group: Callable[[int, int], int]) -> float | None:
     meminfo = Path("/proc/meminfo")
     if not meminfo.is_file():
         return None
     lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-    left = [int(lines["MemAvailable"].split()[0]) * 1024]
+    found = [int(lines[line].split()[0]) * 1024]
     for most, used in CGROUP_FILES:
         if most.is_file() and used.is_file() and (text := most.read_text().strip()).isdigit():
-            left.append(int(text) - int(used.read_text()))
-    return max(0, min(left)) / 1e9
+            found.append(of_group(int(text), int(used.read_text())))
+    return max(0, min(found)) / 1e9
 
 
 @dataclass(frozen=True)
@@ -121,13 +134,27 @@ class _Reporter:
     to: Callable[[int, str], None] | None = None
 
 
+class _Worker:
+    """Which of the processes of `run_all` this is."""
+
+    number = 0
+
+
+def worker_number() -> int:
+    """Tell which of several processes at once this is, from 0."""
+    return _Worker.number
+
+
 def report(units: int, note: str) -> None:
     """Tell, from inside of work done by `run_all`, that some units of it are done."""
     if _Reporter.to:
         _Reporter.to(units, note)
 
 
-def _begin_worker(queue: Any, parent: int) -> None:
+def _begin_worker(queue: Any, parent: int, begun: Any) -> None:
+    with begun.get_lock():
+        _Worker.number = begun.value
+        begun.value += 1
     _Reporter.to = lambda units, note: queue.put((units, note))
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
@@ -177,7 +204,7 @@ def run_all(
     reports = context.Queue()
     count = min(processes, len(tasks))
     with ProcessPoolExecutor(
-        count, mp_context=context, initializer=_begin_worker, initargs=(reports, os.getpid())
+        count, mp_context=context, initializer=_begin_worker, initargs=(reports, os.getpid(), context.Value("i", 0))
     ) as pool:
         pending = {pool.submit(work, task) for task in tasks}
         try:

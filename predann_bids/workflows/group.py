@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,8 +37,9 @@ from predann_bids.learning.statistics import holm
 from predann_bids.progress import Progress
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.workflows.execution import Execution, exclusive
-from predann_bids.workflows.fitting import run_tasks, train_all, uses_accelerator
+from predann_bids.workflows.fitting import devices_of, run_tasks, threads_for, train_all, uses_accelerator
 from predann_bids.workflows.material import Material, gather, preprocessing_of, select
+from predann_bids.workflows.notes import preset_notes
 from predann_bids.workflows.permuting import NullFit, train_null
 from predann_bids.workflows.probing import STEPS, ProbeTask, measure_uses
 from predann_bids.workflows.studies import (
@@ -145,26 +147,31 @@ def run_group(
     target = provenance(from_model).target if from_model else None
     # the participant level has put the audio it found, wherever that was, beside the derivatives
     audio_dirs = [stimuli_dir] if stimuli_dir else [bids_dir / "stimuli", output_dir / "stimuli"]
-    material, notes = gather(derivatives, audio_dirs, science, execution, target)
-    if from_model:
-        studies = {"": _transfer(from_model, science, material, directory, given_models(from_model))}
-    else:
-        studies = _studies(science, material, directory)
-    sources = tuple(derivative.sidecar.get("ScienceHash") for derivative in derivatives)
-    plan = _Plan(directory, studies, sources, execution, notes)
-    unknown = sorted(set(folds) - {split.fold for split in plan.main.splits})
-    if unknown:
-        raise WrongUsage(f"--fold {unknown[0]}: there are folds 1 to {len(plan.main.splits)}.")
-    prepare_output(output_dir, bids_dir)
-    _write_plan(plan, derivatives)
-    fits = plan.fits()
-    _remove_outdated(plan, fits)
-    train_all([fit for fit in fits if not folds or fit.split.fold in folds], execution)
-    missing = sorted({fit.split.fold for fit in fits if not fit.is_finished()})
-    if missing:
-        return GroupOutcome(directory, None, None, tuple(missing))
-    with exclusive(directory / ".pooling.lock", wait_s=POOLING_S):
-        return _pool(plan, output_dir, label)
+    with tempfile.TemporaryDirectory(prefix="predann-audio-") as scratch:
+        material, notes = gather(derivatives, audio_dirs, science, execution, target, scratch=Path(scratch))
+        if from_model:
+            studies = {"": _transfer(from_model, science, material, directory, given_models(from_model))}
+        else:
+            studies = _studies(science, material, directory)
+        sources = tuple(derivative.sidecar.get("ScienceHash") for derivative in derivatives)
+        number = sum(
+            len(study.splits) * len(science.training.all_seeds) * len(study.models) for study in studies.values()
+        )
+        execution = replace(execution, threads=threads_for(science.training, number, execution))
+        plan = _Plan(directory, studies, sources, execution, (*preset_notes(science), *notes))
+        unknown = sorted(set(folds) - {split.fold for split in plan.main.splits})
+        if unknown:
+            raise WrongUsage(f"--fold {unknown[0]}: there are folds 1 to {len(plan.main.splits)}.")
+        prepare_output(output_dir, bids_dir)
+        _write_plan(plan, derivatives)
+        fits = plan.fits()
+        _remove_outdated(plan, fits)
+        train_all([fit for fit in fits if not folds or fit.split.fold in folds], execution)
+        missing = sorted({fit.split.fold for fit in fits if not fit.is_finished()})
+        if missing:
+            return GroupOutcome(directory, None, None, tuple(missing))
+        with exclusive(directory / ".pooling.lock", wait_s=POOLING_S):
+            return _pool(plan, output_dir, label)
 
 
 def _studies(science: Science, material: Material, directory: Path) -> dict[str, Study]:
@@ -202,10 +209,16 @@ def _controls(material: Material, science: Science) -> dict[str, Material]:
 def _transfer(
     from_model: Path, science: Science, material: Material, directory: Path, given: Mapping[str, Path]
 ) -> Study:
-    """Test a decoder that was trained elsewhere on all recordings that it was not trained on."""
+    """Test a decoder that was trained elsewhere on all recordings that it was not trained on.
+
+    One of the public code does not say what that was. With the published split it is tested on what that holds out.
+    """
     from predann_bids.workflows.transfer import provenance
 
     known = provenance(from_model)
+    if not known.recordings and science.splitting.split == "chunk":
+        splits = tuple(Split(split.fold, (), (), split.test) for split in material.splits(science))
+        return Study(science, material, splits, tuple(given), directory, given, given_split="chunk")
     heard = [bool(material.identities(index) & known.recordings) for index in range(len(material.headers))]
     whole = [
         Stretch.of(material.trials, index) for index, trial in enumerate(material.trials) if not heard[trial.recording]
@@ -265,11 +278,17 @@ def _write_plan(plan: _Plan, derivatives: Sequence[Derivative]) -> None:
 def _check_accelerator(execution: Execution) -> None:
     if execution.accelerator not in ("auto", "cpu") and not uses_accelerator(execution):
         raise WrongUsage(f"--accelerator {execution.accelerator}: there is no such device. Use 'auto' or 'cpu'.")
-    several = execution.devices not in ("1", "auto") or execution.num_nodes > 1
-    if several and not uses_accelerator(execution):
+    if execution.num_nodes > 1:
         raise WrongUsage(
-            f"--devices {execution.devices} --num-nodes {execution.num_nodes}: on processors each training has one"
-            " device; folds and models run at once with --n-procs, and on several nodes with --fold."
+            f"--num-nodes {execution.num_nodes}: each training has one device. Several nodes share a run when each does"
+            " some folds: --fold."
+        )
+    if uses_accelerator(execution):
+        devices_of(execution)
+    elif execution.devices not in ("1", "auto"):
+        raise WrongUsage(
+            f"--devices {execution.devices}: on processors each training has one device; folds and models run at once"
+            " with --n-procs, and on several nodes with --fold."
         )
 
 
@@ -286,7 +305,8 @@ def _pool(plan: _Plan, output_dir: Path, label: str) -> GroupOutcome:
     if science.evaluation.permutations:
         _add_permutations(metrics, plan, heard[""])
     metrics["control"] = _control_scores(plan, heard) if "control/shifted" in plan.studies else None
-    metrics["uses"] = _measured_uses(plan) if science.evaluation.probe else None
+    probed = science.evaluation.probe and not science.training.is_published
+    metrics["uses"] = _measured_uses(plan) if probed else None
     metrics["also"] = {name.removeprefix("also/"): scores for name, scores in scored.items() if name}
     predictions = _predictions(main, heard[""])
     for name, study in plan.studies.items():
@@ -389,7 +409,14 @@ def _measured_uses(plan: _Plan) -> dict[str, Any]:
     first = main.science.training.seed
     tasks = [ProbeTask(fit) for fit in plan.fits_of(main) if fit.model == "predann" and fit.seed == first]
     to_do = [task for task in tasks if plan.execution.overwrite or not task.is_finished()]
-    run_tasks(measure_uses, to_do, plan.execution, title="Measuring what is used", units=lambda _: STEPS)
+    run_tasks(
+        measure_uses,
+        to_do,
+        plan.execution,
+        title="Measuring what is used",
+        training=main.science.training,
+        units=lambda _: STEPS,
+    )
     uses = pool_probes([task.read() for task in tasks], main.grid)
     if not main.known_songs:  # a decision by song logits is among classes
         _without_logits(uses)
@@ -430,7 +457,7 @@ def _retrained_null(plan: _Plan, number: int, real: WindowPredictions) -> NullDi
     """Train PredANN anew on permuted labels, on every fold, as often as asked; all with the first seed."""
     main, tasks = plan.main, []
     exchange = Exchange.of(main.material.trials)
-    once = main.science.training.model_copy(update={"n_seeds": 1})
+    once = main.science.training.model_copy(update={"n_seeds": 1, "seeds": ()})
     for permutation in range(1, number + 1):
         rng = np.random.default_rng([main.science.training.seed, PERMUTING, permutation])
         dealt = reassigned(main.material.trials, permuted(main.material.trials, rng))
@@ -443,7 +470,8 @@ def _retrained_null(plan: _Plan, number: int, real: WindowPredictions) -> NullDi
             path = plan.directory / "null" / f"{permutation:05d}_fold-{fit.split.fold}.json"
             tasks.append(NullFit(fit, exchange, permutation, path))
     to_do = [task for task in tasks if plan.execution.overwrite or not task.is_finished()]
-    run_tasks(train_null, to_do, plan.execution, title="Permuting labels", units=lambda task: task.fit.units)
+    units, title = (lambda task: task.fit.units), "Permuting labels"
+    run_tasks(train_null, to_do, plan.execution, title=title, training=once, units=units)
     first = real.of_seed(main.science.training.seed)
     rate, window = main.material.rate, main.material.rate.samples(main.science.windows.length)
     observed = count_hits(first, exchange.comparable(first, main.material.trials, rate, window))

@@ -25,7 +25,7 @@ from predann_bids.workflows.execution import Execution, Failure, run_all
 from predann_bids.workflows.notes import order_notes, window_notes
 
 if TYPE_CHECKING:
-    from predann_bids.learning.training import Source
+    from predann_bids.learning.training import AnySource, MappedSource
 
 PRELOAD = ("predann_bids.learning.training", "predann_bids.learning.checkpoints", "sklearn.model_selection", __name__)
 FIT_GB = 0.7
@@ -59,6 +59,8 @@ class Material:
         EEG samples of each recording that no window may touch; empty for none.
     montage : Montage, optional
         What all recordings are brought to, in place of the channels that they have in common.
+    waveforms : tuple of Path
+        Waveforms of the stimuli, to be mapped; empty where networks hear spectra.
     """
 
     headers: tuple[Path, ...]
@@ -72,20 +74,32 @@ class Material:
     origins: tuple[str, ...] = ()
     bad: tuple[tuple[Span, ...], ...] = ()
     montage: Montage | None = None
+    waveforms: tuple[Path, ...] = ()
 
-    def source(self, science: Science) -> Source:
-        """Open the stores that windows are taken from."""
+    def source(self, science: Science) -> AnySource:
+        """Open the stores that networks take windows from."""
+        from predann_bids.data.waveforms import WaveformStore
+        from predann_bids.models.published import AUDIO_RATE
+
+        mapped = self.mapped_source(science, by_window=science.windows.scaling == "window")
+        if not self.waveforms:
+            return mapped
+        return mapped.taking_from(mapped.eeg, WaveformStore.open(self.waveforms, self.rate, Rate(AUDIO_RATE)))
+
+    def mapped_source(self, science: Science, *, by_window: bool = False) -> MappedSource:
+        """Open recordings, scaled as wholes or by the window, and spectra."""
         from predann_bids.data.batches import AudioStore, EegStore
         from predann_bids.learning.training import Source
 
         recordings = [map_brainvision(header) for header in self.headers]
-        opened = EegStore.open(recordings, self.excluded, self.channels, bad=self.bad, montage=self.montage)
-        eeg = replace(opened, rotations=self.rotations)
+        opened = EegStore.open(
+            recordings, self.excluded, self.channels, bad=self.bad, montage=self.montage, by_window=by_window
+        )
         windows = science.windows
         context = max(windows.audio_context, windows.length)
         return Source(
             self.trials,
-            eeg,
+            replace(opened, rotations=self.rotations),
             AudioStore(self.spectra),
             length=self.rate.samples(windows.length),
             delay=self.rate.samples(windows.delay),
@@ -123,12 +137,13 @@ class Material:
             seed=science.training.seed,
             guard=self.rate.samples(max(windows.length, windows.audio_context)),
         )
-        self._refuse_empty_sets(splits, length, self.rate.samples(windows.stride))
+        self._refuse_empty_sets(splits, length, self.rate.samples(windows.stride), science.splitting.validation > 0)
         return splits
 
-    def _refuse_empty_sets(self, splits: Sequence[Split], length: int, stride: int) -> None:
+    def _refuse_empty_sets(self, splits: Sequence[Split], length: int, stride: int, validated: bool) -> None:
         for split in splits:
-            for name, stretches, step in (("validate", split.validation, length // 2), ("test", split.test, stride)):
+            sets = [("test", split.test, stride), *([("validate", split.validation, length // 2)] if validated else [])]
+            for name, stretches, step in sets:
                 if not len(grid(stretches, length, max(1, step))):
                     people = sorted({self.trials[stretch.trial].participant for stretch in stretches})
                     raise UnusableData(
@@ -206,6 +221,8 @@ def gather(
     science: Science,
     execution: Execution,
     target: Target | None = None,
+    *,
+    scratch: Path | None = None,
 ) -> tuple[Material, tuple[str, ...]]:
     """Map the derivatives, read the audio, and list the trials; the second are notes for the report.
 
@@ -221,6 +238,8 @@ def gather(
         How to run.
     target : Target, optional
         Channels that a decoder wants, which was trained elsewhere.
+    scratch : Path, optional
+        Directory for waveforms, where the networks hear them.
 
     Raises
     ------
@@ -235,8 +254,9 @@ def gather(
     if len(labels) < 2:
         raise UnusableData(f"Only one stimulus was heard ({labels[0]}): there is nothing to tell apart.")
     rate = Rate(recordings[0].rate_hz)
-    found = _read_spectra([_Audio(label, files[label], rate.hz) for label in labels], execution)
-    spectra = tuple(found[label] for label in labels)
+    waveforms = scratch if science.training.is_published else None
+    found = _read_all([_Audio(label, files[label], rate.hz, waveforms) for label in labels], execution)
+    spectra = tuple(found[label].spectra for label in labels)
     trials = list_trials(
         derivatives,
         labels,
@@ -244,6 +264,7 @@ def gather(
         delay_s=science.windows.delay,
         recording_samples=[len(recording.data) for recording in recordings],
         audio_samples={name: frames.shape[1] for name, frames in zip(labels, spectra, strict=True)},
+        first_s=science.windows.first,
     )
     bad = _bad_spans(derivatives, science.preprocessing, rate)
     trials = mark_trials(trials, bad, delay=rate.samples(science.windows.delay))
@@ -261,6 +282,7 @@ def gather(
         origins=tuple(str(derivative.sidecar.get("SourceFingerprint", "")) for derivative in derivatives),
         bad=bad if any(bad) else (),
         montage=channels.montage,
+        waveforms=tuple(path for label in labels if (path := found[label].waveform)),
     )
     return material, notes
 
@@ -284,40 +306,53 @@ def _bad_spans(
 
 @dataclass(frozen=True)
 class _Audio:
-    """A stimulus to make spectra of, with as many frames per second as the EEG has samples."""
+    """A stimulus to read: `rate_hz` frames of spectra per second, and a waveform to map where there is a directory."""
 
     label: str
     path: Path
     rate_hz: float
+    waveforms: Path | None
 
 
-def _read_spectra(stimuli: Sequence[_Audio], execution: Execution) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Heard:
+    """Spectra (bands, frames) of a stimulus, and where its waveform is."""
+
+    label: str
+    spectra: Any
+    waveform: Path | None
+
+
+def _read_all(stimuli: Sequence[_Audio], execution: Execution) -> dict[str, _Heard]:
     # In worker processes, as long as there are any: this process then never needs PyTorch.
-    spectra = {}
+    heard = {}
     with Progress("Reading audio", len(stimuli)) as progress:
         processes = execution.processes_for(FIT_GB)
-        for stimulus, found in run_all(read_spectra, stimuli, processes, preload=PRELOAD, on_beat=progress.beat):
+        for found in run_all(read_stimulus, stimuli, processes, preload=PRELOAD, on_beat=progress.beat):
             if isinstance(found, Failure):
                 raise (found.kind or UnusableData)(found.message)
-            spectra[stimulus.label] = found
-            progress.advance(note=stimulus.label)
-    return spectra
+            heard[found.label] = found
+            progress.advance(note=found.label)
+    return heard
 
 
-def read_spectra(stimulus: _Audio) -> tuple[_Audio, Any]:
-    """Read a stimulus and transform it; the second is an array (bands, frames), or what went wrong."""
+def read_stimulus(stimulus: _Audio) -> _Heard | Failure:
+    """Read a stimulus and transform it, or tell what went wrong."""
     import torch
 
+    from predann_bids.data.waveforms import write_waveform
     from predann_bids.models.audio_encoder import LogMel
     from predann_bids.models.decoder import DecoderSettings
+    from predann_bids.models.published import AUDIO_RATE
     from predann_bids.signals.audio import read_audio
 
     try:
         transform = LogMel(stimulus.rate_hz, DecoderSettings.n_bands)
         sound = torch.from_numpy(read_audio(stimulus.path, transform.audio_rate))
-        return stimulus, transform(sound).numpy()
+        waveform = write_waveform(stimulus.path, stimulus.waveforms, AUDIO_RATE) if stimulus.waveforms else None
+        return _Heard(stimulus.label, transform(sound).numpy(), waveform)
     except Exception as error:  # travels to the parent, which raises it
-        return stimulus, Failure.of(error)
+        return Failure.of(error)
 
 
 def _audio_files(derivatives: Sequence[Derivative], stimuli_dirs: Sequence[Path]) -> dict[str, Path]:

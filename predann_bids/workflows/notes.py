@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from predann_bids.config import Science, resolve
 from predann_bids.config import Windows as Config
 from predann_bids.data.channels import electrode, electrodes
 from predann_bids.data.trials import Stretch, Trial
@@ -71,6 +72,31 @@ def windows_before_and_after(trials: Sequence[Trial], windows: Config, rate: Rat
     stretches = [Stretch.of(trials, index) for index in range(len(trials))]
     before = grid([replace(stretch, bad=()) for stretch in stretches], length, stride)
     return before, grid(stretches, length, stride)
+
+
+def preset_notes(science: Science) -> tuple[str, ...]:
+    """Tell when only a part is as published, and what it does not show."""
+    notes = []
+    if science.preset == "published":
+        published = resolve(preset="published")
+        differing = [
+            name
+            for name in ("l_freq", "h_freq", "notch", "reference", "interpolation", "resample", "resampling", "ica")
+            if getattr(science.preprocessing, name) != getattr(published.preprocessing, name)
+        ]
+        if differing:
+            notes.append(
+                "The derivatives were not made as published: they differ in"
+                f" {', '.join(differing)}. Run the participant level with --preset published as well."
+            )
+    if not science.splitting.validation:
+        notes.append(
+            "There is no validation set: as published, training is followed on the test data. Nothing is chosen by"
+            " them; the decoders are those of the last epoch."
+        )
+    if science.training.is_published and science.evaluation.probe:
+        notes.append("What a network uses is measured of the networks 'temporal' only, and was left out.")
+    return tuple(notes)
 
 
 def order_notes(trials: Sequence[Trial]) -> tuple[str, ...]:

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from predann_bids.report.participant import ReportJob
 
 REPORT_GB = 0.6
-# of memory: Python with MNE, and, as multiples of a file's size, what streams, is estimated on, or is loaded
-PYTHON_GB, STREAMED, ESTIMATED, LOADED = 0.5, 0.5, 2.0, 12.0
+# of memory: Python with MNE, and, as multiples of a file's size, what streams, is held as float32 (files may be int16),
+# is estimated on, or is loaded
+PYTHON_GB, STREAMED, HELD, ESTIMATED, LOADED = 0.5, 0.5, 2.5, 2.0, 12.0
 PRELOAD = ("mne", "mne.io", "scipy.signal", "pandas", "soundfile", "predann_bids.signals.eeg", __name__)
 
 
@@ -98,7 +99,8 @@ def _peak_gb(job: RecordingJob) -> float:
     if job.config.line_noise != "notch" or path.suffix == ".set":
         return PYTHON_GB + size_gb * LOADED
     estimates = "auto" in (job.config.bad_channels, job.config.ica)
-    return PYTHON_GB + size_gb * (STREAMED + ESTIMATED * estimates)
+    held = HELD if job.config.resampling == "fourier" else STREAMED
+    return PYTHON_GB + size_gb * (held + ESTIMATED * estimates)
 
 
 def _log_failures(outcomes: Sequence[RecordingOutcome], output_dir: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from predann_bids.data.splits import UNSEEN_SONGS
 from predann_bids.files import read_json, write_json
 from predann_bids.workflows.execution import Failure, report
-from predann_bids.workflows.fitting import given_decoder
+from predann_bids.workflows.fitting import given_decoder, on_threads
 from predann_bids.workflows.studies import Fit
 
 STEPS = 4  # that a probe reports: delays, bands, channels, similarity
@@ -42,24 +42,22 @@ class ProbeTask:
 def measure_uses(task: ProbeTask) -> Failure | None:
     """Measure what a trained decoder uses; return what went wrong."""
     try:
-        _measure_uses(task)
+        with on_threads(1):
+            _measure_uses(task)
     except Exception as error:  # travels to the parent, which raises it
         return Failure.of(error)
     return None
 
 
 def _measure_uses(task: ProbeTask) -> None:
-    import torch
-
     from predann_bids.data.regions import as_positions
     from predann_bids.learning.checkpoints import load_decoder
     from predann_bids.learning.probing import probe
 
-    torch.set_num_threads(1)
     fit, study, material = task.fit, task.fit.study, task.fit.study.material
     assert fit.trained
     decoder = given_decoder(fit) if study.given else load_decoder(fit.trained)
-    source = material.source(fit.science)
+    source = material.mapped_source(fit.science)
     tested = {material.trials[stretch.trial].stimulus for stretch in fit.split.test}
     held_out = np.array([song in tested for song in range(len(material.labels))])
     preprocessing = study.science.preprocessing

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from predann_bids import __version__
 from predann_bids.config import Science, science_hash
 from predann_bids.data.splits import UNSEEN_SONGS, WITHIN_RECORDING, Split
 from predann_bids.data.trials import Stretch
-from predann_bids.data.windows import grid
+from predann_bids.data.windows import Windows, grid, place_in_spans
 from predann_bids.files import read_json, write_text
 from predann_bids.learning.evaluation import WindowPredictions, window_table
 from predann_bids.learning.statistics import Grid, overlap_widening
@@ -26,14 +26,12 @@ from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.material import Material
 from predann_bids.workflows.notes import windows_before_and_after
 
-if TYPE_CHECKING:
-    pass
-
 DECODERS = ("predann", "baseline")
 LINEAR = ("linear", "linear_whitened")
 SIGNATURE = "band_power"
 TRANSFER = "transfer"  # in place of a split: a decoder that was trained elsewhere
 RANKS = "ranks_"
+PLACING = 1004  # seed of where test windows are placed, beside those of the training
 
 Task = TypeVar("Task")
 
@@ -58,6 +56,8 @@ class Study:
         Models that were trained elsewhere, and are only tested here.
     all_songs_trained : bool
         Whether given models were trained on all songs that are tested.
+    given_split : str
+        How what given models are tested on was kept apart from what they were trained on.
     """
 
     science: Science
@@ -67,6 +67,7 @@ class Study:
     directory: Path
     given: Mapping[str, Path] = field(default_factory=dict)
     all_songs_trained: bool = True
+    given_split: str = TRANSFER
 
     @property
     def known_songs(self) -> bool:
@@ -76,7 +77,7 @@ class Study:
     @property
     def split(self) -> str:
         """Name of the split."""
-        return TRANSFER if self.given else self.science.splitting.split
+        return self.given_split if self.given else self.science.splitting.split
 
     @property
     def is_within_recording(self) -> bool:
@@ -105,11 +106,36 @@ class Study:
         n = len(self.splits)
         return overlap_widening(n, tested / n, trained / n) if n > 1 else 1.0
 
+    def tested_windows(self, split: Split) -> Windows:
+        """Enumerate the windows that a fold is tested on, the same for all models and seeds."""
+        windows, rate = self.science.windows, self.material.rate
+        length, stride = rate.samples(windows.length), rate.samples(windows.stride)
+        if windows.placing == "grid":
+            return grid(split.test, length, stride)
+        return place_in_spans(
+            split.test,
+            length,
+            span=rate.samples(windows.span),
+            span_stride=rate.samples(windows.span_stride),
+            stride=stride,
+            following=1 + round((max(self.science.lengths) - windows.length) / windows.stride),
+            rng=np.random.default_rng([self.science.training.seed, split.fold, PLACING]),
+        )
+
+    def validation_windows(self, split: Split) -> Windows:
+        """Enumerate the windows that training is validated with: without a validation set, as published, the tested.
+
+        Nothing is chosen by them then.
+        """
+        if not split.validation:
+            return self.tested_windows(split).alone()
+        length = self.material.rate.samples(self.science.windows.length)
+        return grid(split.validation, length, max(1, length // 2))
+
     def protocol(self) -> dict[str, Any]:
         """Say what was done: the value `protocol` of metrics.json."""
-        science, windows, rate = self.science, self.science.windows, self.material.rate
-        tested = [stretch for split in self.splits for stretch in split.test]
-        used = set(grid(tested, rate.samples(windows.length), rate.samples(windows.stride)).trial.tolist())
+        science = self.science
+        used = {trial for split in self.splits for trial in self.tested_windows(split).trial.tolist()}
         return {
             "split": self.split,
             "n_folds": len(self.splits),
@@ -118,7 +144,8 @@ class Study:
             "window": science.windows.length,
             "delay": science.windows.delay,
             "seed": science.training.seed,
-            "n_seeds": 1 if self.given else science.training.n_seeds,
+            "n_seeds": 1 if self.given else len(science.training.all_seeds),
+            "seeds": [] if self.given else list(science.training.all_seeds),
             "preset": science.preset,
             **self._use_of_data(),
         }
@@ -151,7 +178,7 @@ class Fit:
         """The study's configuration with this model's weight and seed."""
         training = self.study.science.training
         weight = 0.0 if self.model == "baseline" else training.predann_weight
-        changed = training.model_copy(update={"predann_weight": weight, "seed": self.seed, "n_seeds": 1})
+        changed = training.model_copy(update={"predann_weight": weight, "seed": self.seed, "n_seeds": 1, "seeds": ()})
         return self.study.science.model_copy(update={"training": changed})
 
     @property
@@ -201,7 +228,7 @@ class Fit:
 def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> list[Fit]:
     """List what a study consists of; `sources` are the fingerprints of the derivatives."""
     material, science = study.material, study.science
-    first = science.training.seed
+    dividing, seeds = science.training.seed, science.training.all_seeds
     audio = [np.round(frames.mean(axis=1, dtype=np.float64), 4).tolist() for frames in material.spectra]
     trials = [repr(trial) for trial in material.trials]
     data = (sources, audio, trials, material.rotations, sorted(material.excluded), __version__, *material.treatment())
@@ -209,13 +236,13 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
     for split in study.splits:
         for model in study.models:
             several = model in DECODERS and not study.given
-            for seed in range(first, first + (science.training.n_seeds if several else 1)):
+            for seed in seeds if several else seeds[:1]:
                 fit = Fit(study, split, model, seed, execution)
                 given = study.given.get(model)
                 made = given.stat().st_mtime_ns if given else None
                 training = fit.science.training.model_copy(update={"baseline": True}) if model in DECODERS else None
                 windows = science.windows.model_copy(update={"stride": 1.0})  # which training knows nothing of
-                trained = science_hash(windows, science.splitting, training, model, split.fold, first, made, *data)
+                trained = science_hash(windows, science.splitting, training, model, split.fold, dividing, made, *data)
                 outputs = science_hash(trained, science.windows, science.lengths)
                 fits.append(replace(fit, training_fingerprint=trained, fingerprint=outputs))
     return fits
@@ -245,6 +272,8 @@ def read_fit(fit: Fit) -> WindowPredictions:
         "stimulus": [t.stimulus for t in trials],
         "onset": [t.onset + int(s) for t, s in zip(trials, start, strict=True)],
     }
+    if "place" in arrays:
+        columns["place"] = arrays["place"]
     ranks = {name.removeprefix(RANKS): column for name, column in arrays.items() if name.startswith(RANKS)}
     return WindowPredictions(
         window_table(columns, material.rate),

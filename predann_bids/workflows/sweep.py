@@ -290,7 +290,7 @@ def _distance(one: Science, other: Science) -> tuple[int, int, int]:
         a, b = getattr(one, section), getattr(other, section)
         return sum(getattr(a, key) != getattr(b, key) for key in keys)
 
-    training = set(type(one.training).model_fields) - {"seed", "baseline", "n_seeds", "predann_weight"}
+    training = set(type(one.training).model_fields) - {"seed", "seeds", "baseline", "n_seeds", "predann_weight"}
     sections = set(type(one).model_fields) - {"preset", "preprocessing", "training", "evaluation"}
     all_models = sum(getattr(one, section) != getattr(other, section) for section in sections - {"windows"})
     all_models += differing("windows", set(type(one.windows).model_fields) - {"stride"}) + differing(

@@ -25,7 +25,7 @@ class Provenance:
     songs : tuple of str
         Stimuli that it was trained with.
     recordings : frozenset of str
-        Fingerprints of the recordings that it was trained on.
+        Fingerprints of the recordings that it was trained on; empty where nobody knows.
     """
 
     target: Target
@@ -58,13 +58,19 @@ def as_trained(path: Path, science: Science) -> Science:
         The derivatives were preprocessed in another way, or something is asked for that needs training.
     """
     evaluation = science.evaluation
-    if evaluation.control != "none" or evaluation.also_splits or science.training.n_seeds > 1:
+    if evaluation.control != "none" or evaluation.also_splits or len(science.training.all_seeds) > 1:
         raise WrongUsage(
             "--from-model trains nothing: leave out --control, --also-split and --n-seeds, which train decoders."
         )
     from predann_bids.learning.checkpoints import read_decoder
+    from predann_bids.models.published import PublishedSettings
 
     decoder, more = read_decoder(path)
+    if not more.get("trained_on") and science.splitting.split == "chunk" and evaluation.permutations:
+        raise WrongUsage(
+            "--permutations: on the chunk split they train decoders anew, and --from-model trains nothing. Leave out"
+            " one of the two."
+        )
     theirs, ours = more.get("preprocessing", {}), science.preprocessing.model_dump()
     for name in ("resample", "l_freq", "h_freq", "notch", "reference"):
         if name in theirs and theirs[name] != ours[name]:
@@ -73,10 +79,16 @@ def as_trained(path: Path, science: Science) -> Science:
                 f" participant level with --{name.replace('_', '-')} {theirs[name]}."
             )
     settings = decoder.settings
-    windows = {"length": settings.window_s, "delay": settings.delay_s}
+    windows = {"length": settings.window_s, "delay": settings.delay_s, "scaling": "recording", "audio_context": 0.0}
+    training = {"encoders": "temporal"}
+    if isinstance(settings, PublishedSettings):
+        longer = settings.audio_s if settings.audio_s > settings.window_s else 0.0
+        windows |= {"scaling": "window", "audio_context": longer}
+        training["encoders"] = settings.kind
     plain = science.model_dump()
+    changed = {"windows": plain["windows"] | windows, "training": plain["training"] | training}
     try:
-        return Science.model_validate(plain | {"windows": plain["windows"] | windows})
+        return Science.model_validate(plain | changed)
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise WrongUsage(f"{path} was trained on windows of {settings.window_s:g} s: {reason}.") from error

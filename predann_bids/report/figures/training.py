@@ -54,8 +54,8 @@ def training_figure(history: pd.DataFrame, models: Models, chance: float | None)
 def _training_caption(kinds: Sequence[tuple[str, Any, Any]]) -> str:
     chance = " The dashed line is the song loss of an even guess." if any("song" in kind for kind, *_ in kinds) else ""
     return (
-        "One thin line for each training (fold, and seed where there are several); dots mark the epoch with its lowest"
-        " validation loss, whose weights were tested. A validation curve that rises while the training curve falls"
+        "One thin line for each training (fold, and seed where there are several); dots mark the epoch whose weights"
+        " were tested. A validation curve that rises while the training curve falls"
         " shows overfitting. The losses of models with different objectives are sums of different parts and cannot be"
         f" compared.{chance}"
     )
@@ -67,10 +67,10 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame, model: str, columns: Sequence[s
         for column in (column for column in columns if column in fold):
             scale = 100 if column.endswith("accuracy") else 1
             line = ":" if column.startswith("train") else "-"
-            axes.plot(fold["epoch"], scale * fold[column], line, color=colour, linewidth=0.9)
-            if column == "validation_loss" and fold[column].notna().any():
-                best = fold.iloc[int(fold[column].to_numpy().argmin())]
-                axes.plot([best["epoch"]], [best[column]], "o", color=colour, markersize=4)
+            there = fold[fold[column].notna()]  # of some epochs only where validation is rare
+            axes.plot(there["epoch"], scale * there[column], line, color=colour, linewidth=0.9)
+            kept = there[there["kept"] == 1] if "kept" in there and column == columns[-1] else there[:0]
+            axes.plot(kept["epoch"], scale * kept[column], "o", color=colour, markersize=4)
 
 
 def _draw_training_chance(axes: Axes, level: float | None) -> None:

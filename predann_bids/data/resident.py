@@ -1,0 +1,183 @@
+"""EEG and audio held on an accelerator, where windows are cut and scaled without anything being copied to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from predann_bids.data.batches import AudioStore, EegStore
+from predann_bids.data.trials import Trial
+from predann_bids.data.waveforms import WaveformStore
+from predann_bids.data.windows import Ints, Windows
+from predann_bids.signals.scaling import CLAMP, NO_RANGE, OUTLIER, QUARTILES
+
+LARGEST_SHARE = 0.4  # of the memory that is free: the rest is for training
+
+
+@dataclass(frozen=True)
+class ResidentEeg:
+    """The recordings of an `EegStore`, one after the other, on a device.
+
+    Parameters
+    ----------
+    samples : Tensor, shape (samples, C)
+        Of all recordings, scaled as wholes where they are.
+    begins : tuple of int
+        Where each recording begins.
+    channels : tuple of str
+        Names of the channels.
+    by_window : bool
+        Scale each channel of each window by itself.
+    """
+
+    samples: Tensor
+    begins: tuple[int, ...]
+    channels: tuple[str, ...]
+    by_window: bool
+
+    @classmethod
+    def of(cls, store: EegStore, device: torch.device) -> ResidentEeg:
+        """Copy recordings to a device; those that are scaled as wholes are scaled there, once."""
+        parts = []
+        for index, recording in enumerate(store.recordings):
+            part = torch.from_numpy(np.ascontiguousarray(recording.data[:, store.columns[index]])).to(device)
+            parts.append(_scaled(part, store, index) if store.scalings else part)
+        begins = np.cumsum([0, *(len(part) for part in parts)])[:-1]
+        return cls(torch.cat(parts), tuple(begins.tolist()), store.channels, not store.scalings)
+
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Tensor:
+        """Gather EEG windows, scaled, shape (windows, C, length)."""
+        onsets = [self.begins[trials[index].recording] + trials[index].onset for index in windows.trial]
+        starts = np.array(onsets, dtype=np.int64) + windows.start + delay
+        cut = _cut(self.samples, starts, length).transpose(1, 2)
+        return scale_windows_there(cut) if self.by_window else cut.contiguous()
+
+
+@dataclass(frozen=True)
+class ResidentAudio:
+    """Spectra or waveforms of all stimuli, one after the other, on a device, each with room on both sides.
+
+    Parameters
+    ----------
+    store : AudioStore or WaveformStore
+        Where they come from.
+    samples : Tensor, shape (samples, ...)
+        Frames of spectra, or samples of sound.
+    begins : tuple of int
+        Where each stimulus begins.
+    room : int
+        EEG samples beyond both ends of a stimulus.
+    """
+
+    store: AudioStore | WaveformStore
+    samples: Tensor
+    begins: tuple[int, ...]
+    room: int
+
+    @classmethod
+    def of(cls, store: AudioStore | WaveformStore, device: torch.device, room: int) -> ResidentAudio:
+        """Copy stimuli to a device, continued on both sides as the store continues them."""
+        parts, begins, total = [], [], 0
+        for stimulus in store.features if isinstance(store, AudioStore) else store.waveforms:
+            if isinstance(store, AudioStore):
+                around, part = room, np.pad(stimulus.T, ((room, room), (0, 0)), mode="edge")
+            else:
+                around = store.samples(room)
+                part = np.pad(stimulus, around)
+            begins.append(total + around)
+            total += len(part)
+            parts.append(torch.from_numpy(part).to(device))
+        return cls(store, torch.cat(parts), tuple(begins), room)
+
+    @property
+    def features(self) -> Sequence[np.ndarray]:
+        """Spectra of whole stimuli, in memory."""
+        assert isinstance(self.store, AudioStore)
+        return self.store.features
+
+    @property
+    def waveforms(self) -> Sequence[np.ndarray]:
+        """Waveforms of whole stimuli, mapped."""
+        assert isinstance(self.store, WaveformStore)
+        return self.store.waveforms
+
+    def moments_of(self, stimulus: int, length: int, margin: int = 0) -> tuple[Ints, int]:
+        """As `WaveformStore.moments_of`."""
+        assert isinstance(self.store, WaveformStore)
+        return self.store.moments_of(stimulus, length, margin)
+
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: int = 0) -> Tensor:
+        """Gather what was heard, with a margin of context: spectra (windows, bands, frames) or sound (windows, T).
+
+        Windows that reach further beyond a stimulus than there is room hold what is next to it: see `make_resident`.
+        """
+        begins = np.array([self.begins[stimulus] for stimulus in windows.stimuli(trials)], dtype=np.int64)
+        moments = AudioStore.moments(trials, windows)
+        if isinstance(self.store, AudioStore):
+            cut = _cut(self.samples, begins + moments - margin, length + 2 * margin)
+            return cut.transpose(1, 2).contiguous()
+        return _cut(self.samples, begins + self.store.starts(moments, margin), self.store.samples(length, margin))
+
+
+def make_resident(
+    eeg: EegStore, audio: AudioStore | WaveformStore, device: torch.device, room: int
+) -> tuple[ResidentEeg, ResidentAudio] | None:
+    """Copy everything to a device; None where it does not fit, or has to be changed on its way.
+
+    Parameters
+    ----------
+    eeg, audio : EegStore, AudioStore or WaveformStore
+        What to copy.
+    device : torch.device
+        Where to.
+    room : int
+        EEG samples by which windows may reach beyond a stimulus.
+    """
+    stimuli = audio.features if isinstance(audio, AudioStore) else audio.waveforms
+    samples = sum(len(recording.data) for recording in eeg.recordings) * len(eeg.channels)
+    bytes_needed = 4 * (samples + sum(stimulus.size for stimulus in stimuli))
+    if eeg.fills or eeg.rotations or bytes_needed > LARGEST_SHARE * free_bytes(device):
+        return None
+    return ResidentEeg.of(eeg, device), ResidentAudio.of(audio, device, room)
+
+
+def free_bytes(device: torch.device) -> float:
+    """Memory that is left on a device; nobody knows of others than NVIDIA's, of which half the usual is assumed."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 8e9
+
+
+def scale_windows_there(windows: Tensor) -> Tensor:
+    """Do what `signals.scaling.scale_windows` does, on the device of the windows (n, C, T)."""
+    ordered = windows.sort(dim=-1).values
+    low, middle, high = (_quantile(ordered, share) for share in QUARTILES)
+    spread = high - low
+    spread = torch.where(spread < NO_RANGE, torch.ones_like(spread), spread)
+    return ((windows - middle) / spread).clamp(-CLAMP, CLAMP)
+
+
+def _quantile(ordered: Tensor, share: float) -> Tensor:
+    place = share * (ordered.shape[-1] - 1)
+    below = int(place)
+    above = min(below + 1, ordered.shape[-1] - 1)
+    return torch.lerp(ordered[..., below, None], ordered[..., above, None], place - below)
+
+
+def _cut(samples: Tensor, starts: Ints, length: int) -> Tensor:
+    """Gather stretches of rows, shape (n, length, ...)."""
+    first = torch.from_numpy(starts).to(samples.device, non_blocking=True)
+    rows = first[:, None] + torch.arange(length, device=samples.device)
+    return samples[rows]
+
+
+def _scaled(samples: Tensor, store: EegStore, index: int) -> Tensor:
+    """Scale a whole recording (T, C) as `Scaling.apply` does windows of it."""
+    scaling = store.scalings[index]
+    center, spread, mixing = (
+        torch.from_numpy(part).to(samples.device) for part in (scaling.center, scaling.spread, scaling.mixing)
+    )
+    limited = ((samples - center) / spread).clamp(-OUTLIER, OUTLIER)
+    return (limited @ mixing.T).clamp(-CLAMP, CLAMP)

@@ -1,0 +1,94 @@
+"""Waveforms of whole stimuli, mapped into memory: what the published audio network hears."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predann_bids.data.batches import AudioStore
+from predann_bids.data.trials import Trial
+from predann_bids.data.windows import Ints, Windows
+from predann_bids.files import written_whole
+from predann_bids.signals.audio import read_audio
+from predann_bids.timing import Rate
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class WaveformStore:
+    """Mono waveforms of all stimuli.
+
+    Parameters
+    ----------
+    waveforms : tuple of ndarray, shape (samples,), float32
+        One for each stimulus; mapped, so that all processes share them.
+    rate : Rate
+        Of the EEG, in whose samples places are counted.
+    audio_rate : Rate
+        Of the waveforms.
+    """
+
+    waveforms: tuple[Floats, ...]
+    rate: Rate
+    audio_rate: Rate
+
+    @classmethod
+    def open(cls, files: Sequence[Path], rate: Rate, audio_rate: Rate) -> WaveformStore:
+        """Map what `write_waveform` wrote."""
+        return cls(tuple(np.load(file, mmap_mode="r") for file in files), rate, audio_rate)
+
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: int = 0) -> Floats:
+        """Gather the audio of windows, with a margin of context on both sides, in EEG samples.
+
+        Beyond the ends of a stimulus there is silence.
+
+        Returns
+        -------
+        ndarray, shape (windows, samples)
+        """
+        batch = np.zeros((len(windows), self.samples(length, margin)), dtype=np.float32)
+        begins = self.starts(AudioStore.moments(trials, windows), margin)
+        for row, stimulus, begin in zip(batch, windows.stimuli(trials), begins, strict=True):
+            sound = self.waveforms[stimulus][max(0, begin) : max(0, begin + len(row))]
+            silent = max(0, -begin)
+            row[silent : silent + len(sound)] = sound
+        return batch
+
+    def samples(self, length: int, margin: int = 0) -> int:
+        """Samples of audio that so many EEG samples last."""
+        return self.audio_rate.samples(self.rate.seconds(length + 2 * margin))
+
+    def starts(self, moments: Ints, margin: int = 0) -> Ints:
+        """First samples of the audio of windows that begin at these EEG samples of a stimulus."""
+        seconds = (moments - margin) / self.rate.hz
+        starts: Ints = np.floor(seconds * self.audio_rate.hz + 0.5).astype(np.int64)
+        return starts
+
+    def moments_of(self, stimulus: int, length: int, margin: int = 0) -> tuple[Ints, int]:
+        """Start of the window at each EEG sample at which one still fits into a stimulus, and its samples."""
+        lasts = math.floor(len(self.waveforms[stimulus]) / self.audio_rate.hz * self.rate.hz)
+        return self.starts(np.arange(max(0, lasts - length + 1)), margin), self.samples(length, margin)
+
+
+def write_waveform(audio: Path, directory: Path, rate_hz: int) -> Path:
+    """Read an audio file as mono at a rate, and write it as an array to be mapped, unless it is there already.
+
+    Raises
+    ------
+    UnusableData
+        The file is no audio.
+    """
+    with audio.open("rb") as file:
+        content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    target = directory / f"{content}_{rate_hz}.npy"
+    if not target.is_file():
+        with written_whole(target) as beside, beside.open("wb") as file:
+            np.save(file, read_audio(audio, rate_hz))
+    return target
