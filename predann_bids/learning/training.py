@@ -25,6 +25,7 @@ from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.resident import make_resident
 from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch, Trial
+from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Windows, draw, draw_single, fitting, grid
 from predann_bids.errors import WrongUsage
 from predann_bids.learning.retrieval import Representations
@@ -89,10 +90,10 @@ class Source(Generic[Eeg, Audio]):
 
     def on(self, device: torch.device) -> AnySource:
         """Hold everything on an accelerator, where it fits, so that nothing has to be copied to it any more."""
-        mapped = isinstance(self.eeg, EegStore) and isinstance(self.audio, AudioStore | WaveformStore)
-        if device.type == "cpu" or not mapped:
+        eeg, audio = self.eeg, self.audio
+        if device.type == "cpu" or not (isinstance(eeg, EegStore) and isinstance(audio, AudioStore | WaveformStore)):
             return self
-        resident = make_resident(self.eeg, self.audio, device, room=self.length + 2 * self.margin)
+        resident = make_resident(eeg, audio, device, room=self.length + 2 * self.margin)
         return self.taking_from(*resident) if resident else self
 
     def taking_from(self, eeg: EegWindows, audio: AudioWindows) -> AnySource:
