@@ -82,7 +82,7 @@ def processes_for(training: Training, execution: Execution) -> int:
     if uses_accelerator(execution):
         each = 1 if training.is_published else FITS_PER_DEVICE
         return execution.n_procs or each * len(devices_of(execution))
-    return max(1, execution.processes_for(fit_gb(training)) // execution.threads)
+    return min(execution.processes_for(fit_gb(training)), max(1, execution.processes // execution.threads))
 
 
 def threads_for(training: Training, number: int, execution: Execution) -> int:
