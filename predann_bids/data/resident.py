@@ -13,7 +13,7 @@ from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.trials import Trial
 from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Ints, Windows
-from predann_bids.signals.scaling import CLAMP, NO_RANGE, OUTLIER, QUARTILES
+from predann_bids.signals.scaling import CLAMP, NO_RANGE, OUTLIER, QUARTILES, quantile
 
 LARGEST_SHARE = 0.4  # of the memory that is free: the rest is for training
 
@@ -42,19 +42,19 @@ class ResidentEeg:
     @classmethod
     def of(cls, store: EegStore, device: torch.device) -> ResidentEeg:
         """Copy recordings to a device; those that are scaled as wholes are scaled there, once."""
-        parts = []
-        for index, recording in enumerate(store.recordings):
-            part = torch.from_numpy(np.ascontiguousarray(recording.data[:, store.columns[index]])).to(device)
-            parts.append(_scaled(part, store, index) if store.scalings else part)
-        begins = np.cumsum([0, *(len(part) for part in parts)])[:-1]
-        return cls(torch.cat(parts), tuple(begins.tolist()), store.channels, not store.scalings)
+        begins = np.cumsum([0, *(len(recording.data) for recording in store.recordings)]).tolist()
+        samples = torch.empty((begins.pop(), len(store.channels)), device=device)
+        for index, (recording, begin) in enumerate(zip(store.recordings, begins, strict=True)):
+            part = torch.from_numpy(recording.data[:, store.columns[index]]).to(device)
+            samples[begin : begin + len(part)] = _scaled(part, store, index) if store.scalings else part
+        return cls(samples, tuple(begins), store.channels, not store.scalings)
 
     def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Tensor:
         """Gather EEG windows, scaled, shape (windows, C, length)."""
         onsets = [self.begins[trials[index].recording] + trials[index].onset for index in windows.trial]
         starts = np.array(onsets, dtype=np.int64) + windows.start + delay
-        cut = _cut(self.samples, starts, length).transpose(1, 2)
-        return scale_windows_there(cut) if self.by_window else cut.contiguous()
+        cut = _cut(self.samples, starts, length).transpose(1, 2).contiguous()
+        return scale_windows_there(cut) if self.by_window else cut
 
 
 @dataclass(frozen=True)
@@ -153,17 +153,10 @@ def free_bytes(device: torch.device) -> float:
 def scale_windows_there(windows: Tensor) -> Tensor:
     """Do what `signals.scaling.scale_windows` does, on the device of the windows (n, C, T)."""
     ordered = windows.sort(dim=-1).values
-    low, middle, high = (_quantile(ordered, share) for share in QUARTILES)
-    spread = high - low
+    (low, above_low), (middle, above_middle), (high, above_high) = (quantile(ordered, share) for share in QUARTILES)
+    spread = (high - low) + (above_high - above_low)
     spread = torch.where(spread < NO_RANGE, torch.ones_like(spread), spread)
-    return ((windows - middle) / spread).clamp(-CLAMP, CLAMP)
-
-
-def _quantile(ordered: Tensor, share: float) -> Tensor:
-    place = share * (ordered.shape[-1] - 1)
-    below = int(place)
-    above = min(below + 1, ordered.shape[-1] - 1)
-    return torch.lerp(ordered[..., below, None], ordered[..., above, None], place - below)
+    return windows.sub(middle).sub_(above_middle).div_(spread).clamp_(-CLAMP, CLAMP)
 
 
 def _cut(samples: Tensor, starts: Ints, length: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +65,7 @@ def scale_windows(windows: Floats) -> Floats:
     """Scale each channel of each window by itself, as published: by median and quartiles, limited to ±20.
 
     It is what scikit-learn's RobustScaler makes of each channel, with its rule that a range of zero is taken as one,
-    at once for all. What costs is to sort, which NumPy does with vector instructions: 0.1 ms for 128 channels of 375
-    samples.
+    at once for all. What costs is to sort, which NumPy does with vector instructions, much faster than to partition.
 
     Parameters
     ----------
@@ -76,21 +76,36 @@ def scale_windows(windows: Floats) -> Floats:
     ndarray, shape (n, C, T), float32
     """
     ordered = np.sort(windows, axis=-1)
-    low, middle, high = (_quantile(ordered, share) for share in QUARTILES)
-    spread = high - low
+    (low, above_low), (middle, above_middle), (high, above_high) = (quantile(ordered, share) for share in QUARTILES)
+    spread = (high - low) + (above_high - above_low)
     spread[spread < NO_RANGE] = 1.0
-    scaled = np.empty_like(windows)
-    for window, center, width, out in zip(windows, middle, spread, scaled, strict=True):
-        # in double precision, as the offset of unfiltered EEG is much larger than what it rides on
-        out[:] = np.clip((window - center) / width, -CLAMP, CLAMP)
+    scaled: Floats = np.subtract(windows, middle, out=ordered)
+    scaled -= above_middle
+    scaled /= spread
+    scaled.clip(-CLAMP, CLAMP, out=scaled)
     return scaled
 
 
-def _quantile(ordered: Floats, share: float) -> NDArray[np.float64]:
-    """Interpolate a quantile of sorted values (..., T) linearly, shape (..., 1)."""
+def quantile(ordered: Any, share: float) -> tuple[Any, Any]:
+    """Interpolate a quantile of sorted values linearly, and give it as two summands.
+
+    The first is one of the values, the second what comes on top. Unfiltered EEG has an offset much larger than what it
+    rides on, which single precision holds, but not places between two of its values. A difference of two values is
+    exact, so that nothing is lost as long as the summands are kept apart.
+
+    Parameters
+    ----------
+    ordered : ndarray or Tensor, shape (..., T)
+        Sorted along the last axis.
+    share : float
+        From 0, the lowest value, to 1, the highest.
+
+    Returns
+    -------
+    tuple of ndarray or Tensor, shape (..., 1)
+    """
     place = share * (ordered.shape[-1] - 1)
     below = int(place)
     above = min(below + 1, ordered.shape[-1] - 1)
-    lower, upper = (ordered[..., [index]].astype(np.float64) for index in (below, above))
-    quantile: NDArray[np.float64] = lower + (upper - lower) * (place - below)
-    return quantile
+    value = ordered[..., below : below + 1]  # a view, as indices would have to be copied to an accelerator
+    return value, (ordered[..., above : above + 1] - value) * (place - below)
