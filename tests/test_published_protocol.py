@@ -1,6 +1,7 @@
 """Each number of the published protocol (Akama et al. 2025, "Methods"), against formulas written out here."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,14 @@ from predann_bids.data.splits import make_splits, published_order
 from predann_bids.data.trials import Stretch, Trial, list_trials
 from predann_bids.data.windows import draw_single, place_in_spans
 from predann_bids.errors import WrongUsage
+from predann_bids.learning.checkpoints import save_decoder
+from predann_bids.learning.evaluation import WindowPredictions, decide
+from predann_bids.learning.retrieval import Candidates, Representations, rank
 from predann_bids.learning.training import PublishedTraining
 from predann_bids.models.published import PublishedDecoder, PublishedSettings
 from predann_bids.timing import Rate, Span
+from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.fitting import devices_of, processes_for, threads_for
 
 RATE = Rate(125)
 SCIENCE = resolve(preset="published")
@@ -243,3 +249,93 @@ def test_a_decoder_of_the_preset_loads_with_the_published_shapes(group):
     logits, embedding = decoder.encode_eeg(torch.randn(2, 8, 125))
     assert (logits.shape, embedding.shape) == ((2, 3), (2, 100))
     assert decoder.encode_audio(torch.randn(2, 44_100))[1].shape == (2, 100)
+
+
+def test_a_public_decoder_is_tested_on_what_the_published_split_holds_out(group, dataset, tmp_path, app):
+    output = group.parents[1]
+    decoder = predann_bids.load_decoder(group)
+    theirs = tmp_path / "theirs.ckpt"
+    save_decoder(decoder, theirs)  # which does not say what it was trained on
+    arguments = (dataset, output, "group", "--preset", "published", "--skip-bids-validation", "--n-procs", "1")
+    assert app(*arguments, "--from-model", theirs, "--label", "theirs", "--no-report")[0] == 0
+    ours, tested = (
+        pd.read_csv(output / "group" / label / "predictions.tsv", sep="\t").query("model == 'predann'")
+        for label in ("predann", "theirs")
+    )
+    pd.testing.assert_frame_equal(ours.drop(columns="seed"), tested.drop(columns="seed"))
+    assert json.loads((output / "group" / "theirs" / "metrics.json").read_text())["protocol"]["split"] == "chunk"
+    code, _, told = app(*arguments, "--from-model", theirs, "--label", "theirs", "--permutations", "9")
+    assert code == 64
+    assert "--from-model trains nothing" in told
+
+
+def test_a_decoder_of_the_preset_is_not_tested_on_recordings_it_was_trained_on(group, dataset, app):
+    arguments = (dataset, group.parents[1], "group", "--preset", "published", "--skip-bids-validation")
+    assert app(*arguments, "--from-model", group, "--label", "again", "--n-procs", "1", "--no-report")[0] == 0
+    splits = pd.read_csv(group / "splits.tsv", sep="\t", dtype=str)
+    trained = set(splits[splits.set == "train"].participant)
+    tested = pd.read_csv(group.with_name("again") / "predictions.tsv", sep="\t", dtype=str)
+    assert set(tested.participant) == set(splits.participant) - trained
+
+
+def test_decisions_about_placed_segments_take_the_windows_of_the_segment():
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.1, 0.9], [0.7, 0.3], [0.6, 0.4], [0.8, 0.2]])
+    places, onsets = [0, 1, 2, 3, 0, 1, 2], [5.0, 0.0, 1.0, 2.0, 3.0, 0.5, 1.5]
+    columns = {"seed": 0, "fold": 1, "participant": "a", "trial": 0, "stimulus": 0, "onset": onsets, "place": places}
+    windows = WindowPredictions(pd.DataFrame(columns), probabilities, None)
+    alone, longer = (decide(windows, "mean", length_s=s, window_s=3, stride_s=1) for s in (3.0, 4.0))
+    np.testing.assert_allclose(alone.scores, probabilities[[0, 4]])
+    np.testing.assert_allclose(
+        longer.scores, [(probabilities[1] + probabilities[2]) / 2, (probabilities[5] + probabilities[6]) / 2]
+    )
+    assert longer.table["onset"].tolist() == [0.0, 0.5]
+    assert windows.alone.tolist() == [place == 0 for place in places]
+
+
+def test_embeddings_of_placed_windows_are_ranked_by_plain_cosines():
+    rng, n_songs, moments, stride, length = np.random.default_rng(3), 3, 50, 5, 10
+    songs = tuple(rng.standard_normal((4, moments - length + 1)).astype(np.float32) for _ in range(n_songs))
+    trials = [Trial("a", "", "", "", 0, song, 100 * song, moments, 0) for song in range(n_songs)]
+    stretches = [Stretch(index, Span(0, moments)) for index in range(n_songs)]
+    windows = place_in_spans(stretches, length, span=30, span_stride=10, stride=stride, following=3, rng=rng)
+    eeg = rng.standard_normal((len(windows), 4, 1)).astype(np.float32)
+    candidates = Candidates.of(trials, stretches, n_songs, length=length, stride=stride)
+    representations = Representations(eeg, songs, 1, by_feature=False, centred=False)
+    similarities, ranks = rank(representations, trials, windows, candidates, {1.0: 1, 1.5: 2, 2.0: 3})
+
+    def cosine(row, song, moment):
+        a, b = eeg[row, :, 0].astype(float), songs[song][:, moment].astype(float)
+        return a @ b / np.sqrt(a @ a) / np.sqrt(b @ b)
+
+    for row, (trial, start) in enumerate(zip(windows.trial, windows.start, strict=True)):
+        expected = [cosine(row, song, start) for song in range(n_songs)]
+        np.testing.assert_allclose(similarities[row], expected, rtol=1e-12)
+        if windows.place[row] == 0:
+            better = 1 + sum(value > expected[trials[trial].stimulus] for value in expected)
+            assert ranks.loc[(ranks.window == row) & (ranks.length == 1.0), "rank_song"].tolist() == [better]
+    alone, segments = (windows.place == 0).sum(), (windows.place == 1).sum()
+    assert ranks.groupby("length").size().to_dict() == {1.0: alone, 1.5: segments, 2.0: segments}
+
+
+@pytest.mark.parametrize(
+    ("processors", "gb", "trainings", "threads"), [(4, 24.0, 8, 2), (4, 64.0, 8, 1), (16, 64.0, 2, 8), (4, 4.0, 8, 4)]
+)
+def test_trainings_share_the_processors_that_memory_leaves_idle(processors, gb, trainings, threads, monkeypatch):
+    execution = Execution(n_procs=processors, mem_gb=gb)
+    assert threads_for(SCIENCE.training, trainings, execution) == threads  # one needs 9.8 GB
+    assert threads_for(resolve().training, trainings, execution) == 1
+    assert processes_for(SCIENCE.training, replace(execution, threads=threads)) * threads <= processors
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [("1", [0]), ("2", [0, 1]), ("auto", [0, 1, 2]), ("-1", [0, 1, 2]), ("1,", [1]), ("0,2", [0, 2])],
+)
+def test_devices_are_named_as_lightning_names_them(text, chosen, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert devices_of(Execution(devices=text)) == chosen
+    with pytest.raises(WrongUsage, match="there are 3 accelerators"):
+        devices_of(Execution(devices="0,3"))
+    with pytest.raises(WrongUsage, match="neither a number"):
+        devices_of(Execution(devices="some"))

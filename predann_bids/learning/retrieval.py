@@ -217,7 +217,7 @@ def runs(windows: Windows, stride: int) -> Iterator[Ints]:
         return
     broken = (np.diff(windows.trial) != 0) | (np.diff(windows.start) != stride)
     if windows.place is not None:
-        broken |= (windows.place[1:] == 0) | (np.diff(windows.place) != 1)
+        broken |= windows.place[1:] <= 1
     yield from np.split(np.arange(len(windows)), np.flatnonzero(broken) + 1)
 
 

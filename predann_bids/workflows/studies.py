@@ -119,8 +119,14 @@ class Study:
             span_stride=rate.samples(windows.span_stride),
             stride=stride,
             following=1 + round((max(self.science.lengths) - windows.length) / windows.stride),
-            rng=np.random.default_rng([self.science.training.seed, split.fold, PLACING]),
+            rng=np.random.default_rng([self._dividing, split.fold, PLACING]),
         )
+
+    @property
+    def _dividing(self) -> int:
+        """Seed of what must be the same for all decoders that are compared."""
+        given = self.science.splitting.split_seed
+        return self.science.training.seed if given == "auto" else given
 
     def validation_windows(self, split: Split) -> Windows:
         """Enumerate the windows that training is validated with: without a validation set, as published, the tested.

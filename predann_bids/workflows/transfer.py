@@ -58,7 +58,7 @@ def as_trained(path: Path, science: Science) -> Science:
         The derivatives were preprocessed in another way, or something is asked for that needs training.
     """
     evaluation = science.evaluation
-    if evaluation.control != "none" or evaluation.also_splits or len(science.training.all_seeds) > 1:
+    if evaluation.control != "none" or evaluation.also_splits or science.training.n_seeds > 1:
         raise WrongUsage(
             "--from-model trains nothing: leave out --control, --also-split and --n-seeds, which train decoders."
         )
@@ -80,7 +80,7 @@ def as_trained(path: Path, science: Science) -> Science:
             )
     settings = decoder.settings
     windows = {"length": settings.window_s, "delay": settings.delay_s, "scaling": "recording", "audio_context": 0.0}
-    training = {"encoders": "temporal"}
+    training: dict[str, object] = {"encoders": "temporal", "seeds": ()}
     if isinstance(settings, PublishedSettings):
         longer = settings.audio_s if settings.audio_s > settings.window_s else 0.0
         windows |= {"scaling": "window", "audio_context": longer}
