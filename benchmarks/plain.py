@@ -1,4 +1,4 @@
-"""The published method, written down plainly: what `published.py` beside this file measures against.
+"""The published method, written down plainly: what the benchmarks beside this file measure against.
 
 Everything follows "Methods" of Akama et al. 2025 (doi 10.1038/s41598-025-02790-6) step by step, with the usual layers
 of PyTorch and scikit-learn's scaler, and with no thought of speed. The tests hold the package to what this computes.
@@ -7,6 +7,7 @@ of PyTorch and scikit-learn's scaler, and with no thought of speed. The tests ho
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ EEG_PADDING = (177, 177)  # 375 samples become 729
 AUDIO_PADDING = (22_423, 22_424)  # 132,300 samples become 3**11
 PREDANN_WEIGHT, TEMPERATURE = 0.05, 0.5
 LIMIT = 20.0
+WINDOW_S, DELAY_S, EEG_HZ = 3.0, 0.2, 125
 
 
 class Encoder(nn.Module):
@@ -78,6 +80,26 @@ def scale(window: NDArray) -> NDArray:
 
     scaled = [RobustScaler().fit_transform(channel[:, None])[:, 0] for channel in window]
     return np.clip(np.stack(scaled), -LIMIT, LIMIT)
+
+
+def hear(audio: Path, start_s: float) -> NDArray:
+    """Take three seconds out of an audio file, which is read as a whole."""
+    import soundfile
+
+    sound, rate_hz = soundfile.read(audio)
+    first = round(start_s * rate_hz)
+    return sound[first : first + round(WINDOW_S * rate_hz)]
+
+
+def sample(recording: NDArray, audio: Path, start: int, heard_from: int) -> tuple[Tensor, Tensor]:
+    """Make one sample: EEG (C, 375) of a recording (C, T) from sample `start`, and audio (132300,).
+
+    The stimulus begins at the recording's sample `heard_from`, and the EEG is taken 0.2 s later.
+    """
+    first = start + round(DELAY_S * EEG_HZ)
+    eeg = scale(recording[:, first : first + round(WINDOW_S * EEG_HZ)])
+    heard = hear(audio, (start - heard_from) / EEG_HZ)
+    return torch.from_numpy(eeg).float(), torch.from_numpy(heard).float()
 
 
 def predann(eeg: Tensor, audio: Tensor) -> Tensor:

@@ -1,0 +1,352 @@
+"""Measure training against a plain implementation of the published method (`plain.py` beside this file).
+
+On simulated data of the size of NMED-T, each in a fresh process:
+
+data        a batch of windows: EEG cut and scaled, audio cut. "plain" reads the whole audio file for each sample and
+            calls scikit-learn's RobustScaler for each channel; "mapped" are our memory-mapped files; "resident" is
+            data held on the accelerator, where there is one.
+encoders    forward and backward of each published network.
+step        a whole training step of preset `published` on a batch, with its data.
+default     epochs of preset `default` on the same data, by the training itself, with validation.
+
+and from these
+epoch       preset `published`: 1200 windows in 25 batches of 48, extrapolated from the steps measured here.
+arithmetic  multiply-adds of the networks, and which share of the machine's rate in float32 matrix products they reach.
+
+All figures are medians, with the range in brackets.
+
+    python benchmarks/training.py                                 batch 8, one thread
+    python benchmarks/training.py --quick                         a look, in about a minute
+    python benchmarks/training.py --device cuda --batch 48        on a GPU
+    python benchmarks/training.py --only data --json data.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import arithmetic
+import numpy as np
+import published
+from simulated import RATE, Simulated, science
+
+PARTS = {
+    "data": ("plain", "mapped", "resident"),
+    "eeg": ("plain", "ours"),
+    "audio": ("plain", "ours"),
+    "step": ("plain", "ours"),
+    "default": ("ours",),
+    "machine": ("any",),
+}
+PUT_TOGETHER = {"encoders": ("eeg", "audio"), "arithmetic": ("eeg", "audio", "machine"), "epoch": ("step", "default")}
+NETWORKS = ("eeg", "audio")
+EPOCH = 1200  # windows
+Figures = dict[str, float]
+Table = dict[tuple[str, str], Figures]
+
+
+def main() -> None:
+    options = parse()
+    if options.one:
+        print(json.dumps(measure(*options.one, options)))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        options.directory = options.directory or Path(scratch)
+        simulated(options).write()
+        print(f"{processor()}, {options.threads} threads, {options.device}, batch {options.batch}", flush=True)
+        table: Table = {}
+        for part, kind in wanted(options):
+            table[part, kind] = in_fresh_process(part, kind, options)
+            print("\n".join(lines_of(part, kind, table)), flush=True)
+    derived = {**epochs(table), **shares(table)}
+    print("\n".join(summary(derived)))
+    if options.json:
+        named = {" ".join(key): figures for key, figures in table.items()}
+        machine = {"processor": processor(), "threads": options.threads, "device": options.device}
+        told = {"machine": machine, "batch": options.batch, "measured": named, "derived": derived}
+        options.json.write_text(json.dumps(told, indent=2) + "\n")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda")
+    parser.add_argument("--only", choices=[*PARTS, *PUT_TOGETHER], nargs="+")
+    parser.add_argument("--kinds", choices=sorted({kind for kinds in PARTS.values() for kind in kinds}), nargs="+")
+    parser.add_argument("--quick", action="store_true", help="small batches, few repetitions, little data")
+    parser.add_argument("--json", type=Path, help="write all figures to this file, too")
+    parser.add_argument("--directory", type=Path, help="where the simulated data are, or are to be kept")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.quick:
+        options.batch, options.repeat = min(options.batch, 2), 1
+    return options
+
+
+def wanted(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """List what to measure: parts and kinds."""
+    chosen = {part for name in options.only or PARTS for part in PUT_TOGETHER.get(name, (name,))}
+    for part, kinds in PARTS.items():
+        for kind in kinds:
+            there = options.device != "cpu" or kind != "resident"
+            if part in chosen and there and (not options.kinds or kind in (*options.kinds, "any")):
+                yield part, kind
+
+
+def in_fresh_process(part: str, kind: str, options: argparse.Namespace) -> Figures:
+    """Measure in a process whose memory and allocator nothing else has touched."""
+    kept = [f"--{name}={getattr(options, name)}" for name in ("batch", "threads", "repeat", "device", "directory")]
+    command = [sys.executable, __file__, *kept, *["--quick"] * options.quick, "--one", part, kind]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: Figures = json.loads(finished.stdout.splitlines()[-1])
+    return found
+
+
+def simulated(options: argparse.Namespace) -> Simulated:
+    return Simulated(options.directory, people=8, seconds=30) if options.quick else Simulated(options.directory)
+
+
+# -- what is measured --------------------------------------------------------------------------------------------------
+
+
+def measure(part: str, kind: str, options: argparse.Namespace) -> Figures:
+    import torch
+
+    from predann_bids.workflows.fitting import on_threads
+
+    torch.manual_seed(0)
+    with on_threads(options.threads):
+        if part == "machine":
+            return arithmetic.machine_rate(options.device, options.repeat)
+        if part == "default":
+            return default_epochs(options)
+        if part in NETWORKS:
+            return published.measure(kind, part, options) | {"multiply_adds": work_of(kind, part, options)}
+        return data_or_step(part, kind, options)
+
+
+def data_or_step(part: str, kind: str, options: argparse.Namespace) -> Figures:
+    import torch
+
+    from predann_bids.learning.memory import keep_memory
+
+    if kind != "plain":
+        keep_memory()
+    taking = data_of(kind, options)
+    if part == "data":
+        return published.times({"step": taking}, options)
+    _, step = published.make(kind, torch.device(options.device))
+    return step_times(taking, step, options)
+
+
+def work_of(kind: str, what: str, options: argparse.Namespace) -> float:
+    """Multiply-adds that a sample takes, counted while it is done."""
+    import torch
+
+    networks, _ = published.make(kind, torch.device(options.device))
+    shape = (2, 128, 375) if what == "eeg" else (2, 132_300)
+    windows = torch.randn(shape, device=options.device)
+    encode = networks.encode_eeg if what == "eeg" else networks.encode_audio
+    return arithmetic.counted(lambda: sum(output.sum() for output in encode(windows)).backward()) / 2
+
+
+def data_of(kind: str, options: argparse.Namespace) -> Callable[[], tuple[Any, Any, Any]]:
+    """Return what takes a batch, each time another: EEG (B, C, T), audio (B, samples) and songs (B,), on the device."""
+    import torch
+
+    from predann_bids.data.trials import Stretch
+    from predann_bids.data.windows import draw_single
+
+    made, configured, rng = simulated(options), science("published"), np.random.default_rng(0)
+    source = made.source(configured)
+    stretches = [Stretch.of(source.trials, index) for index in range(len(source.trials))]
+    device = torch.device(options.device)
+    if kind == "plain":
+        take = plain_batches(made)
+    else:
+        stored = source.on(device) if kind in ("resident", "ours") else source
+        if kind == "resident" and stored is source:
+            raise SystemExit("The data do not fit into the accelerator's memory.")
+        take = stored.batch
+
+    def taking() -> tuple[Any, Any, Any]:
+        windows = draw_single(stretches, source.length, rng)[: options.batch]
+        eeg, audio, songs = take(windows)
+        return eeg.to(device), audio.to(device), songs.to(device)
+
+    return taking
+
+
+def plain_batches(made: Simulated) -> Callable[[Any], tuple[Any, Any, Any]]:
+    import plain
+    import torch
+
+    recording, trials = np.array(made.recording().T), made.trials()
+
+    def take(windows: Any) -> tuple[Any, Any, Any]:
+        pairs = zip(windows.trial.tolist(), windows.start.tolist(), strict=True)
+        samples = [
+            plain.sample(recording, made.song, trials[index].onset + start, trials[index].onset)
+            for index, start in pairs
+        ]
+        eeg, audio = (torch.stack(column) for column in zip(*samples, strict=True))
+        return eeg, audio, torch.from_numpy(windows.stimuli(trials))
+
+    return take
+
+
+def step_times(taking: Callable[[], Any], step: Callable[..., Any], options: argparse.Namespace) -> Figures:
+    """Seconds per sample of whole steps, and the part of them that is spent on data."""
+    on_data: list[float] = []
+
+    def whole() -> None:
+        start = time.perf_counter()
+        batch = taking()
+        synchronise(options)
+        on_data.append((time.perf_counter() - start) / options.batch)
+        step(*batch)
+
+    found = published.times({"step": whole}, options)
+    return found | spread("data", on_data[1:])  # the first warms up
+
+
+def synchronise(options: argparse.Namespace) -> None:
+    import torch
+
+    if options.device != "cpu":
+        torch.cuda.synchronize()
+
+
+def default_epochs(options: argparse.Namespace) -> Figures:
+    """Seconds of the epochs of preset `default`: training and validation, by `fit` itself."""
+    from predann_bids.learning.training import Hardware, TrainingBatches, fit
+    from predann_bids.models.decoder import DecoderSettings
+    from predann_bids.models.temporal import HALVING
+
+    made, configured = simulated(options), science("default", epochs=options.repeat + 1)
+    source, split, training = made.source(configured), made.split(configured), configured.training
+    frames = source.audio.features[0].shape[1] // HALVING
+    settings = DecoderSettings(
+        source.eeg.channels, tuple("abcdefghij"), RATE.hz, configured.windows.delay, configured.windows.length, frames
+    )
+    ends: list[float] = []
+    hardware = Hardware("cpu" if options.device == "cpu" else "gpu")
+    with tempfile.TemporaryDirectory() as scratch:
+        fit(
+            source,
+            split,
+            settings,
+            training,
+            directory=Path(scratch),
+            name="default",
+            hardware=hardware,
+            report=lambda epochs, _: ends.extend([time.perf_counter()] * epochs),
+        )
+    taken = np.diff(ends).tolist()  # what is before the end of the first epoch warms up
+    windows = len(TrainingBatches(source, split.train, training.batch_size, (0,), int)) * training.batch_size
+    return spread("epoch", taken) | {"windows": windows}
+
+
+def spread(name: str, taken: list[float]) -> Figures:
+    return {name: statistics.median(taken), f"{name}_low": min(taken), f"{name}_high": max(taken)}
+
+
+# -- what is told ------------------------------------------------------------------------------------------------------
+
+
+def epochs(table: Table) -> dict[str, Figures]:
+    """Seconds per epoch, and how many times as long the plain implementation takes."""
+    found = {f"published {kind}": scaled(table["step", kind], "step", EPOCH) for kind in kinds_of("step", table)}
+    if ("default", "ours") in table:
+        found["default ours"] = scaled(table["default", "ours"], "epoch", 1)
+    return {f"epoch of {name}": figures for name, figures in found.items()}
+
+
+def shares(table: Table) -> dict[str, Figures]:
+    """Arithmetic of each network for one sample's step, and the share of the machine's rate."""
+    rate = table.get(("machine", "any"), {}).get("rate")
+    found = {}
+    for what in NETWORKS:
+        for kind in kinds_of(what, table):
+            done, taken = (table[what, kind][name] for name in ("multiply_adds", "step"))
+            figures = {**arithmetic.published(what), "done_step": done, "per_second": done / taken}
+            found[f"{what} {kind}"] = figures | ({"share_of_machine": done / taken / rate} if rate else {})
+    return found
+
+
+def kinds_of(part: str, table: Table) -> list[str]:
+    return [kind for kind in PARTS[part] if (part, kind) in table]
+
+
+def scaled(figures: Figures, name: str, factor: float) -> Figures:
+    return {f"seconds{suffix}": figures[f"{name}{suffix}"] * factor for suffix in ("", "_low", "_high")}
+
+
+def lines_of(part: str, kind: str, table: Table) -> Iterator[str]:
+    found = table[part, kind]
+    if part == "data":
+        yield f"data      {kind:9s}{interval(found, 'step', 1e3, 'ms per sample')}{times_faster(table, part, kind)}"
+    elif part in NETWORKS:
+        told = f"{1 / found['step']:.2f} samples/s, {interval(found, 'step', 1, 's per sample')}"
+        yield f"{part:10s}{kind:9s}{told}{times_faster(table, part, kind)}  {found['gigabytes']:.2f} GB"
+    elif part == "step":
+        data = f"  of it data {100 * found['data'] / found['step']:.2f} %  {found['gigabytes']:.2f} GB"
+        yield f"step      {kind:9s}{interval(found, 'step', 1, 's per sample')}{times_faster(table, part, kind)}{data}"
+    elif part == "default":
+        told = interval(found, "epoch", 1, f"s per epoch of {found['windows']:.0f} windows, with validation")
+        yield f"default   {kind:9s}{told}"
+    else:
+        for name in ("rate", "rate_tf32"):
+            if name in found:
+                yield f"machine   {name:9s}{interval(found, name, 1e-9, '10^9 multiply-adds per second')}"
+
+
+def interval(figures: Figures, name: str, factor: float, unit: str) -> str:
+    middle, low, high = (figures[f"{name}{suffix}"] * factor for suffix in ("", "_low", "_high"))
+    return f"{middle:.4g} {unit} ({low:.4g} to {high:.4g})"
+
+
+def times_faster(table: Table, part: str, kind: str) -> str:
+    if kind == "plain" or (part, "plain") not in table:
+        return ""
+    return f"  x{table[part, 'plain']['step'] / table[part, kind]['step']:.3g}"
+
+
+def summary(derived: dict[str, Figures]) -> Iterator[str]:
+    longest = derived.get("epoch of published plain") or derived.get("epoch of published ours")
+    for name, found in derived.items():
+        if name.startswith("epoch"):
+            note = "" if "default" in name else f", extrapolated to {EPOCH} windows"
+            faster = f"  x{longest['seconds'] / found['seconds']:.3g}" if longest else ""
+            yield f"{name}: {interval(found, 'seconds', 1, 's')}{note}{faster}"
+        else:
+            share = f", {100 * found['share_of_machine']:.0f} % of the machine" if "share_of_machine" in found else ""
+            yield (
+                f"{name}: a step takes {found['step'] / 1e9:.2f} x 10^9 multiply-adds as written down, of which"
+                f" {100 * found['padding_share']:.0f} % on constant padding; done {found['done_step'] / 1e9:.2f}, at"
+                f" {found['per_second'] / 1e9:.1f} x 10^9 per second{share}"
+            )
+
+
+def processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+if __name__ == "__main__":
+    main()
