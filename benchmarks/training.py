@@ -69,7 +69,8 @@ def main() -> None:
             table[part, kind] = in_fresh_process(part, kind, options)
             print("\n".join(lines_of(part, kind, table)), flush=True)
     derived = {**epochs(table), **shares(table)}
-    print("\n".join(summary(derived)))
+    for line in summary(derived):
+        print(line)
     if options.json:
         named = {" ".join(key): figures for key, figures in table.items()}
         machine = {"processor": processor(), "threads": options.threads, "device": options.device}
@@ -168,12 +169,11 @@ def data_of(kind: str, options: argparse.Namespace) -> Callable[[], tuple[Any, A
     """Return what takes a batch, each time another: EEG (B, C, T), audio (B, samples) and songs (B,), on the device."""
     import torch
 
-    from predann_bids.data.trials import Stretch
     from predann_bids.data.windows import draw_single
 
     made, configured, rng = simulated(options), science("published"), np.random.default_rng(0)
     source = made.source(configured)
-    stretches = [Stretch.of(source.trials, index) for index in range(len(source.trials))]
+    chunks = made.split(configured).train
     device = torch.device(options.device)
     if kind == "plain":
         take = plain_batches(made)
@@ -184,7 +184,8 @@ def data_of(kind: str, options: argparse.Namespace) -> Callable[[], tuple[Any, A
         take = stored.batch
 
     def taking() -> tuple[Any, Any, Any]:
-        windows = draw_single(stretches, source.length, rng)[: options.batch]
+        some = rng.choice(len(chunks), options.batch, replace=False)
+        windows = draw_single([chunks[index] for index in some], source.length, rng)
         eeg, audio, songs = take(windows)
         return eeg.to(device), audio.to(device), songs.to(device)
 
