@@ -1,4 +1,6 @@
+import importlib.util
 import math
+import pathlib
 from fractions import Fraction
 
 import numpy as np
@@ -7,13 +9,16 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from predann_bids.data.batches import EegStore
 from predann_bids.data.trials import Trial
 from predann_bids.data.waveforms import WaveformStore, map_waveform, write_waveform
 from predann_bids.data.windows import Windows
 from predann_bids.errors import MissingInput, ReadOrWriteFailed, UnusableData
+from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.timing import Rate
 
 AUDIO_RATE = 44_100
+PLAIN = pathlib.Path(__file__).parents[1] / "benchmarks" / "plain.py"
 
 
 def store(*waveforms, rate_hz=125.0, audio_rate_hz=AUDIO_RATE):
@@ -178,3 +183,23 @@ def test_audio_that_cannot_be_read_leaves_nothing_behind(tmp_path):
     with pytest.raises(UnusableData, match="cannot be read as audio"):
         write_waveform(path, tmp_path, AUDIO_RATE)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_samples_are_those_of_a_plain_implementation(tmp_path):
+    spec = importlib.util.spec_from_file_location("plain", PLAIN)
+    plain = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plain)
+    rng = np.random.default_rng(0)
+    song = tmp_path / "song.wav"
+    soundfile.write(song, rng.uniform(-0.5, 0.5, 8 * AUDIO_RATE), AUDIO_RATE)
+    samples = (rng.standard_normal((1525, 5)) ** 3 * 10 + [0, 5, -300, 20_000, 1]).astype(np.float32)
+    recording = MappedRecording(samples, np.ones(5, np.float32), tuple("ABCDE"), 125.0)
+    heard = trial()
+    starts = np.array([0, 1, 333, 625])
+    eeg = EegStore.open([recording], by_window=True).windows([heard], windows(*starts), 375, 25)
+    waveforms = WaveformStore.open([write_waveform(song, tmp_path, AUDIO_RATE)], Rate(125), Rate(AUDIO_RATE))
+    audio = waveforms.windows([heard], windows(*starts), 375)
+    for row, start in enumerate(starts):
+        plain_eeg, plain_audio = plain.sample(samples.T, song, heard.onset + start, heard.onset)
+        np.testing.assert_allclose(eeg[row], plain_eeg, rtol=2e-6, atol=1e-3)
+        np.testing.assert_array_equal(audio[row], plain_audio)
