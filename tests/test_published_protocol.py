@@ -25,7 +25,7 @@ from predann_bids.learning.training import PublishedTraining
 from predann_bids.models.published import PublishedDecoder, PublishedSettings
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.fitting import devices_of, processes_for, threads_for
+from predann_bids.workflows.fitting import devices_of, on_threads, processes_for, threads_for
 
 RATE = Rate(125)
 SCIENCE = resolve(preset="published")
@@ -339,3 +339,16 @@ def test_devices_are_named_as_lightning_names_them(text, chosen, monkeypatch):
         devices_of(Execution(devices="0,3"))
     with pytest.raises(WrongUsage, match="neither a number"):
         devices_of(Execution(devices="some"))
+
+
+def test_matrix_products_of_windows_stay_on_one_processor():
+    from threadpoolctl import threadpool_info
+
+    def blas_threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = blas_threads()
+    with on_threads(1):
+        assert set(blas_threads()) == {1}
+        assert torch.get_num_threads() == 1
+    assert blas_threads() == before
