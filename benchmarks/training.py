@@ -13,7 +13,8 @@ and from these
 epoch       preset `published`: 1200 windows in 25 batches of 48, extrapolated from the steps measured here.
 arithmetic  multiply-adds of the networks, and which share of the machine's rate in float32 matrix products they reach.
 
-All figures are medians, with the range in brackets.
+All figures are medians, with the range in brackets. On a machine that others use, too, --rounds measures the kinds in
+turn several times, and "x" tells the ratio within a round.
 
     python benchmarks/training.py                                 batch 8, one thread
     python benchmarks/training.py --quick                         a look, in about a minute
@@ -32,6 +33,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +67,19 @@ def main() -> None:
         simulated(options).write()
         print(f"{processor()}, {options.threads} threads, {options.device}, batch {options.batch}", flush=True)
         table: Table = {}
-        for part, kind in wanted(options):
-            table[part, kind] = in_fresh_process(part, kind, options)
-            print("\n".join(lines_of(part, kind, table)), flush=True)
-    derived = {**epochs(table), **shares(table)}
+        for part, kinds in wanted(options).items():
+            rounds = [{kind: in_fresh_process(part, kind, options) for kind in kinds} for _ in range(options.rounds)]
+            for kind in kinds:
+                table[part, kind] = together(kind, rounds)
+                print("\n".join(lines_of(part, kind, table[part, kind])), flush=True)
+    derived = {**epochs(table, quick=options.quick), **shares(table)}
     for line in summary(derived):
         print(line)
     if options.json:
         named = {" ".join(key): figures for key, figures in table.items()}
-        machine = {"processor": processor(), "threads": options.threads, "device": options.device}
-        told = {"machine": machine, "batch": options.batch, "measured": named, "derived": derived}
+        machine = {"processor": processor(), "torch": version("torch")}
+        how = {name: getattr(options, name) for name in ("device", "threads", "batch", "repeat", "rounds", "quick")}
+        told = {"machine": machine, "options": how, "measured": named, "derived": derived}
         options.json.write_text(json.dumps(told, indent=2) + "\n")
 
 
@@ -85,6 +90,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu, or cuda")
     parser.add_argument("--only", choices=[*PARTS, *PUT_TOGETHER], nargs="+")
     parser.add_argument("--kinds", choices=sorted({kind for kinds in PARTS.values() for kind in kinds}), nargs="+")
@@ -98,14 +104,12 @@ def parse() -> argparse.Namespace:
     return options
 
 
-def wanted(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """List what to measure: parts and kinds."""
+def wanted(options: argparse.Namespace) -> dict[str, list[str]]:
+    """Return what to measure: the kinds of each part."""
     chosen = {part for name in options.only or PARTS for part in PUT_TOGETHER.get(name, (name,))}
-    for part, kinds in PARTS.items():
-        for kind in kinds:
-            there = options.device != "cpu" or kind != "resident"
-            if part in chosen and there and (not options.kinds or kind in (*options.kinds, "any")):
-                yield part, kind
+    left_out = {"resident"} if options.device == "cpu" else set()
+    kinds = {*options.kinds, "any"} if options.kinds else {kind for kinds in PARTS.values() for kind in kinds}
+    return {part: [kind for kind in PARTS[part] if kind in kinds - left_out] for part in PARTS if part in chosen}
 
 
 def in_fresh_process(part: str, kind: str, options: argparse.Namespace) -> Figures:
@@ -115,6 +119,16 @@ def in_fresh_process(part: str, kind: str, options: argparse.Namespace) -> Figur
     finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: Figures = json.loads(finished.stdout.splitlines()[-1])
     return found
+
+
+def together(kind: str, rounds: list[dict[str, Figures]]) -> Figures:
+    """Put rounds together: medians of medians, the range of all, and how much faster than "plain" it is."""
+    of_kind = [found[kind] for found in rounds]
+    how = {"low": min, "high": max}
+    figures = {name: how.get(name.split("_")[-1], statistics.median)(f[name] for f in of_kind) for name in of_kind[0]}
+    if kind == "plain" or "plain" not in rounds[0]:
+        return figures
+    return figures | spread("faster", [found["plain"]["step"] / found[kind]["step"] for found in rounds])
 
 
 def simulated(options: argparse.Namespace) -> Simulated:
@@ -269,10 +283,10 @@ def spread(name: str, taken: list[float]) -> Figures:
 # -- what is told ------------------------------------------------------------------------------------------------------
 
 
-def epochs(table: Table) -> dict[str, Figures]:
-    """Seconds per epoch, and how many times as long the plain implementation takes."""
+def epochs(table: Table, *, quick: bool) -> dict[str, Figures]:
+    """Seconds per epoch; those of preset `published` extrapolated from steps."""
     found = {f"published {kind}": scaled(table["step", kind], "step", EPOCH) for kind in kinds_of("step", table)}
-    if ("default", "ours") in table:
+    if ("default", "ours") in table and not quick:  # whose data are fewer
         found["default ours"] = scaled(table["default", "ours"], "epoch", 1)
     return {f"epoch of {name}": figures for name, figures in found.items()}
 
@@ -297,43 +311,42 @@ def scaled(figures: Figures, name: str, factor: float) -> Figures:
     return {f"seconds{suffix}": figures[f"{name}{suffix}"] * factor for suffix in ("", "_low", "_high")}
 
 
-def lines_of(part: str, kind: str, table: Table) -> Iterator[str]:
-    found = table[part, kind]
+def lines_of(part: str, kind: str, found: Figures) -> Iterator[str]:
+    start = f"{part:10s}{kind:9s}"
+    faster = f"  {interval(found, 'faster', 1, 'x', 3)}" if "faster" in found else ""
+    memory = f"  {found['gigabytes']:.2f} GB" if "gigabytes" in found else ""
     if part == "data":
-        yield f"data      {kind:9s}{interval(found, 'step', 1e3, 'ms per sample')}{times_faster(table, part, kind)}"
+        yield f"{start}{interval(found, 'step', 1e3, 'ms per sample')}{faster}"
     elif part in NETWORKS:
-        told = f"{1 / found['step']:.2f} samples/s, {interval(found, 'step', 1, 's per sample')}"
-        yield f"{part:10s}{kind:9s}{told}{times_faster(table, part, kind)}  {found['gigabytes']:.2f} GB"
+        rate = f"{1 / found['step']:.2f} samples/s"
+        yield f"{start}{rate}, {interval(found, 'step', 1, 's per sample')}{faster}{memory}"
     elif part == "step":
-        data = f"  of it data {100 * found['data'] / found['step']:.2f} %  {found['gigabytes']:.2f} GB"
-        yield f"step      {kind:9s}{interval(found, 'step', 1, 's per sample')}{times_faster(table, part, kind)}{data}"
+        data = f"  of it data {100 * found['data'] / found['step']:.2f} %"
+        yield f"{start}{interval(found, 'step', 1, 's per sample')}{faster}{data}{memory}"
     elif part == "default":
-        told = interval(found, "epoch", 1, f"s per epoch of {found['windows']:.0f} windows, with validation")
-        yield f"default   {kind:9s}{told}"
+        told = f"s per epoch of {found['windows']:.0f} windows, with validation"
+        yield f"{start}{interval(found, 'epoch', 1, told)}"
     else:
         for name in ("rate", "rate_tf32"):
             if name in found:
-                yield f"machine   {name:9s}{interval(found, name, 1e-9, '10^9 multiply-adds per second')}"
+                yield f"{part:10s}{name:9s}{interval(found, name, 1e-9, '10^9 multiply-adds per second')}"
 
 
-def interval(figures: Figures, name: str, factor: float, unit: str) -> str:
-    middle, low, high = (figures[f"{name}{suffix}"] * factor for suffix in ("", "_low", "_high"))
-    return f"{middle:.4g} {unit} ({low:.4g} to {high:.4g})"
-
-
-def times_faster(table: Table, part: str, kind: str) -> str:
-    if kind == "plain" or (part, "plain") not in table:
-        return ""
-    return f"  x{table[part, 'plain']['step'] / table[part, kind]['step']:.3g}"
+def interval(figures: Figures, name: str, factor: float, unit: str, digits: int = 4) -> str:
+    middle, low, high = (f"{figures[f'{name}{suffix}'] * factor:.{digits}g}" for suffix in ("", "_low", "_high"))
+    return f"{middle} {unit} ({low} to {high})" if low != high else f"{middle} {unit}"
 
 
 def summary(derived: dict[str, Figures]) -> Iterator[str]:
-    longest = derived.get("epoch of published plain") or derived.get("epoch of published ours")
     for name, found in derived.items():
-        if name.startswith("epoch"):
+        if "seconds" in found:
             note = "" if "default" in name else f", extrapolated to {EPOCH} windows"
-            faster = f"  x{longest['seconds'] / found['seconds']:.3g}" if longest else ""
-            yield f"{name}: {interval(found, 'seconds', 1, 's')}{note}{faster}"
+            compared = ", ".join(
+                f"{other['seconds'] / found['seconds']:.3g} times less than {another}"
+                for another, other in derived.items()
+                if other.get("seconds", 0) > found["seconds"]
+            )
+            yield f"{name}: {interval(found, 'seconds', 1, 's')}{note}{compared and '; '}{compared}"
         else:
             share = f", {100 * found['share_of_machine']:.0f} % of the machine" if "share_of_machine" in found else ""
             yield (
