@@ -89,6 +89,33 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(train, monkeyp
     assert torch.equal(weights(resumed), weights(whole))
 
 
+@pytest.mark.parametrize("finished", [1, 2])
+def test_a_training_that_goes_on_draws_the_noise_that_it_would_have_drawn(train, monkeypatch, finished):
+    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
+    step, save = training.DecoderTraining.training_step, training._SaveOnce.on_train_epoch_end
+    drawn = {}
+
+    def step_and_tell(self, batch, number):
+        drawn[self.current_epoch, number] = torch.get_rng_state()
+        return step(self, batch, number)
+
+    def save_and_die(self, trainer, module):
+        save(self, trainer, module)
+        if trainer.current_epoch + 1 == finished:
+            raise SystemExit(9)
+
+    monkeypatch.setattr(training.DecoderTraining, "training_step", step_and_tell)
+    train(directory="whole")
+    whole = dict(drawn)
+    with monkeypatch.context() as dying, pytest.raises(SystemExit):
+        dying.setattr(training._SaveOnce, "on_train_epoch_end", save_and_die)
+        train(directory="killed")
+    drawn.clear()
+    train(directory="killed")
+    assert min(drawn) == (finished, 0)
+    assert all(torch.equal(state, whole[place]) for place, state in drawn.items())
+
+
 def test_progress_adds_up_to_all_epochs_even_when_training_stops_early(train):
     done = []
     train(CONFIG.model_copy(update={"epochs": 30, "patience": 1}), report=lambda units, note: done.append(units))

@@ -202,6 +202,8 @@ class DecoderTraining(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seed dropout by epoch, so that a resumed training goes on as an uninterrupted one would."""
         torch.manual_seed(int(np.random.SeedSequence([*self._key, self.current_epoch]).generate_state(1)[0]))
+        if self.current_epoch:
+            torch.empty((), dtype=torch.int64).random_()  # seeds have meant the numbers after this one from the start
 
     def configure_optimizers(self) -> Any:
         """AdamW, which without weight decay is Adam; the learning rate stays, or rises and falls along a cosine."""
@@ -403,10 +405,8 @@ def fit(
         )
         trainer.fit(
             module,
-            DataLoader(batches, batch_size=None),
-            DataLoader(ValidationBatches(source, validation, config.batch_size, key), batch_size=None)
-            if len(validation)
-            else None,
+            _loader(batches),
+            _loader(ValidationBatches(source, validation, config.batch_size, key)) if len(validation) else None,
             ckpt_path=str(last) if last.is_file() else None,
             weights_only=True if last.is_file() else None,
         )
@@ -418,6 +418,11 @@ def fit(
         decoder.remember([torch.as_tensor(features).cpu() for features in source.audio.features])
     report(config.epochs - len(history.rows), f"{name}: done")
     return decoder, _marked(history.rows, best=bool(choosing))
+
+
+def _loader(batches: IterableDataset[Batch]) -> DataLoader[Batch]:
+    # a generator of its own: else it draws from the one that dropout draws from, but not when a training is resumed
+    return DataLoader(batches, batch_size=None, generator=torch.Generator())
 
 
 def _marked(rows: Sequence[dict[str, float]], *, best: bool) -> list[dict[str, float]]:
