@@ -136,10 +136,11 @@ class Windows(Section):
     )
     span: float = Field(8.0, gt=0, description="Length of the spans of 'spans' in seconds.")
     span_stride: float = Field(1.6, gt=0, description="Distance of the spans of 'spans' in seconds.")
-    channels: Literal["common", "interpolate"] = Field(
+    channels: Literal["common", "interpolate", "all"] = Field(
         "common",
-        description="What to do when recordings differ in their channels: use those that all have in 'common', or"
-        " 'interpolate' all recordings to one montage.",
+        description="What to do when recordings differ in their channels: use those that all have in 'common' and that"
+        " are good in all, or 'interpolate' all recordings to one montage; 'all' are those in common, good or bad, as"
+        " published.",
     )
 
     @model_validator(mode="after")
@@ -257,7 +258,7 @@ class Evaluation(Section):
     lengths: tuple[float, ...] = Field(
         (),
         description="Lengths of the evaluated segments in seconds: the window's and it plus whole strides; empty means"
-        " the window's length and 1 to 4 strides more.",
+        " the window's length and 1 to 4 strides more, as far as spans hold them.",
     )
     resamples: int = Field(9999, ge=99, description="Bootstrap resamples of participants.")
     linear: bool = Field(True, description="Also evaluate the linear reference, a backward temporal response function.")
@@ -326,6 +327,8 @@ class Science(Section):
         """Lengths of the evaluated segments in seconds, the window's first."""
         length, stride = self.windows.length, self.windows.stride
         given = self.evaluation.lengths or tuple(length + steps * stride for steps in range(5))
+        if self.windows.placing == "spans" and not self.evaluation.lengths:
+            given = tuple(one for one in given if one < self.windows.span)
         return tuple(sorted({length, *given}))
 
 
@@ -341,7 +344,14 @@ PUBLISHED: Mapping[str, Any] = {
         "resampling": "fourier",
         "bad_spans": "keep",
     },
-    "windows": {"first": 240.0, "scaling": "window", "placing": "spans", "span": 8.0, "span_stride": 1.6},
+    "windows": {
+        "channels": "all",
+        "first": 240.0,
+        "scaling": "window",
+        "placing": "spans",
+        "span": 8.0,
+        "span_stride": 1.6,
+    },
     "splitting": {"split": "chunk", "chunk": 30.0, "validation": 0.0, "split_seed": 42},
     "training": {
         "encoders": "2d",

@@ -26,8 +26,8 @@ class Rate:
         """Nearest whole number of samples; halves go up, so that equal steps stay equal."""
         return math.floor(seconds * self.hz + 0.5)
 
-    def seconds(self, samples: int) -> float:
-        """Duration of a number of samples in seconds."""
+    def seconds(self, samples: float) -> float:
+        """Duration of a number of samples, which need not be whole, in seconds."""
         return samples / self.hz
 
 

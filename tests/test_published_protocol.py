@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,16 +17,24 @@ from predann_bids.cli import make_command, run
 from predann_bids.config import resolve
 from predann_bids.data.splits import make_splits, published_order
 from predann_bids.data.trials import Stretch, Trial, list_trials
-from predann_bids.data.windows import draw_single, place_in_spans
-from predann_bids.errors import WrongUsage
+from predann_bids.data.waveforms import WaveformStore
+from predann_bids.data.windows import Windows, draw_single, place_in_spans
+from predann_bids.errors import TryAgain, WrongUsage
 from predann_bids.learning.checkpoints import save_decoder
 from predann_bids.learning.evaluation import WindowPredictions, decide
 from predann_bids.learning.retrieval import Candidates, Representations, rank
 from predann_bids.learning.training import PublishedTraining
 from predann_bids.models.published import PublishedDecoder, PublishedSettings
 from predann_bids.timing import Rate, Span
+from predann_bids.workflows.channels import choose_channels
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.fitting import devices_of, on_threads, processes_for, threads_for
+from predann_bids.workflows.fitting import (
+    devices_of,
+    on_threads,
+    processes_for,
+    refuse_too_little_memory,
+    threads_for,
+)
 
 RATE = Rate(125)
 SCIENCE = resolve(preset="published")
@@ -322,7 +331,7 @@ def test_embeddings_of_placed_windows_are_ranked_by_plain_cosines():
 )
 def test_trainings_share_the_processors_that_memory_leaves_idle(processors, gb, trainings, threads, monkeypatch):
     execution = Execution(n_procs=processors, mem_gb=gb)
-    assert threads_for(SCIENCE.training, trainings, execution) == threads  # one needs 9.8 GB
+    assert threads_for(SCIENCE.training, trainings, execution) == threads  # one needs 9.1 GB
     assert threads_for(resolve().training, trainings, execution) == 1
     assert processes_for(SCIENCE.training, replace(execution, threads=threads)) * threads <= processors
 
@@ -352,3 +361,39 @@ def test_matrix_products_of_windows_stay_on_one_processor():
         assert set(blas_threads()) == {1}
         assert torch.get_num_threads() == 1
     assert blas_threads() == before
+
+
+def test_a_training_for_which_there_is_no_memory_is_refused_with_what_would_fit():
+    refuse_too_little_memory(48, 1200, 3.0, limit_gb=10.0)
+    refuse_too_little_memory(48, 6, 3.0, limit_gb=2.0)  # there are not more windows than six
+    refuse_too_little_memory(48, 1200, 1.0, limit_gb=4.0)
+    with pytest.raises(TryAgain, match=r"needs 9\.1 GB of memory, and there are 4\.5 GB.*--batch-size 21,"):
+        refuse_too_little_memory(48, 1200, 3.0, limit_gb=4.5)
+    with pytest.raises(TryAgain, match=r"Give it more\."):
+        refuse_too_little_memory(48, 1200, 3.0, limit_gb=0.5)
+
+
+def test_audio_context_is_exact_though_half_of_it_is_no_whole_number_of_eeg_samples():
+    rng = np.random.default_rng(0)
+    song = rng.standard_normal(44_100 * 20).astype(np.float32)
+    store = WaveformStore((song,), RATE, Rate(44_100))
+    trials = [Trial("a", "", "", "", 0, 0, 0, 2000, 0)]
+    margin = 0.5 * RATE.hz  # 62.5 samples
+    (heard,) = store.windows(trials, Windows(np.array([0]), np.array([500])), WINDOW, margin)
+    np.testing.assert_array_equal(heard, song[round(3.5 * 44_100) :][: 4 * 44_100])
+
+
+def test_lengths_that_spans_do_not_hold_are_not_evaluated_unless_asked_for():
+    assert resolve(preset="published", flags={"windows.length": 5.0}).lengths == (5.0, 6.0, 7.0)
+    assert resolve(flags={"windows.length": 5.0}).lengths == (5.0, 6.0, 7.0, 8.0, 9.0)
+
+
+def test_channels_that_are_bad_in_some_recording_are_used_as_published(tmp_path):
+    class Recording:
+        channels = ("A", "B")
+
+    class Derivative:
+        sidecar: ClassVar = {"BadChannels": ["B"]}
+
+    chosen = [choose_channels([Derivative], [Recording], how).excluded for how in ("common", SCIENCE.windows.channels)]
+    assert chosen == [{"B"}, set()]

@@ -145,7 +145,7 @@ class AudioStore:
 
     features: tuple[Floats, ...]
 
-    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: int = 0) -> Floats:
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Floats:
         """Gather the audio features of windows, with a margin of context on both sides.
 
         Beyond the ends of a stimulus its first and last frame are repeated.
@@ -154,7 +154,7 @@ class AudioStore:
         -------
         ndarray, shape (windows, bands, length + 2 * margin)
         """
-        offsets = np.arange(-margin, length + margin)
+        offsets = np.arange(-int(margin), length + int(margin))
         pairs = zip(windows.stimuli(trials), self.moments(trials, windows), strict=True)
         return np.stack([self._frames(self.features[stimulus], moment + offsets) for stimulus, moment in pairs])
 

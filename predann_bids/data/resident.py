@@ -105,12 +105,12 @@ class ResidentAudio:
         assert isinstance(self.store, WaveformStore)
         return self.store.waveforms
 
-    def moments_of(self, stimulus: int, length: int, margin: int = 0) -> tuple[Ints, int]:
+    def moments_of(self, stimulus: int, length: int, margin: float = 0) -> tuple[Ints, int]:
         """As `WaveformStore.moments_of`."""
         assert isinstance(self.store, WaveformStore)
         return self.store.moments_of(stimulus, length, margin)
 
-    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: int = 0) -> Tensor:
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Tensor:
         """Gather what was heard, with a margin of context: spectra (windows, bands, frames) or sound (windows, T).
 
         Windows that reach further beyond a stimulus than there is room hold what is next to it: see `make_resident`.
@@ -118,7 +118,7 @@ class ResidentAudio:
         begins = np.array([self.begins[stimulus] for stimulus in windows.stimuli(trials)], dtype=np.int64)
         moments = AudioStore.moments(trials, windows)
         if isinstance(self.store, AudioStore):
-            cut = _cut(self.samples, begins + moments - margin, length + 2 * margin)
+            cut = _cut(self.samples, begins + moments - int(margin), length + 2 * int(margin))
             return cut.transpose(1, 2).contiguous()
         return _cut(self.samples, begins + self.store.starts(moments, margin), self.store.samples(length, margin))
 

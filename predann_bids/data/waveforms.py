@@ -53,7 +53,7 @@ class WaveformStore:
         """
         return cls(tuple(map_waveform(file) for file in files), rate, audio_rate)
 
-    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: int = 0) -> Floats:
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Floats:
         """Gather the audio of windows, with a margin of context on both sides, in EEG samples.
 
         Beyond the ends of a stimulus there is silence.
@@ -70,16 +70,16 @@ class WaveformStore:
             row[silent : silent + len(sound)] = sound
         return batch
 
-    def samples(self, length: int, margin: int = 0) -> int:
+    def samples(self, length: int, margin: float = 0) -> int:
         """Samples of audio that so many EEG samples last."""
         return self.audio_rate.samples(self.rate.seconds(length + 2 * margin))
 
-    def starts(self, moments: Ints, margin: int = 0) -> Ints:
+    def starts(self, moments: Ints, margin: float = 0) -> Ints:
         """First samples of the audio of windows that begin at these EEG samples of a stimulus."""
         seconds = map(self.rate.seconds, (moments - margin).tolist())
         return np.array([self.audio_rate.samples(some) for some in seconds], dtype=np.int64)
 
-    def moments_of(self, stimulus: int, length: int, margin: int = 0) -> tuple[Ints, int]:
+    def moments_of(self, stimulus: int, length: int, margin: float = 0) -> tuple[Ints, int]:
         """Start of the window at each EEG sample at which one still fits into a stimulus, and its samples."""
         return self.starts(np.arange(max(0, self.lasts(stimulus) - length + 1)), margin), self.samples(length, margin)
 

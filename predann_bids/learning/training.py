@@ -53,7 +53,7 @@ class EegWindows(Protocol):
 class AudioWindows(Protocol):
     """What gives windows of audio, (n, M, T) or (n, samples)."""
 
-    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: int) -> Any: ...  # noqa: D102
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float) -> Any: ...  # noqa: D102
 
 
 Eeg = TypeVar("Eeg", bound=EegWindows)
@@ -70,14 +70,17 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Source(Generic[Eeg, Audio]):
-    """Where windows are taken from, and how they are cut, in samples: `margin` is the audio's context on both sides."""
+    """Where windows are taken from, and how they are cut, in EEG samples.
+
+    `margin` is the audio's context on both sides; a fraction where waveforms are cut.
+    """
 
     trials: Sequence[Trial]
     eeg: Eeg
     audio: Audio
     length: int
     delay: int
-    margin: int = 0
+    margin: float = 0
 
     def batch(self, windows: Windows) -> Batch:
         """Gather a batch."""
@@ -93,7 +96,7 @@ class Source(Generic[Eeg, Audio]):
         eeg, audio = self.eeg, self.audio
         if device.type == "cpu" or not (isinstance(eeg, EegStore) and isinstance(audio, AudioStore | WaveformStore)):
             return self
-        resident = make_resident(eeg, audio, device, room=self.length + 2 * self.margin)
+        resident = make_resident(eeg, audio, device, room=math.ceil(self.length + 2 * self.margin))
         return self.taking_from(*resident) if resident else self
 
     def taking_from(self, eeg: EegWindows, audio: AudioWindows) -> AnySource:

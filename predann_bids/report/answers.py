@@ -82,7 +82,7 @@ def not_computed(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     models = evaluated(metrics)
     splits = {result.split for result in split_results(metrics)}
     n_seeds = metrics["protocol"].get("n_seeds") or 1
-    trained_here = metrics["protocol"]["split"] != "transfer"
+    trained_here = metrics["protocol"].get("validated_on") != "nothing" and metrics["protocol"]["split"] != "transfer"
     missing = [
         ("permuted labels", "--permutations N", any(s.get("permutation") for s in models.values())),
         ("the recordings' fingerprint", "--control fingerprint", (metrics.get("control") or {}).get("fingerprint")),

@@ -159,8 +159,13 @@ def _page(
         versions=_versions(),
         configuration=_configuration(evidence.science),
         command=f"predann-bids BIDS_DIR OUTPUT_DIR group --config config.toml --label {shlex.quote(evidence.label)}"
-        + (" --from-model THE_SAME_MODEL" if metrics["protocol"]["split"] == "transfer" else ""),
+        + (" --from-model THE_SAME_MODEL" if is_given(metrics["protocol"]) else ""),
     )
+
+
+def is_given(protocol: Mapping[str, Any]) -> bool:
+    """Tell whether decoders were trained elsewhere."""
+    return protocol["split"] == "transfer" or protocol.get("validated_on") == "nothing"
 
 
 def _facts(protocol: Mapping[str, Any], models: Models) -> list[str]:

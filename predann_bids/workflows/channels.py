@@ -38,7 +38,7 @@ class ChosenChannels:
 def choose_channels(
     derivatives: Sequence[Derivative],
     recordings: Sequence[MappedRecording],
-    how: Literal["common", "interpolate"],
+    how: Literal["common", "interpolate", "all"],
     target: Target | None = None,
 ) -> ChosenChannels:
     """Choose the channels that all recordings have, or a montage that all are brought to.
@@ -47,8 +47,8 @@ def choose_channels(
     ----------
     derivatives, recordings : sequence
         The same recordings, one for one.
-    how : {"common", "interpolate"}
-        Which of both.
+    how : {"common", "interpolate", "all"}
+        Those that are good in all recordings, a montage, or also those that are bad in some.
     target : Target, optional
         What a decoder wants that was trained elsewhere.
 
@@ -60,8 +60,8 @@ def choose_channels(
     """
     bad = [frozenset(_bad_channels(derivative)) for derivative in derivatives]
     wanted = target.channels if target else ()
-    if how == "common":
-        excluded = frozenset[str]().union(*bad)
+    if how != "interpolate":
+        excluded = frozenset[str]().union(*bad) if how == "common" else frozenset[str]()
         theirs = [recording.channels for recording in recordings]
         common_channels(theirs, excluded, wanted)  # better refused here than when training has begun
         return ChosenChannels(excluded, wanted, None, channel_notes(theirs, excluded))

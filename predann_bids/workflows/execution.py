@@ -34,7 +34,7 @@ CGROUP_FILES = (
 
 @dataclass(frozen=True)
 class Execution:
-    """How a workflow runs; nothing here changes a result.
+    """How a workflow runs; nothing here changes a result, but for `threads`.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ import pandas as pd
 from predann_bids.config import Training
 from predann_bids.data.splits import UNSEEN_MUSIC, Split
 from predann_bids.data.windows import Windows, grid
-from predann_bids.errors import UnusableData, WrongUsage
+from predann_bids.errors import TryAgain, UnusableData, WrongUsage
 from predann_bids.files import write_json, write_text, written_whole
 from predann_bids.learning.memory import keep_memory
 from predann_bids.learning.retrieval import Candidates, Representations, rank
@@ -25,6 +25,7 @@ from predann_bids.report.text import count
 from predann_bids.workflows.execution import (
     Execution,
     Failure,
+    available_gb,
     exclusive,
     report,
     run_all,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 Task = TypeVar("Task")
 
-PUBLISHED_SAMPLE_GB = 0.19  # of a training batch, measured: 8.9 GB for 48
+PUBLISHED_GB, PUBLISHED_SAMPLE_GB = 0.9, 0.17  # a training, and each 3 s of its batch: measured 8.9 GB for 48
 FITS_PER_DEVICE = 4  # small networks leave an accelerator waiting; the published ones do not
 
 
@@ -98,7 +99,37 @@ def threads_for(training: Training, number: int, execution: Execution) -> int:
 
 def fit_gb(training: Training) -> float:
     """Memory that a training needs on processors."""
-    return FIT_GB + PUBLISHED_SAMPLE_GB * training.batch_size * training.is_published
+    return PUBLISHED_GB + PUBLISHED_SAMPLE_GB * training.batch_size if training.is_published else FIT_GB
+
+
+def refuse_too_little_memory(batch_size: int, windows: int, heard_s: float, limit_gb: float | None) -> None:
+    """Refuse a training of the published networks for which there is no memory, instead of being killed.
+
+    Parameters
+    ----------
+    batch_size, windows : int
+        Windows of a batch, and of an epoch.
+    heard_s : float
+        Seconds of audio in a window.
+    limit_gb : float, optional
+        Memory to stay within; what is free, unless given.
+
+    Raises
+    ------
+    TryAgain
+        It says which batch would fit.
+    """
+    there = available_gb() if limit_gb is None else limit_gb
+    each = PUBLISHED_SAMPLE_GB * heard_s / 3
+    needed = PUBLISHED_GB + each * min(batch_size, windows)
+    if there is None or needed <= there:
+        return
+    fitting = int((there - PUBLISHED_GB) / each)
+    smaller = f", or train with --batch-size {fitting}, which is not as published" if fitting > 1 else ""
+    raise TryAgain(
+        f"A training of the published networks with {batch_size} windows in a batch needs {needed:.1f} GB of memory,"
+        f" and there are {there:.1f} GB. Give it more{smaller}."
+    )
 
 
 def devices_of(execution: Execution) -> list[int]:
@@ -263,9 +294,14 @@ def _train_decoder(fit: Fit, source: AnySource) -> Any:
         execution.precision,
     )
     unfinished = fit.directory / f"{fit.model}_unfinished" / fit.training_fingerprint
+    split = _to_train_on(fit)
+    if fit.science.training.is_published and not on_device:
+        windows = fit.science.windows
+        heard_s = max(windows.length, windows.audio_context)
+        refuse_too_little_memory(fit.science.training.batch_size, len(split.train), heard_s, execution.mem_gb)
     decoder, history = train(
         source,
-        _to_train_on(fit),
+        split,
         _settings(fit, source.eeg.channels),
         fit.science.training,
         directory=unfinished,

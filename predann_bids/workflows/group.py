@@ -158,7 +158,7 @@ def run_group(
             len(study.splits) * len(science.training.all_seeds) * len(study.models) for study in studies.values()
         )
         execution = replace(execution, threads=threads_for(science.training, number, execution))
-        plan = _Plan(directory, studies, sources, execution, (*preset_notes(science), *notes))
+        plan = _Plan(directory, studies, sources, execution, (*preset_notes(science, trained=not from_model), *notes))
         unknown = sorted(set(folds) - {split.fold for split in plan.main.splits})
         if unknown:
             raise WrongUsage(f"--fold {unknown[0]}: there are folds 1 to {len(plan.main.splits)}.")

@@ -79,12 +79,16 @@ class Material:
     def source(self, science: Science) -> AnySource:
         """Open the stores that networks take windows from."""
         from predann_bids.data.waveforms import WaveformStore
+        from predann_bids.learning.training import Source
         from predann_bids.models.published import AUDIO_RATE
 
         mapped = self.mapped_source(science, by_window=science.windows.scaling == "window")
         if not self.waveforms:
             return mapped
-        return mapped.taking_from(mapped.eeg, WaveformStore.open(self.waveforms, self.rate, Rate(AUDIO_RATE)))
+        # half of what the audio is longer need not be whole samples of EEG
+        margin = max(0.0, science.windows.audio_context - science.windows.length) / 2 * self.rate.hz
+        store = WaveformStore.open(self.waveforms, self.rate, Rate(AUDIO_RATE))
+        return Source(self.trials, mapped.eeg, store, mapped.length, mapped.delay, margin)
 
     def mapped_source(self, science: Science, *, by_window: bool = False) -> MappedSource:
         """Open recordings, scaled as wholes or by the window, and spectra."""

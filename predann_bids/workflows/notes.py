@@ -74,8 +74,8 @@ def windows_before_and_after(trials: Sequence[Trial], windows: Config, rate: Rat
     return before, grid(stretches, length, stride)
 
 
-def preset_notes(science: Science) -> tuple[str, ...]:
-    """Tell when only a part is as published, and what it does not show."""
+def preset_notes(science: Science, *, trained: bool = True) -> tuple[str, ...]:
+    """Tell when only a part is as published, and what it does not show; `trained` is False of given decoders."""
     notes = []
     if science.preset == "published":
         published = resolve(preset="published")
@@ -89,7 +89,7 @@ def preset_notes(science: Science) -> tuple[str, ...]:
                 "The derivatives were not made as published: they differ in"
                 f" {', '.join(differing)}. Run the participant level with --preset published as well."
             )
-    if not science.splitting.validation:
+    if not science.splitting.validation and trained:
         notes.append(
             "There is no validation set: as published, training is followed on the test data. Nothing is chosen by"
             " them; the decoders are those of the last epoch."

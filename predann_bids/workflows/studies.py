@@ -116,7 +116,7 @@ class Study:
             split.test,
             length,
             span=rate.samples(windows.span),
-            span_stride=rate.samples(windows.span_stride),
+            span_stride=max(1, rate.samples(windows.span_stride)),
             stride=stride,
             following=1 + round((max(self.science.lengths) - windows.length) / windows.stride),
             rng=np.random.default_rng([self._dividing, split.fold, PLACING]),
@@ -152,6 +152,7 @@ class Study:
             "seed": science.training.seed,
             "n_seeds": 1 if self.given else len(science.training.all_seeds),
             "seeds": [] if self.given else list(science.training.all_seeds),
+            "validated_on": "nothing" if self.given else "validation" if science.splitting.validation else "test",
             "preset": science.preset,
             **self._use_of_data(),
         }

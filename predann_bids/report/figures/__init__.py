@@ -96,6 +96,6 @@ def illustrate(metrics: Mapping[str, Any], history: pd.DataFrame, labels: Sequen
             breakdown_figure(models, chance, "by_stimulus"),
             confusion_figure(models, chance, labels),
             length_figure(models, chance),
-            training_figure(history, models, loss_chance),
+            training_figure(history, models, loss_chance, metrics["protocol"].get("validated_on")),
         ]
     return [illustration for illustration in drawn if illustration]

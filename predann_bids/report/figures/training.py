@@ -15,8 +15,13 @@ from predann_bids.report.evidence import Models
 from predann_bids.report.figures.drawing import CHANCE, CHANCE_LINE, FAINT, INK, WIDTH_IN, Illustration, style_of
 
 
-def training_figure(history: pd.DataFrame, models: Models, chance: float | None) -> Illustration | None:
-    """Draw losses, and accuracies where they were kept, by epoch: a line for each fold, a panel for each model."""
+def training_figure(
+    history: pd.DataFrame, models: Models, chance: float | None, validated_on: str | None = None
+) -> Illustration | None:
+    """Draw losses, and accuracies where they were kept, by epoch: a line for each fold, a panel for each model.
+
+    `validated_on` is "test" where training was followed on the test data.
+    """
     if not {"model", "fold", "epoch"} <= set(history.columns):
         return None
     shown = [model for model in models if (history["model"] == model).any()]
@@ -47,7 +52,12 @@ def training_figure(history: pd.DataFrame, models: Models, chance: float | None)
         axes.set_xlabel("Epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
     handles = [Line2D([], [], color=INK, linestyle=style, linewidth=1.2) for style in (":", "-")]
-    figure.legend(handles, ["training", "validation"], loc="outside lower center", ncols=2)
+    figure.legend(
+        handles,
+        ["training", "test, by which nothing was chosen" if validated_on == "test" else "validation"],
+        loc="outside lower center",
+        ncols=2,
+    )
     return Illustration("training", title, _training_caption(kinds), figure)
 
 
@@ -68,7 +78,8 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame, model: str, columns: Sequence[s
             scale = 100 if column.endswith("accuracy") else 1
             line = ":" if column.startswith("train") else "-"
             there = fold[fold[column].notna()]  # of some epochs only where validation is rare
-            axes.plot(there["epoch"], scale * there[column], line, color=colour, linewidth=0.9)
+            point = "." if len(there) == 1 else None
+            axes.plot(there["epoch"], scale * there[column], line, color=colour, linewidth=0.9, marker=point)
             kept = there[there["kept"] == 1] if "kept" in there and column == columns[-1] else there[:0]
             axes.plot(kept["epoch"], scale * kept[column], "o", color=colour, markersize=4)
 
