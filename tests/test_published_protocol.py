@@ -331,7 +331,7 @@ def test_embeddings_of_placed_windows_are_ranked_by_plain_cosines():
 )
 def test_trainings_share_the_processors_that_memory_leaves_idle(processors, gb, trainings, threads, monkeypatch):
     execution = Execution(n_procs=processors, mem_gb=gb)
-    assert threads_for(SCIENCE.training, trainings, execution) == threads  # one needs 9.1 GB
+    assert threads_for(SCIENCE.training, trainings, execution) == threads  # one needs 10 GB
     assert threads_for(resolve().training, trainings, execution) == 1
     assert processes_for(SCIENCE.training, replace(execution, threads=threads)) * threads <= processors
 
@@ -364,10 +364,10 @@ def test_matrix_products_of_windows_stay_on_one_processor():
 
 
 def test_a_training_for_which_there_is_no_memory_is_refused_with_what_would_fit():
-    refuse_too_little_memory(48, 1200, 3.0, limit_gb=10.0)
+    refuse_too_little_memory(48, 1200, 3.0, limit_gb=10.5)
     refuse_too_little_memory(48, 6, 3.0, limit_gb=2.0)  # there are not more windows than six
     refuse_too_little_memory(48, 1200, 1.0, limit_gb=4.0)
-    with pytest.raises(TryAgain, match=r"needs 9\.1 GB of memory, and there are 4\.5 GB.*--batch-size 21,"):
+    with pytest.raises(TryAgain, match=r"needs 10\.0 GB of memory, and there are 4\.5 GB.*--batch-size 18,"):
         refuse_too_little_memory(48, 1200, 3.0, limit_gb=4.5)
     with pytest.raises(TryAgain, match=r"Give it more\."):
         refuse_too_little_memory(48, 1200, 3.0, limit_gb=0.5)
