@@ -365,8 +365,8 @@ def test_matrix_products_of_windows_stay_on_one_processor():
 
 def test_a_training_for_which_there_is_no_memory_is_refused_with_what_would_fit():
     refuse_too_little_memory(48, 1200, 3.0, limit_gb=10.5)
-    refuse_too_little_memory(48, 6, 3.0, limit_gb=2.0)  # there are not more windows than six
-    refuse_too_little_memory(48, 1200, 1.0, limit_gb=4.0)
+    refuse_too_little_memory(48, 6, 3.0, limit_gb=2.5)  # there are not more windows than six
+    refuse_too_little_memory(48, 1200, 1.0, limit_gb=4.5)
     with pytest.raises(TryAgain, match=r"needs 10\.0 GB of memory, and there are 4\.5 GB.*--batch-size 18,"):
         refuse_too_little_memory(48, 1200, 3.0, limit_gb=4.5)
     with pytest.raises(TryAgain, match=r"Give it more\."):

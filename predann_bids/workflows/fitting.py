@@ -121,7 +121,8 @@ def refuse_too_little_memory(batch_size: int, windows: int, heard_s: float, limi
     """
     there = available_gb() if limit_gb is None else limit_gb
     each = PUBLISHED_SAMPLE_GB * heard_s / 3
-    needed = PUBLISHED_GB + each * min(batch_size, windows)
+    batch_size = min(batch_size, windows)
+    needed = PUBLISHED_GB + each * batch_size
     if there is None or needed <= there:
         return
     fitting = int((there - PUBLISHED_GB) / each)
