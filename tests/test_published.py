@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
 from predann_bids.learning.checkpoints import load_decoder, save_decoder
@@ -17,6 +18,7 @@ from predann_bids.models.published import (
     PublishedDecoder,
     PublishedEncoder,
     PublishedSettings,
+    _columns,
     padding,
     published_objective,
 )
@@ -434,3 +436,25 @@ def test_the_plain_scaling_is_the_quartile_rule_with_a_limit(plain):
 
 def test_keeping_memory_can_be_asked_for_again():
     assert keep_memory() == keep_memory()
+
+
+def test_on_an_accelerator_nothing_is_computed_elsewhere_nor_looked_at():
+    """Tensors without data stand for those of a GPU: they know their device, and refuse to be mixed or looked at."""
+    gpu = "cuda"
+    with FakeTensorMode():
+        with torch.device(gpu):
+            decoder = PublishedDecoder(PublishedSettings(tuple("abcd"), tuple("xyz")))
+        eeg, audio = torch.randn(4, 4, 375, device=gpu), torch.randn(4, 132_300, device=gpu)
+        songs = torch.zeros(4, dtype=torch.long, device=gpu)
+        assert published_objective(decoder.train(), eeg, audio, songs).loss.is_cuda
+        assert all(found.is_cuda for found in decoder.eval().encode_eeg(eeg) + decoder.encode_audio(audio))
+        for encoder, planes in ((decoder.encoder_eeg, eeg[:, None]), (decoder.encoder_audio, audio[:, None, None])):
+            columns = _columns(planes.shape[-1], planes.shape[2])
+            layers = zip(encoder._layers(0), encoder._layers(1), strict=True)
+            parameters = [encoder._block(convolution, norm, planes.shape[2]) for convolution, norm in layers]
+            with torch.no_grad():
+                run = blocks._Run(columns.images(planes), columns.counts().to(planes), 1e-5, columns.total)
+                run.forward(parameters)
+                slope = torch.randn(4, 128, device=gpu)
+                gradients = run.backward(parameters, slope, slope)
+            assert all(gradient.is_cuda for block in gradients for gradient in block)

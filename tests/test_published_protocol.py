@@ -395,5 +395,8 @@ def test_channels_that_are_bad_in_some_recording_are_used_as_published(tmp_path)
     class Derivative:
         sidecar: ClassVar = {"BadChannels": ["B"]}
 
-    chosen = [choose_channels([Derivative], [Recording], how).excluded for how in ("common", SCIENCE.windows.channels)]
-    assert chosen == [{"B"}, set()]
+    common, published = (
+        choose_channels([Derivative], [Recording], how) for how in ("common", SCIENCE.windows.channels)
+    )
+    assert (common.excluded, published.excluded) == ({"B"}, set())
+    assert published.notes == ("Used all the same, as published: 1 channel marked as bad in 1 recording.",)

@@ -128,7 +128,13 @@ def fold(blocks: Sequence[Block], statistics: Sequence[Statistics], eps: float) 
 
 
 def pool(
-    images: Tensor, counts: Tensor, blocks: Sequence[Block], statistics: Sequence[Statistics], eps: float
+    images: Tensor,
+    counts: Tensor,
+    blocks: Sequence[Block],
+    statistics: Sequence[Statistics],
+    eps: float,
+    *,
+    columns: int | None = None,
 ) -> Pooled:
     """Take images through the blocks with known statistics, and pool.
 
@@ -141,6 +147,8 @@ def pool(
         Parameters, and the statistics to normalise with.
     eps : float
         Added to the variances.
+    columns : int, optional
+        What the counts add up to. To look it up would be to wait for an accelerator.
     """
     folded = fold(blocks, statistics, eps)
     sums = []
@@ -150,13 +158,13 @@ def pool(
             x = _convolve(x, kernel, bias).relu_()
         weights = _of_part(counts, part)
         sums.append(torch.stack([_sum(x, weights), _sum(x * x, weights)]))
-    n = _positions(images, counts)
+    n = _positions(images, counts, columns)
     total, squares = _of_windows(sums, counts)
     return Pooled(total / n, squares / n**2)
 
 
 def pool_and_measure(
-    images: Tensor, counts: Tensor, blocks: Sequence[Block], eps: float
+    images: Tensor, counts: Tensor, blocks: Sequence[Block], eps: float, *, columns: int | None = None
 ) -> tuple[Pooled, list[Statistics]]:
     """Take images through the blocks with the statistics of this batch, pool, and return the statistics too.
 
@@ -171,14 +179,16 @@ def pool_and_measure(
     if images.requires_grad:
         raise ValueError("in training mode nothing flows back to the input; call eval() for that")
     flat = [tensor for block in blocks for tensor in block]
-    mean, power, *measured = _Stages.apply(images, counts, eps, *flat)  # type: ignore[no-untyped-call]
+    mean, power, *measured = _Stages.apply(images, counts, eps, columns, *flat)  # type: ignore[no-untyped-call]
     return Pooled(mean, power), [Statistics(*measured[i : i + 2]) for i in range(0, len(measured), 2)]
 
 
 class _Stages(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images: Tensor, counts: Tensor, eps: float, *flat: Tensor) -> tuple[Tensor, ...]:
-        run = _Run(images, counts, eps)
+    def forward(
+        ctx: Any, images: Tensor, counts: Tensor, eps: float, columns: int | None, *flat: Tensor
+    ) -> tuple[Tensor, ...]:
+        run = _Run(images, counts, eps, columns)
         pooled = run.forward([Block(*flat[i : i + 4]) for i in range(0, len(flat), 4)])
         ctx.save_for_backward(*flat)
         ctx.run = run
@@ -193,15 +203,15 @@ class _Stages(torch.autograd.Function):
         if not run.maps:
             raise RuntimeError("the maps of the blocks are gone: backward can be called once")
         gradients = run.backward([Block(*flat[i : i + 4]) for i in range(0, len(flat), 4)], d_mean, d_power)
-        return None, None, None, *(one for block in gradients for one in block)
+        return None, None, None, None, *(one for block in gradients for one in block)
 
 
 class _Run:
     """A batch on its way through the blocks, and back."""
 
-    def __init__(self, images: Tensor, counts: Tensor, eps: float) -> None:
+    def __init__(self, images: Tensor, counts: Tensor, eps: float, columns: int | None = None) -> None:
         self.images, self.counts, self.eps = images, counts, eps
-        self.per_window = _positions(images, counts)
+        self.per_window = _positions(images, counts, columns)
         self.n = len(images) // len(counts) * self.per_window
         self.measured: list[Statistics] = []
         self.known: list[Statistics] = []  # the same, of maps as they are kept: with little but their spread
@@ -341,10 +351,11 @@ class _Measure:
         self.n = n
         self.means: list[Tensor] = []
         self.squares: list[Tensor] = []
-        self.numbers: list[float] = []
+        self.numbers: list[Tensor] = []
 
     def add(self, x: Tensor, weights: Tensor) -> None:
-        number = float(weights.sum()) * x.shape[2]
+        # left where it is: to look at it would be to wait for an accelerator
+        number = weights.sum(dtype=torch.float64) * x.shape[2]
         mean = _sum(x, weights).sum(0) / number
         self.squares.append(_sum(x * x, weights).sum(0))
         self.means.append(mean)
@@ -352,7 +363,7 @@ class _Measure:
 
     def statistics(self) -> Statistics:
         means = torch.stack(self.means).double()
-        numbers = torch.tensor(self.numbers, dtype=torch.float64, device=means.device)[:, None]
+        numbers = torch.stack(self.numbers)[:, None]
         mean = (numbers * means).sum(0) / self.n
         variance = torch.stack(self.squares).double().sum(0) / self.n - mean**2
         return Statistics(mean.to(self.means[0]), variance.to(self.means[0]))
@@ -436,9 +447,9 @@ def _of_windows(sums: list[Tensor], counts: Tensor) -> Tensor:
     return together.view(len(together), -1, len(counts), together.shape[2]).sum(dim=2)
 
 
-def _positions(images: Tensor, counts: Tensor) -> int:
+def _positions(images: Tensor, counts: Tensor, columns: int | None) -> int:
     """Positions of a window's padded image."""
-    return round(float(counts.sum(dtype=torch.float64))) * images.shape[2]
+    return (round(float(counts.sum(dtype=torch.float64))) if columns is None else columns) * images.shape[2]
 
 
 def _per_channel(values: Tensor, dim: int = 1) -> Tensor:

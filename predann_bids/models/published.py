@@ -125,8 +125,8 @@ class PublishedEncoder(nn.Module):
         blocks = [self._block(convolution, norm, planes.shape[2]) for convolution, norm in pairs]
         if not self.training:
             known = [Statistics(norm.running_mean, norm.running_var) for norm in norms]
-            return pool(images, counts, blocks, known, norms[0].eps)
-        pooled, measured = pool_and_measure(images, counts, blocks, norms[0].eps)
+            return pool(images, counts, blocks, known, norms[0].eps, columns=columns.total)
+        pooled, measured = pool_and_measure(images, counts, blocks, norms[0].eps, columns=columns.total)
         positions = len(windows) * planes.shape[2] * columns.total
         for norm, statistics in zip(norms, measured, strict=True):
             _follow(norm, statistics, positions)

@@ -10,7 +10,7 @@ from predann_bids.bids.derivatives import Derivative
 from predann_bids.data.channels import common_channels
 from predann_bids.signals.brainvision import MappedRecording, read_positions
 from predann_bids.signals.montage import Electrodes, Montage, Target, bring_to, choose_target, known_positions
-from predann_bids.workflows.notes import channel_notes, montage_notes
+from predann_bids.workflows.notes import bad_channel_notes, channel_notes, montage_notes
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def choose_channels(
         excluded = frozenset[str]().union(*bad) if how == "common" else frozenset[str]()
         theirs = [recording.channels for recording in recordings]
         common_channels(theirs, excluded, wanted)  # better refused here than when training has begun
-        return ChosenChannels(excluded, wanted, None, channel_notes(theirs, excluded))
+        notes = bad_channel_notes(bad) if how == "all" else ()
+        return ChosenChannels(excluded, wanted, None, (*channel_notes(theirs, excluded), *notes))
     electrodes = [
         Electrodes(derivative.name, recording.channels, read_positions(derivative.paths.header), some)
         for derivative, recording, some in zip(derivatives, recordings, bad, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from predann_bids.config import Science, resolve
@@ -30,6 +30,15 @@ def channel_notes(channels: Sequence[Sequence[str]], excluded: frozenset[str]) -
         f"Of {len(every)} channels, only the {len(used)} were used that all recordings have and that are good in all."
         f"{advice}",
     )
+
+
+def bad_channel_notes(bad: Sequence[Collection[str]]) -> tuple[str, ...]:
+    """Tell that channels were used that are bad in some recording."""
+    number = len(set().union(*bad))
+    if not number:
+        return ()
+    recordings = count(sum(bool(some) for some in bad), "recording")
+    return (f"Used all the same, as published: {count(number, 'channel')} marked as bad in {recordings}.",)
 
 
 def montage_notes(montage: Montage) -> tuple[str, ...]:
