@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from torch.nn import functional as F
 
 from predann_bids.models.audio_encoder import AudioEncoder, LogMel
 from predann_bids.models.eeg_encoder import LinearEegEncoder
+from predann_bids.models.settings import Settings
 from predann_bids.models.temporal import HALVING, log_power
 
 ABSENT = -1e4  # logit of a song that cannot be judged; finite, so that gradients stay finite
@@ -19,19 +19,11 @@ MOMENT_STRIDE = 2  # frames of the representation between the moments that the m
 
 
 @dataclass(frozen=True)
-class DecoderSettings:
-    """Everything needed to build a decoder before its weights are loaded; plain values only.
+class DecoderSettings(Settings):
+    """What a decoder of preset `default` is built from, beside what all are.
 
     Parameters
     ----------
-    channels : tuple of str
-        EEG channels, in their order.
-    songs : tuple of str
-        Names of the stimuli, the classes.
-    rate_hz : float
-        Sampling rate of the EEG.
-    delay_s, window_s : float
-        How windows are cut.
     memory_frames : int
         Length of the longest remembered representation, in frames.
     n_bands, width, dimensions : int
@@ -42,27 +34,12 @@ class DecoderSettings:
         Divides similarities before they are summed up over moments.
     """
 
-    channels: tuple[str, ...]
-    songs: tuple[str, ...]
-    rate_hz: float
-    delay_s: float
-    window_s: float
     memory_frames: int = 0
     n_bands: int = 32
     width: int = 16
     dimensions: int = 8
     channel_dropout: float = 0.1
     memory_temperature: float = 0.05
-
-    def plain(self) -> dict[str, Any]:
-        """Return the settings as what a checkpoint may hold: numbers, text and lists."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-    @classmethod
-    def of(cls, plain: dict[str, Any]) -> DecoderSettings:
-        """Read back what `plain` gave."""
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
-        return cls(**values)
 
 
 class Decoder(nn.Module):

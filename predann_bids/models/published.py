@@ -7,7 +7,7 @@ how the work is saved is told in `blocks`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from predann_bids.models.blocks import Block, Columns, Pooled, Statistics, pool, pool_and_measure
 from predann_bids.models.losses import predann_loss
+from predann_bids.models.settings import Settings
 
 AUDIO_RATE = 44_100
 WIDTHS = (32, 64, 128)
@@ -26,19 +27,11 @@ POSITIONS_OF_A_PIECE = 4096  # of which the widest map has 2 MB, and stays in a 
 
 
 @dataclass(frozen=True)
-class PublishedSettings:
-    """Everything needed to build a published decoder before its weights are loaded; plain values only.
+class PublishedSettings(Settings):
+    """What a published decoder is built from, beside what all are.
 
     Parameters
     ----------
-    channels : tuple of str
-        EEG channels, in their order.
-    songs : tuple of str
-        Names of the stimuli, the classes.
-    rate_hz : float
-        Sampling rate of the EEG.
-    delay_s, window_s : float
-        How EEG windows are cut.
     audio_s : float
         Length of the audio, centred on what the EEG window follows; the length of the window, or longer for context.
     kind : {"2d", "1d"}
@@ -47,11 +40,6 @@ class PublishedSettings:
         Share of the last feature map that is dropped before its mean.
     """
 
-    channels: tuple[str, ...]
-    songs: tuple[str, ...]
-    rate_hz: float = 125.0
-    delay_s: float = 0.2
-    window_s: float = 3.0
     audio_s: float = 3.0
     kind: str = "2d"
     dropout: float = 0.5
@@ -61,16 +49,6 @@ class PublishedSettings:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), not {self.dropout}")
-
-    def plain(self) -> dict[str, Any]:
-        """Return the settings as what a checkpoint may hold: numbers, text and lists."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-    @classmethod
-    def of(cls, plain: dict[str, Any]) -> PublishedSettings:
-        """Read back what `plain` gave."""
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
-        return cls(**values)
 
 
 def padding(length: int) -> tuple[int, int]:

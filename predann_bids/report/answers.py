@@ -15,6 +15,7 @@ from predann_bids.report.evidence import (
     Scores,
     comparison_rows,
     evaluated,
+    is_given,
     is_no_choice,
     judged_interval,
     match_chance,
@@ -82,7 +83,6 @@ def not_computed(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     models = evaluated(metrics)
     splits = {result.split for result in split_results(metrics)}
     n_seeds = metrics["protocol"].get("n_seeds") or 1
-    trained_here = metrics["protocol"].get("validated_on") != "nothing" and metrics["protocol"]["split"] != "transfer"
     missing = [
         ("permuted labels", "--permutations N", any(s.get("permutation") for s in models.values())),
         ("the recordings' fingerprint", "--control fingerprint", (metrics.get("control") or {}).get("fingerprint")),
@@ -90,7 +90,7 @@ def not_computed(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("music never heard in training", "--also-split stimulus", "stimulus" in splits),
         ("several seeds", "--n-seeds N", n_seeds > 1),
     ]
-    missing = missing if trained_here else missing[:1]  # the others need training
+    missing = missing[:1] if is_given(metrics["protocol"]) else missing  # the others need training
     return [(what, option) for what, option, computed in missing if not computed]
 
 

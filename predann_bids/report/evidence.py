@@ -30,6 +30,11 @@ RETRIEVAL_KINDS = {
 }
 
 
+def is_given(protocol: Mapping[str, Any]) -> bool:
+    """Tell whether decoders were trained elsewhere."""
+    return protocol["split"] == "transfer" or protocol.get("validated_on") == "nothing"
+
+
 def evaluated(metrics: Mapping[str, Any]) -> Models:
     """List the models that have scores, in the order of metrics.json."""
     return {name: scores for name, scores in metrics["models"].items() if scores is not None}

@@ -6,7 +6,6 @@ The result stands first, in a sentence that says so when it is none; what limits
 from __future__ import annotations
 
 import platform
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +22,10 @@ from predann_bids.files import write_text, written_whole
 from predann_bids.report import text
 from predann_bids.report.answers import answers, not_computed
 from predann_bids.report.caveats import caveats
-from predann_bids.report.evidence import Models, evaluated, signs_can_decide
+from predann_bids.report.evidence import Models, evaluated, is_given, signs_can_decide
 from predann_bids.report.figures import FIGURES, Illustration, drawing_style, illustrate
 from predann_bids.report.methods import group_methods
+from predann_bids.report.pages import template
 from predann_bids.report.references import references
 from predann_bids.report.sections import sections
 from predann_bids.report.sentences import comparison_sentences, results_sentence
@@ -35,7 +35,6 @@ from predann_bids.report.tables import TABLES, all_tables
 __all__ = ["GroupEvidence", "comparison_sentences", "results_sentence", "write_group_report"]
 
 PACKAGES = ("torch", "lightning", "mne", "numpy")
-OPTION = re.compile(r"(--[a-z-]+ [a-z]+)")  # with its value, as in a sentence
 KINDS = ("svg", "png")  # of figures
 NOTEWORTHY_IMBALANCE = 1.1  # the most frequent song has this many times the share that it would have among equals
 
@@ -126,22 +125,11 @@ def _page(
     drawn: Mapping[str, str],
     tables: Mapping[str, Table],
 ) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup, escape
+    from markupsafe import Markup
 
     metrics, models = evidence.metrics, evaluated(evidence.metrics)
-    environment = Environment(
-        loader=PackageLoader("predann_bids.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["units"] = text.keep_units
-    environment.filters["options"] = lambda words: Markup(OPTION.sub(r"<code>\1</code>", str(escape(words))))
     methods = group_methods(evidence.science, metrics["protocol"], metrics=metrics)
-    return environment.get_template("group.html.j2").render(
+    return template("group.html.j2").render(
         label=evidence.label,
         version=__version__,
         sentence=results_sentence(metrics),
@@ -161,11 +149,6 @@ def _page(
         command=f"predann-bids BIDS_DIR OUTPUT_DIR group --config config.toml --label {shlex.quote(evidence.label)}"
         + (" --from-model THE_SAME_MODEL" if is_given(metrics["protocol"]) else ""),
     )
-
-
-def is_given(protocol: Mapping[str, Any]) -> bool:
-    """Tell whether decoders were trained elsewhere."""
-    return protocol["split"] == "transfer" or protocol.get("validated_on") == "nothing"
 
 
 def _facts(protocol: Mapping[str, Any], models: Models) -> list[str]:

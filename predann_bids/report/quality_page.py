@@ -12,6 +12,7 @@ from predann_bids.report import text
 from predann_bids.report.figures.drawing import drawing_style
 from predann_bids.report.figures.quality import Dots, draw_quality
 from predann_bids.report.measures import MEASURES, Measure
+from predann_bids.report.pages import template
 from predann_bids.report.quality import FEWEST_TO_COMPARE, MOST_Z, Participant, fence
 
 MOST_NAMED = 8
@@ -28,21 +29,11 @@ def quality_page(participants: Sequence[Participant], reported: Collection[str])
     reported : collection of str
         Participants who have a report beside the page.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("predann_bids.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["units"] = text.keep_units
     measures = [measure for measure in MEASURES if any(p.values[measure.name] is not None for p in participants)]
     illustration, svg = _picture(participants, measures)
-    return environment.get_template("quality.html.j2").render(
+    return template("quality.html.j2").render(
         sentence=summary(participants),
         facts=_facts(participants),
         measures=measures,

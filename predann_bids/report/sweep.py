@@ -17,6 +17,7 @@ from predann_bids.report import text
 from predann_bids.report.evidence import evaluated
 from predann_bids.report.figures.drawing import BY_LOGITS, BY_MATCH, Illustration, drawing_style, style_of
 from predann_bids.report.figures.sweep import MOST_DIMENSIONS, drawn_keys, sweep_figures, sweep_length_figure
+from predann_bids.report.pages import template
 from predann_bids.report.sweep_results import (
     SEED,
     PointResult,
@@ -132,20 +133,10 @@ def _page(
     seeds: pd.DataFrame | None,
     drawn: Sequence[tuple[Illustration, str]],
 ) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("predann_bids.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["units"] = text.keep_units
     pictures = [(figure, Markup(svg)) for figure, svg in drawn]  # matplotlib escapes what it writes into SVG
-    return environment.get_template("sweep.html.j2").render(
+    return template("sweep.html.j2").render(
         label=evidence.label,
         version=__version__,
         sentence=summary(evidence),

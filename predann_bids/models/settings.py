@@ -1,0 +1,39 @@
+"""Settings that a decoder is built from before its weights are loaded."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all decoders have to know; plain values only, so that a checkpoint can be read without executing anything.
+
+    Parameters
+    ----------
+    channels : tuple of str
+        EEG channels, in their order.
+    songs : tuple of str
+        Names of the stimuli, the classes.
+    rate_hz : float
+        Sampling rate of the EEG.
+    delay_s, window_s : float
+        How windows are cut.
+    """
+
+    channels: tuple[str, ...]
+    songs: tuple[str, ...]
+    rate_hz: float = 125.0
+    delay_s: float = 0.2
+    window_s: float = 3.0
+
+    def plain(self) -> dict[str, Any]:
+        """Return the settings as what a checkpoint may hold: numbers, text and lists."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> Self:
+        """Read back what `plain` gave."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
+        return cls(**values)
