@@ -123,6 +123,17 @@ def test_progress_adds_up_to_all_epochs_even_when_training_stops_early(train):
     assert sum(done) == 30
 
 
+def test_a_long_epoch_gives_signs_of_life(train, monkeypatch):
+    monkeypatch.setattr(training, "SIGN_OF_LIFE_S", 0.0)
+    told = []
+    train(CONFIG.model_copy(update={"epochs": 2}), report=lambda units, note: told.append((units, note)))
+    signs = [note for units, note in told if not units]
+    for epoch in (1, 2):
+        assert f"x: epoch {epoch}, step 1 of 1" in signs
+        assert any(note.startswith(f"x: epoch {epoch}, validation 1 of ") for note in signs)
+    assert sum(units for units, _ in told) == 2
+
+
 def test_the_baseline_weight_takes_the_predann_objective_out_of_the_gradient(train):
     _, with_it = train(CONFIG.model_copy(update={"epochs": 1}), directory="with")
     _, without = train(CONFIG.model_copy(update={"epochs": 1, "predann_weight": 0.0}), directory="without")

@@ -37,6 +37,7 @@ from predann_bids.models.temporal import HALVING, middle
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 SAVE_EVERY_S = 60.0
+SIGN_OF_LIFE_S = 5.0
 HEARD_AT_ONCE = {Decoder: 128, PublishedDecoder: 16}  # windows that fit into little memory
 Report = Callable[[int, str], None]
 
@@ -280,6 +281,19 @@ class _History(Callback):
     name: str
     rows: list[dict[str, float]] = field(default_factory=list)
     validated: bool = False
+    said: float = field(default_factory=time.monotonic)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self._tell_of("step", trainer.num_training_batches, trainer.fit_loop.batch_idx + 1)
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *rest: Any) -> None:
+        self._tell_of("validation", sum(trainer.num_val_batches), rest[3] + 1)
+
+    def _tell_of(self, what: str, total: float, number: int) -> None:
+        """Give a sign of life within an epoch that takes long."""
+        if time.monotonic() - self.said >= SIGN_OF_LIFE_S:
+            self.said = time.monotonic()
+            self.report(0, f"{self.name}: epoch {len(self.rows) + 1}, {what} {number} of {total:g}")
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
         self.validated = False  # Lightning goes on telling what the last validation found
@@ -463,11 +477,19 @@ def _quiet_lightning() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def _silent(units: int, note: str) -> None:
+    """Report nothing."""
+
+
 @torch.no_grad()
 def represent(
-    decoder: Decoder | PublishedDecoder, source: AnySource, windows: Windows, device: torch.device | str = "cpu"
+    decoder: Decoder | PublishedDecoder,
+    source: AnySource,
+    windows: Windows,
+    device: torch.device | str = "cpu",
+    report: Report = _silent,
 ) -> tuple[Any, Representations]:
-    """Let a decoder hear windows of EEG.
+    """Let a decoder hear windows of EEG, telling `report` how far it is.
 
     Returns
     -------
@@ -484,9 +506,10 @@ def represent(
         logits, z = decoder.encode_eeg(source.heard(windows[first : first + size]).to(device))
         probabilities.append(F.softmax(logits, dim=1).double().cpu().numpy())
         predicted.append(z.cpu().numpy())
+        report(0, f"test window {min(first + size, len(windows))} of {len(windows)}")
     heard = np.concatenate(predicted)
     if isinstance(decoder, PublishedDecoder):
-        songs = tuple(_moments(decoder, source, song) for song in range(len(decoder.settings.songs)))
+        songs = tuple(_moments(decoder, source, song, report) for song in range(len(decoder.settings.songs)))
         found = Representations(heard[:, :, None], songs, 1, by_feature=False, centred=False)
     else:
         lengths = decoder.memory_lengths.tolist()
@@ -496,8 +519,9 @@ def represent(
     return np.concatenate(probabilities), found
 
 
-def _moments(decoder: PublishedDecoder, source: AnySource, song: int) -> Any:
+def _moments(decoder: PublishedDecoder, source: AnySource, song: int, report: Report) -> Any:
     """Embed the window of a song that begins at each EEG sample, shape (100, moments)."""
+    report(0, f"moments of {decoder.settings.songs[song]}")
     starts, length = source.audio.moments_of(song, source.length, source.margin)
     device = next(decoder.parameters()).device
     held = source.audio.waveforms[song]

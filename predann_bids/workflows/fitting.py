@@ -271,7 +271,11 @@ def _decode(fit: Fit, keep: bool) -> _Heard:
     else:
         decoder = _train_decoder(fit, source)
     test = fit.study.tested_windows(fit.split)
-    return _Heard(test, *represent(decoder, source, test, device_of(fit.execution)))
+    where = f"fold {fit.split.fold}, {fit.model}"
+    heard = represent(
+        decoder, source, test, device_of(fit.execution), lambda units, note: report(units, f"{where}: {note}")
+    )
+    return _Heard(test, *heard)
 
 
 def given_decoder(fit: Fit) -> Any:
