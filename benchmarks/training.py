@@ -141,7 +141,7 @@ def simulated(options: argparse.Namespace) -> Simulated:
 def measure(part: str, kind: str, options: argparse.Namespace) -> Figures:
     import torch
 
-    from predann_bids.workflows.fitting import on_threads
+    from predann_bids.workflows.resources import on_threads
 
     torch.manual_seed(0)
     with on_threads(options.threads):

@@ -28,7 +28,7 @@ from predann_bids.models.published import PublishedDecoder, PublishedSettings
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.channels import choose_channels
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.fitting import (
+from predann_bids.workflows.resources import (
     devices_of,
     on_threads,
     processes_for,

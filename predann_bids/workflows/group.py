@@ -37,11 +37,12 @@ from predann_bids.learning.statistics import holm
 from predann_bids.progress import Progress
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.workflows.execution import Execution, exclusive
-from predann_bids.workflows.fitting import devices_of, run_tasks, threads_for, train_all, uses_accelerator
+from predann_bids.workflows.fitting import run_tasks, train_all
 from predann_bids.workflows.material import Material, gather, preprocessing_of, select
 from predann_bids.workflows.notes import preset_notes
 from predann_bids.workflows.permuting import NullFit, train_null
 from predann_bids.workflows.probing import STEPS, ProbeTask, measure_uses
+from predann_bids.workflows.resources import devices_of, threads_for, uses_accelerator
 from predann_bids.workflows.studies import (
     DECODERS,
     LINEAR,

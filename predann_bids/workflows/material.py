@@ -23,12 +23,12 @@ from predann_bids.timing import Rate, Span
 from predann_bids.workflows.channels import choose_channels
 from predann_bids.workflows.execution import Execution, Failure, run_all
 from predann_bids.workflows.notes import order_notes, window_notes
+from predann_bids.workflows.resources import FIT_GB
 
 if TYPE_CHECKING:
     from predann_bids.learning.training import AnySource, MappedSource
 
 PRELOAD = ("predann_bids.learning.training", "predann_bids.learning.checkpoints", "sklearn.model_selection", __name__)
-FIT_GB = 0.7
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 from predann_bids.data.splits import UNSEEN_SONGS
 from predann_bids.files import read_json, write_json
 from predann_bids.workflows.execution import Failure, report
-from predann_bids.workflows.fitting import given_decoder, on_threads
+from predann_bids.workflows.fitting import given_decoder
+from predann_bids.workflows.resources import on_threads
 from predann_bids.workflows.studies import Fit
 
 STEPS = 4  # that a probe reports: delays, bands, channels, similarity
