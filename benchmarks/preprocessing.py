@@ -131,7 +131,7 @@ def do_filtering(root: Path, _output: Path) -> dict[str, float]:
     """Take the same steps in blocks; reading is part of it."""
     import mne
 
-    from predann_bids.signals.chain import Chain, run, survey
+    from predann_bids.signals.preprocessing.chain import Chain, run, survey
 
     raw = mne.io.read_raw_brainvision(root / "sub-01" / "eeg" / f"{NAME}_eeg.vhdr", verbose="error")
     channels = len(raw.ch_names)

@@ -80,8 +80,8 @@ class Simulated:
         """Open the stores that a preset takes its windows from."""
         from predann_bids.data.batches import AudioStore, EegStore
         from predann_bids.data.waveforms import WaveformStore, write_waveform
-        from predann_bids.learning.training import Source
-        from predann_bids.models.decoder import DecoderSettings
+        from predann_bids.learning.fitting import Source
+        from predann_bids.models.temporal.decoder import DecoderSettings
         from predann_bids.signals.brainvision import MappedRecording
 
         windows = science.windows

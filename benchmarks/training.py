@@ -248,9 +248,9 @@ def synchronise(options: argparse.Namespace) -> None:
 
 def default_epochs(options: argparse.Namespace) -> Figures:
     """Seconds of the epochs of preset `default`: training and validation, by `fit` itself."""
-    from predann_bids.learning.training import Hardware, TrainingBatches, fit
-    from predann_bids.models.decoder import DecoderSettings
-    from predann_bids.models.temporal import HALVING
+    from predann_bids.learning.fitting import Hardware, TrainingBatches, fit
+    from predann_bids.models.temporal.decoder import DecoderSettings
+    from predann_bids.models.temporal.layers import HALVING
 
     made, configured = simulated(options), science("default", epochs=options.repeat + 1)
     source, split, training = made.source(configured), made.split(configured), configured.training

@@ -103,7 +103,7 @@ def run_app(**given: Any) -> None:
         raise UnknownAnalysisLevel(f"Unknown analysis level '{level}': expected {' or '.join(LEVELS)}.")
     science = science_of(given)
     selection = selection_of(given)
-    from predann_bids.workflows.app import run_level
+    from predann_bids.workflows.application import run_level
 
     run_level(
         level,

@@ -9,8 +9,8 @@ import warnings
 import pytest
 
 from predann_bids.cli import make_command, run
-from predann_bids.tools.simulate import simulate
-from predann_bids.tools.simulation import Simulation
+from predann_bids.tools.simulation.dataset import simulate
+from predann_bids.tools.simulation.settings import Simulation
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from predann_bids.config import Preprocessing
-from predann_bids.signals.bad_channels import find_bad_channels
-from predann_bids.signals.stretches import evenly_spaced, quiet, worth_judging
+from predann_bids.signals.preprocessing.bad_channels import find_bad_channels
+from predann_bids.signals.preprocessing.stretches import evenly_spaced, quiet, worth_judging
 
 RATE_HZ = 250.0
 

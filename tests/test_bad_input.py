@@ -282,7 +282,7 @@ def test_labels_that_are_no_text_are_wrong_usage(participant, tmp_path):
 
 
 def test_a_defect_is_told_without_a_traceback(dataset, tmp_path, app, monkeypatch):
-    monkeypatch.setattr("predann_bids.workflows.app.validate_dataset", lambda *_: 1 / 0)
+    monkeypatch.setattr("predann_bids.workflows.application.validate_dataset", lambda *_: 1 / 0)
     code, _, err = app(dataset, tmp_path / "out", "participant")
     assert code == 70
     assert "ZeroDivisionError" in err

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predann_bids.signals import response
 from predann_bids.signals.brainvision import write_brainvision
-from predann_bids.signals.chain import Chain, output_samples, run, survey
+from predann_bids.signals.preprocessing import response
+from predann_bids.signals.preprocessing.chain import Chain, output_samples, run, survey
 
 LINE_HZ = 60.0
 EDGE_S = 2.0
@@ -134,7 +134,7 @@ def test_channels_filtered_in_several_passes_are_the_same(monkeypatch):
     raw = make_raw(eeg_like(250, 20, channels=5), 250)
     chain = Chain(range(5), 125, (), None, 40.0, np.eye(5) - 1 / 5)
     expected, blocks = run(raw, chain), []
-    monkeypatch.setattr("predann_bids.signals.chain.LARGEST_BLOCK", 12_000)
+    monkeypatch.setattr("predann_bids.signals.preprocessing.chain.LARGEST_BLOCK", 12_000)
     result = run(raw, chain, on_block=lambda done, total: blocks.append((done, total)))
     np.testing.assert_allclose(result, expected, atol=1e-5)
     assert blocks == [(n, 3) for n in (1, 2, 3)]
@@ -211,7 +211,7 @@ def test_a_file_whose_eeg_is_not_its_fastest_channel_shows_no_blocks(tmp_path, m
     edfio.Edf([*signals, edfio.EdfSignal(faster, 512, label="Audio")]).write(tmp_path / "x.edf")
     raw = mne.io.read_raw_edf(tmp_path / "x.edf", preload=False, verbose="error")
     chain = Chain(range(3), 128, (), 1.0, 40.0)
-    monkeypatch.setattr("predann_bids.signals.chain.READ_SAMPLES", 1_000)
+    monkeypatch.setattr("predann_bids.signals.preprocessing.chain.READ_SAMPLES", 1_000)
     expected = run(make_raw(1e-6 * microvolts, 256), chain)
     assert largest_deviation(run(raw, chain), expected, 128) < 0.01
     assert not raw.preload

@@ -19,8 +19,8 @@ import soundfile
 from scipy.io import savemat
 
 from predann_bids.errors import TryAgain
-from predann_bids.tools.simulate import simulate
-from predann_bids.tools.simulation import Simulation
+from predann_bids.tools.simulation.dataset import simulate
+from predann_bids.tools.simulation.settings import Simulation
 from predann_bids.workflows.execution import run_all
 
 QUICK = ("--no-report", "--n-procs", "1", "--skip-bids-validation")

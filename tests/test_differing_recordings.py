@@ -17,8 +17,8 @@ from predann_bids.errors import UnusableData
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.timing import Rate
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.material import gather
-from predann_bids.workflows.studies import Study, list_fits
+from predann_bids.workflows.group.material import gather
+from predann_bids.workflows.group.studies import Study, list_fits
 
 QUICK = ("--n-folds", "2", "--epochs", "2", "--batch-size", "12", "--window", "2", "--skip-bids-validation")
 QUICK = (*QUICK, "--n-procs", "1", "--no-probe")

@@ -4,8 +4,8 @@ import pytest
 
 from predann_bids.config import Preprocessing
 from predann_bids.errors import UnusableData
-from predann_bids.signals.eeg import preprocess
-from predann_bids.signals.electrodes import has_positions, place_electrodes
+from predann_bids.signals.preprocessing.electrodes import has_positions, place_electrodes
+from predann_bids.signals.preprocessing.preprocess import preprocess
 
 RATE_HZ = 250.0
 NAMES = ["Fz", "Cz", "Pz", "Oz", "C3", "C4"]

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from predann_bids.signals.electrodes import find_template, has_positions, place_electrodes, without_position
+from predann_bids.signals.preprocessing.electrodes import (
+    find_template,
+    has_positions,
+    place_electrodes,
+    without_position,
+)
 
 NAMES = "Fp1 Fp2 F3 Fz F4 T7 C3 Cz C4 T8 P3 Pz P4 O1 Oz O2".split()
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from predann_bids.cli import make_command, run
-from predann_bids.tools.simulate import simulate
-from predann_bids.tools.simulation import Simulation
+from predann_bids.tools.simulation.dataset import simulate
+from predann_bids.tools.simulation.settings import Simulation
 
 QUICK = ("--epochs", "2", "--batch-size", "12", "--window", "2", "--skip-bids-validation", "--n-procs", "1")
 CONFIG = "[evaluation]\nlengths = [2, 3]\nresamples = 199\n"
@@ -142,7 +142,7 @@ def test_nothing_is_trained_again_for_more_permutations(output, dataset, config,
     def trained(_):
         pytest.fail("a finished fit was done again")
 
-    monkeypatch.setattr("predann_bids.workflows.fitting.train_one", trained)
+    monkeypatch.setattr("predann_bids.workflows.group.fitting.train_one", trained)
     again = shutil.copytree(output, tmp_path / "again")
     evidence = ("--n-seeds", "2", "--permutations", "39", "--control", "fingerprint", "--also-split", "stimulus")
     directory = group_run(dataset, again, "--config", config, "--n-folds", "2", *evidence, "--no-report")
@@ -150,7 +150,7 @@ def test_nothing_is_trained_again_for_more_permutations(output, dataset, config,
 
 
 def test_other_lengths_are_evaluated_without_training_anew(output, dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr("predann_bids.learning.training.fit", lambda *_, **__: pytest.fail("something was trained"))
+    monkeypatch.setattr("predann_bids.learning.fitting.fit", lambda *_, **__: pytest.fail("something was trained"))
     again = shutil.copytree(output, tmp_path / "again")
     config = tmp_path / "other.toml"
     config.write_text("[evaluation]\nlengths = [2, 4]\nresamples = 199\n[windows]\nstride = 0.5\n")
@@ -208,7 +208,7 @@ def others(tmp_path_factory):
 
 
 def test_a_trained_model_is_evaluated_on_another_dataset_without_training(group, others, config, tmp_path, monkeypatch):
-    monkeypatch.setattr("predann_bids.learning.training.fit", lambda *_, **__: pytest.fail("something was trained"))
+    monkeypatch.setattr("predann_bids.learning.fitting.fit", lambda *_, **__: pytest.fail("something was trained"))
     dataset, derivatives = others
     output = shutil.copytree(derivatives, tmp_path / "out")
     directory = group_run(dataset, output, "--config", config, "--from-model", group)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.signal import resample
 
 from predann_bids.config import PUBLISHED, Preprocessing
-from predann_bids.signals.chain import Chain, output_samples, run
-from predann_bids.signals.eeg import preprocess
-from predann_bids.signals.fourier import padded_length, resample_by_fourier
+from predann_bids.signals.preprocessing.chain import Chain, output_samples, run
+from predann_bids.signals.preprocessing.fourier import padded_length, resample_by_fourier
+from predann_bids.signals.preprocessing.preprocess import preprocess
 
 SINGLE = np.finfo(np.float32).eps
 NEW_HZ = 125.0
@@ -120,7 +120,7 @@ def test_neither_groups_of_channels_nor_threads_change_anything(together, worker
     raw, told = make_raw(noise(9_000, channels=11), 500), []
     chain = Chain(range(11), NEW_HZ, resampling="fourier")
     expected = run(raw, chain)
-    monkeypatch.setattr("predann_bids.signals.chain.GROUP_CHANNELS", together)
+    monkeypatch.setattr("predann_bids.signals.preprocessing.chain.GROUP_CHANNELS", together)
     found = run(raw, chain, workers=workers, on_block=lambda *progress: told.append(progress))
     np.testing.assert_array_equal(found, expected)
     assert told == [(done, len(told)) for done in range(1, len(told) + 1)]

@@ -10,14 +10,14 @@ import pytest
 from made_up_metrics import everything, evidence_of, metrics_of, old_metrics
 
 from predann_bids.config import resolve
-from predann_bids.report.answers import answers, not_computed
-from predann_bids.report.caveats import caveats
-from predann_bids.report.figures import FIGURES, illustrate
-from predann_bids.report.group import results_sentence, write_group_report
-from predann_bids.report.methods import group_methods
-from predann_bids.report.references import REFERENCES, references
+from predann_bids.report.group.answers import answers, not_computed
+from predann_bids.report.group.caveats import caveats
+from predann_bids.report.group.figures import FIGURES, illustrate
+from predann_bids.report.group.page import results_sentence, write_group_report
+from predann_bids.report.group.tables import TABLES, all_tables
+from predann_bids.report.methods.group import group_methods
+from predann_bids.report.methods.references import REFERENCES, references
 from predann_bids.report.table import Column, Table
-from predann_bids.report.tables import TABLES, all_tables
 
 
 def answer(metrics: dict[str, Any], question: str) -> str:
@@ -40,7 +40,7 @@ def metrics() -> dict[str, Any]:
 
 @pytest.fixture
 def drawn_without_png(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predann_bids.report.figures.Illustration.png", lambda _: b"")
+    monkeypatch.setattr("predann_bids.report.group.figures.Illustration.png", lambda _: b"")
 
 
 def test_chance_is_answered_with_interval_and_both_p_values(metrics: dict[str, Any]) -> None:

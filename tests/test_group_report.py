@@ -16,9 +16,15 @@ from made_up_metrics import LOGITS_KEYS, evidence_of, metrics_of
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from predann_bids.config import Science, resolve
-from predann_bids.report.figures import breakdown_figure, confusion_figure, drawing_style, shorten, training_figure
-from predann_bids.report.group import GroupEvidence, comparison_sentences, results_sentence, write_group_report
-from predann_bids.report.methods import group_methods
+from predann_bids.report.group.figures import (
+    breakdown_figure,
+    confusion_figure,
+    drawing_style,
+    shorten,
+    training_figure,
+)
+from predann_bids.report.group.page import GroupEvidence, comparison_sentences, results_sentence, write_group_report
+from predann_bids.report.methods.group import group_methods
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +43,18 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = ("<b>&", "$x$ & <script>", "C", "D")
     evidence = evidence_of(metrics_of(labels=labels, models=("predann",)), labels)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("predann_bids.report.figures.Illustration.png", lambda _: b"")
+        patch.setattr("predann_bids.report.group.figures.Illustration.png", lambda _: b"")
         return write_group_report(evidence, tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predann_bids.report.group.illustrate", lambda *_: [])
+    monkeypatch.setattr("predann_bids.report.group.page.illustrate", lambda *_: [])
 
 
 @pytest.fixture
 def without_png(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predann_bids.report.figures.Illustration.png", lambda _: b"")
+    monkeypatch.setattr("predann_bids.report.group.figures.Illustration.png", lambda _: b"")
 
 
 class Text(HTMLParser):

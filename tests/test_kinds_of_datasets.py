@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from predann_bids.cli import make_command, run
-from predann_bids.tools.simulate import simulate
-from predann_bids.tools.simulation import Simulation
+from predann_bids.tools.simulation.dataset import simulate
+from predann_bids.tools.simulation.settings import Simulation
 
 KINDS = {
     "ds005876": kinds.song_familiarity,

@@ -10,8 +10,8 @@ from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import grid
 from predann_bids.errors import ReadOrWriteFailed, UnusableData
 from predann_bids.learning import linear
+from predann_bids.learning.fitting import Source
 from predann_bids.learning.linear import LinearDecoder, fit_linear, halved, onset_features, unwhitened
-from predann_bids.learning.training import Source
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.timing import Rate, Span
 

@@ -7,10 +7,10 @@ from torch.nn import functional as F
 
 from predann_bids.errors import MissingInput, UnusableData
 from predann_bids.learning.checkpoints import FORMAT, load_decoder, save_decoder
-from predann_bids.models.audio_encoder import LogMel
-from predann_bids.models.decoder import MOMENT_STRIDE, Decoder, DecoderSettings, logits_within_batch
 from predann_bids.models.losses import predann_loss, similarity
-from predann_bids.models.temporal import middle
+from predann_bids.models.temporal.audio_encoder import LogMel
+from predann_bids.models.temporal.decoder import MOMENT_STRIDE, Decoder, DecoderSettings, logits_within_batch
+from predann_bids.models.temporal.layers import middle
 
 SONGS = ("a", "b", "c")
 

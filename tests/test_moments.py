@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from predann_bids.models import moments
-from predann_bids.models.moments import embed_moments
-from predann_bids.models.published import KINDS, PublishedEncoder, padding
+from predann_bids.models.published import moments
+from predann_bids.models.published.moments import embed_moments
+from predann_bids.models.published.networks import KINDS, PublishedEncoder, padding
 
 
 def make_encoder(kind="2d", *, far=True):

@@ -9,7 +9,7 @@ import soundfile
 
 from predann_bids.cli import make_command, run
 from predann_bids.tools.cli import tools
-from predann_bids.tools.nmedt_files import SONGS, opened
+from predann_bids.tools.nmedt.files import SONGS, opened
 
 RATE = 10.0
 CODES = (23, 21)  # Tiptoes, then FirstFires
@@ -171,7 +171,7 @@ def test_files_that_are_not_there_are_missing(nmedt, tmp_path, more):
 
 
 def test_eeg_is_read_in_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("predann_bids.tools.nmedt_files.READ_SAMPLES", 700)
+    monkeypatch.setattr("predann_bids.tools.nmedt.files.READ_SAMPLES", 700)
     eeg, _ = write_raw(tmp_path / "02_1_raw.mat", (22,))
     with opened(tmp_path / "02_1_raw.mat") as raw:
         blocks = list(raw.blocks())

@@ -196,7 +196,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(dataset, tmp_path, monk
     def killed(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("predann_bids.workflows.derivative.write_json", killed)
+    monkeypatch.setattr("predann_bids.workflows.participant.derivative.write_json", killed)
     arguments = (
         dataset,
         tmp_path / "out",

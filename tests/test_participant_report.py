@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgba
 from scipy.signal import welch
 
 from predann_bids.bids.derivatives import DerivativePaths
-from predann_bids.bids.presentations import Presentation
+from predann_bids.bids.music.presentations import Presentation
 from predann_bids.config import resolve
 from predann_bids.errors import ReadOrWriteFailed, TryAgain
 from predann_bids.report.participant import ReportJob, recorded, write_report
@@ -30,7 +30,7 @@ from predann_bids.report.participant.timeline import draw_timeline
 from predann_bids.report.participant.traces import draw_traces, shown_channels
 from predann_bids.signals.onsets import OnsetResponse
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.participant import run_participant
+from predann_bids.workflows.participant.level import run_participant
 
 NAMES = ["Fp1", "Fp2", "C3", "C4", "P3", "P4", "O1", "O2"]
 RATE_HZ, SECONDS = 100.0, 20.0

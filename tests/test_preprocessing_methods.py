@@ -3,8 +3,8 @@
 import pytest
 
 from predann_bids.config import PUBLISHED, Preprocessing
-from predann_bids.report.methods import preprocessing_methods
-from predann_bids.report.references import references
+from predann_bids.report.methods.group import preprocessing_methods
+from predann_bids.report.methods.references import references
 
 ALWAYS = {"Gorgolewski", "Gramfort", "Pernet", "Yarkoni"}
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predann_bids.bids.presentations import from_table, resolve_presentations, to_table
+from predann_bids.bids.music.presentations import from_table, resolve_presentations, to_table
 from predann_bids.errors import MissingInput, UnusableData
 
 SECONDS = {"a.wav": 10.0, "b.wav": 20.0, "beep.wav": 0.5}

@@ -14,8 +14,9 @@ from torch import nn
 from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.errors import UnusableData
-from predann_bids.learning.probe_pooling import pool_probes
-from predann_bids.learning.probing import (
+from predann_bids.learning.fitting import Source
+from predann_bids.learning.probing.pooling import pool_probes
+from predann_bids.learning.probing.probe import (
     BANDS,
     DELAYS_S,
     Band,
@@ -30,9 +31,8 @@ from predann_bids.learning.probing import (
     rank_correlation,
 )
 from predann_bids.learning.statistics import Grid
-from predann_bids.learning.training import Source
-from predann_bids.models.decoder import Decoder, DecoderSettings
-from predann_bids.models.temporal import centre, halve
+from predann_bids.models.temporal.decoder import Decoder, DecoderSettings
+from predann_bids.models.temporal.layers import centre, halve
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.scaling import Scaling
 from predann_bids.timing import Rate, Span
@@ -300,7 +300,7 @@ def test_songs_that_are_no_candidates_are_never_named():
 
 
 def test_where_windows_are_many_some_are_left_out_evenly(monkeypatch):
-    monkeypatch.setattr("predann_bids.learning.probing.FEWEST_WINDOWS", 1)
+    monkeypatch.setattr("predann_bids.learning.probing.probe.FEWEST_WINDOWS", 1)
     found = measure(*world(), effort=Effort(decisions=60))
     assert found.by_band.windows.tolist() == [5, 5]
     assert found.by_channel.windows.tolist() == [6, 6]

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from predann_bids.learning.checkpoints import load_decoder, save_decoder
 from predann_bids.learning.memory import keep_memory
-from predann_bids.models import blocks
-from predann_bids.models.blocks import Block, Columns, Pooled, Statistics, pool, pool_and_measure
-from predann_bids.models.published import (
+from predann_bids.models.published import blocks
+from predann_bids.models.published.blocks import Block, Columns, Pooled, Statistics, pool, pool_and_measure
+from predann_bids.models.published.networks import (
     PublishedDecoder,
     PublishedEncoder,
     PublishedSettings,

@@ -22,12 +22,12 @@ from predann_bids.data.windows import Windows, draw_single, place_in_spans
 from predann_bids.errors import TryAgain, WrongUsage
 from predann_bids.learning.checkpoints import save_decoder
 from predann_bids.learning.evaluation import WindowPredictions, decide
+from predann_bids.learning.fitting import PublishedTraining
 from predann_bids.learning.retrieval import Candidates, Representations, rank
-from predann_bids.learning.training import PublishedTraining
-from predann_bids.models.published import PublishedDecoder, PublishedSettings
+from predann_bids.models.published.networks import PublishedDecoder, PublishedSettings
 from predann_bids.timing import Rate, Span
-from predann_bids.workflows.channels import choose_channels
 from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.group.channels import choose_channels
 from predann_bids.workflows.resources import (
     devices_of,
     on_threads,

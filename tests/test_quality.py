@@ -11,9 +11,9 @@ import pytest
 import soundfile
 
 from predann_bids.errors import UnusableData
-from predann_bids.report import quality
-from predann_bids.report.measures import Rule
-from predann_bids.report.quality import fence, write_quality
+from predann_bids.report.quality import participants as quality
+from predann_bids.report.quality.measures import Rule
+from predann_bids.report.quality.participants import fence, write_quality
 from predann_bids.signals.onsets import detect_onsets, onsets_heard, respond_to_onsets
 from predann_bids.signals.quality import line_noise, measure, usable_seconds, usable_spans
 

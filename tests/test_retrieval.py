@@ -6,7 +6,7 @@ from scipy.stats import pearsonr
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, grid
 from predann_bids.learning.retrieval import Candidates, Representations, rank, unit
-from predann_bids.models.decoder import Decoder, DecoderSettings
+from predann_bids.models.temporal.decoder import Decoder, DecoderSettings
 from predann_bids.timing import Span
 
 LENGTH, STRIDE, FRAMES, DIMENSIONS = 20, 10, 10, 3  # two samples for each frame

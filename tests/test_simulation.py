@@ -8,11 +8,11 @@ from mne_bids import BIDSPath, read_raw_bids
 
 from predann_bids.cli import run
 from predann_bids.timing import Rate, Span
-from predann_bids.tools import brain
 from predann_bids.tools.cli import tools
-from predann_bids.tools.simulate import electrode_names, simulate
-from predann_bids.tools.simulation import Simulation
-from predann_bids.tools.songs import AUDIO_RATE, make_song
+from predann_bids.tools.simulation import brain
+from predann_bids.tools.simulation.dataset import electrode_names, simulate
+from predann_bids.tools.simulation.settings import Simulation
+from predann_bids.tools.simulation.songs import AUDIO_RATE, make_song
 
 RATE = Rate(250)
 TINY = Simulation(participants=1, songs=2, seconds=4, channels=4, sampling_rate=100, seed=5)
@@ -129,7 +129,7 @@ def test_blinks_are_strongest_at_the_forehead():
 
 
 def test_songs_differ_in_tempo_and_sound():
-    from predann_bids.tools.songs import choose_style
+    from predann_bids.tools.simulation.songs import choose_style
 
     styles = [choose_style(number, np.random.default_rng(0)) for number in range(4)]
     tempi = sorted(style.tempo_bpm for style in styles)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from predann_bids.errors import UnusableData
-from predann_bids.signals.spatial import has_positions, interpolation, matrix_of, reference, sphere_origin
+from predann_bids.signals.preprocessing.spatial import has_positions, interpolation, matrix_of, reference, sphere_origin
 
 RATE_HZ = 100.0
 

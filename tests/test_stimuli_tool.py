@@ -10,13 +10,13 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predann_bids.bids.cues import find_cues
-from predann_bids.bids.stimuli import Stimuli
-from predann_bids.bids.stimulus_map import read_map
+from predann_bids.bids.music.cues import find_cues
+from predann_bids.bids.music.stimuli import Stimuli
+from predann_bids.bids.music.stimulus_map import read_map
 from predann_bids.cli import run
 from predann_bids.tools.cli import tools as command
-from predann_bids.tools.drafting import draft_map
-from predann_bids.tools.observed import Observed, match_names
+from predann_bids.tools.stimuli.drafting import draft_map
+from predann_bids.tools.stimuli.observed import Observed, match_names
 
 
 @pytest.fixture

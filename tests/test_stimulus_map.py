@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predann_bids.bids.cues import find_cues
-from predann_bids.bids.presentations import resolve_presentations
-from predann_bids.bids.stimuli import Stimuli
-from predann_bids.bids.stimulus_map import find_map, read_map, shipped_maps
+from predann_bids.bids.music.cues import find_cues
+from predann_bids.bids.music.presentations import resolve_presentations
+from predann_bids.bids.music.stimuli import Stimuli
+from predann_bids.bids.music.stimulus_map import find_map, read_map, shipped_maps
 from predann_bids.errors import MissingInput, UnusableData, WrongUsage
 
 FILES = ("a.wav", "b.wav", "it's (live) 2.wav", "DespicableMe.wav", "song-07.wav")

@@ -22,10 +22,10 @@ from predann_bids.errors import (
 )
 from predann_bids.files import write_json
 from predann_bids.options import SCIENCE_FLAGS
-from predann_bids.report.figures.drawing import drawing_style
-from predann_bids.report.figures.sweep import sweep_figures, sweep_length_figure
-from predann_bids.report.sweep import SweepEvidence, write_sweep
-from predann_bids.report.sweep_results import (
+from predann_bids.report.drawing import drawing_style
+from predann_bids.report.sweep.figures import sweep_figures, sweep_length_figure
+from predann_bids.report.sweep.page import SweepEvidence, write_sweep
+from predann_bids.report.sweep.results import (
     PointResult,
     VariedKey,
     breakdown_table,
@@ -38,7 +38,7 @@ from predann_bids.report.sweep_results import (
 from predann_bids.tools.cli import tools
 from predann_bids.tools.sweep import make_command, make_sweep
 from predann_bids.workflows.execution import Execution, Failure, exclusive
-from predann_bids.workflows.sweep import SweepOutcome, raise_failures, run_sweep
+from predann_bids.workflows.sweep.level import SweepOutcome, raise_failures, run_sweep
 
 DELAY = VariedKey("windows.delay", "delay", (0.0, 0.1, 0.2))
 WEIGHT = VariedKey("training.predann_weight", "predann_weight", (0.05, 3.0))
@@ -407,7 +407,7 @@ def engine(monkeypatch, tmp_path, derivatives):
             write_json(directory / "metrics.json", metrics_of())
             dump(science, directory / "config.toml")
 
-        monkeypatch.setattr("predann_bids.workflows.sweep.run_level", run_level)
+        monkeypatch.setattr("predann_bids.workflows.sweep.level.run_level", run_level)
         how = Execution(report=False, **execution)
         outcome = run_sweep(make_sweep(vary or ["delay=0,0.1,0.2"]), tmp_path / "ds", output, execution=how)
         return [label.removeprefix("sweep_delay-") for label in done], outcome
@@ -484,7 +484,7 @@ def test_a_point_that_another_process_has_finished_meanwhile_counts(engine, monk
         away.rename(note)
         raise TryAgain("Another process is working on it.")
 
-    monkeypatch.setattr("predann_bids.workflows.sweep._take_over", run_as_the_other_does)
+    monkeypatch.setattr("predann_bids.workflows.sweep.level._take_over", run_as_the_other_does)
     done, outcome = engine()
     assert (done, len(outcome.results), outcome.failures) == ([], 3, {})
 

@@ -7,10 +7,10 @@ from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import grid
-from predann_bids.learning import training
+from predann_bids.learning import fitting as training
+from predann_bids.learning.fitting import Hardware, Source, TrainingBatches, fit, represent
 from predann_bids.learning.retrieval import Candidates, rank
-from predann_bids.learning.training import Hardware, Source, TrainingBatches, fit, represent
-from predann_bids.models.decoder import DecoderSettings
+from predann_bids.models.temporal.decoder import DecoderSettings
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.timing import Span
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predann_bids import __version__
-from predann_bids.bids.presentations import Presentation, from_table
+from predann_bids.bids.music.presentations import Presentation, from_table
 from predann_bids.bids.recordings import Recording
 from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed
 from predann_bids.files import read_json, write_json, write_text, written_whole

@@ -12,9 +12,9 @@ import torch
 from predann_bids import __version__
 from predann_bids.errors import MissingInput, UnusableData, WrongUsage
 from predann_bids.files import written_whole
-from predann_bids.models.decoder import Decoder, DecoderSettings
-from predann_bids.models.published import PublishedDecoder, PublishedSettings
-from predann_bids.models.temporal import HALVING
+from predann_bids.models.published.networks import PublishedDecoder, PublishedSettings
+from predann_bids.models.temporal.decoder import Decoder, DecoderSettings
+from predann_bids.models.temporal.layers import HALVING
 
 FORMAT = "predann-bids decoder 1"
 PUBLISHED_FORMAT = "predann-bids published decoder 1"

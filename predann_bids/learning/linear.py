@@ -27,7 +27,7 @@ from predann_bids.learning.retrieval import unit
 from predann_bids.timing import Rate
 
 if TYPE_CHECKING:
-    from predann_bids.learning.training import MappedSource
+    from predann_bids.learning.fitting import MappedSource
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

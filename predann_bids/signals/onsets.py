@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predann_bids.errors import UnusableData
-from predann_bids.signals.stretches import quiet
+from predann_bids.signals.preprocessing.stretches import quiet
 from predann_bids.timing import Rate
 
 Floats = NDArray[np.floating[Any]]

@@ -15,7 +15,7 @@ from predann_bids.config import resolve
 from predann_bids.errors import CannotCreateOutput, WrongUsage
 from predann_bids.options import selection_options
 from predann_bids.tools.checkpoint import make_command as import_checkpoint_command
-from predann_bids.tools.simulation import Simulation
+from predann_bids.tools.simulation.settings import Simulation
 from predann_bids.tools.sweep import make_command as sweep_command
 
 SIMULATE_EPILOG = """\b
@@ -83,7 +83,7 @@ def simulate(out_dir: Path, **options: Any) -> None:
     except ValueError as error:
         raise WrongUsage(f"{error}.") from error
     from predann_bids.progress import Progress
-    from predann_bids.tools.simulate import simulate as write
+    from predann_bids.tools.simulation.dataset import simulate as write
 
     with Progress("Simulating", simulation.songs + simulation.participants) as progress:
         try:
@@ -106,7 +106,7 @@ def nmedt(raw_dir: Path, audio_dir: Path, bids_dir: Path, participants: tuple[st
     FirstFires.flac). What is converted already is kept.
     """
     from predann_bids.progress import Progress
-    from predann_bids.tools.nmedt import convert
+    from predann_bids.tools.nmedt.convert import convert
 
     total = len(list(raw_dir.glob("*_raw.mat")))
     labels = [label.removeprefix("sub-") for label in participants]
@@ -143,7 +143,7 @@ def _stimuli(**given: Any) -> None:
         raise WrongUsage("BIDS_DIR is missing. Usage: predann-tools stimuli BIDS_DIR [OPTIONS].")
     science = resolve(preset=None, file=given["config"], flags={})
     selection = selection_of(given)
-    from predann_bids.tools.stimuli import show_stimuli
+    from predann_bids.tools.stimuli.show import show_stimuli
 
     show_stimuli(
         given["bids_dir"],

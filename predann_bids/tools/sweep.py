@@ -27,7 +27,7 @@ from predann_bids.options import (
 )
 
 if TYPE_CHECKING:
-    from predann_bids.workflows.grid import Sweep
+    from predann_bids.workflows.sweep.grid import Sweep
 
 NOT_HERE = frozenset(("label", "from_model", "fold", "stimulus_map"))
 MOST_POINTS = 1000
@@ -103,7 +103,7 @@ def run_command(**given: Any) -> None:
         given["vary"], label=given["label"], flags=flags_of(given), preset=given["preset"], file=given["config"]
     )
     selection = selection_of(given)
-    from predann_bids.workflows.sweep import raise_failures, run_sweep, summarise
+    from predann_bids.workflows.sweep.level import raise_failures, run_sweep, summarise
 
     outcome = run_sweep(
         sweep,
@@ -155,7 +155,7 @@ def make_sweep(
     WrongUsage
         A key is unknown or belongs to the participant level, a value does not fit, or two points are the same.
     """
-    from predann_bids.workflows.grid import Sweep
+    from predann_bids.workflows.sweep.grid import Sweep
 
     typed, flags = _typed(vary), flags or {}
     twice = next((key.dotted for key in typed if key.dotted in flags or (preset and key.dotted == "preset")), None)

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from predann_bids.bids.cues import read_events
 from predann_bids.bids.index import participants_on_disk
+from predann_bids.bids.music.cues import read_events
 from predann_bids.bids.recordings import Selection, check_dataset
 from predann_bids.bids.sidecars import entities_of
 from predann_bids.errors import InvalidDataset, MissingInput, PredannError

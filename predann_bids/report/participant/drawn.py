@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from predann_bids.report.figures.drawing import Illustration
+from predann_bids.report.drawing import Illustration
 
 WIDTH_IN, DPI = 9.5, 100
 REM_PER_INCH = 6.3

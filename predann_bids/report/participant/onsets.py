@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from predann_bids.bids.presentations import Presentation
+from predann_bids.bids.music.presentations import Presentation
 from predann_bids.errors import UnusableData
 from predann_bids.report.participant.drawn import AFTER, INK, PALE, figure_html, light_grid, new_figure
 from predann_bids.report.participant.recorded import Recorded, has_positions

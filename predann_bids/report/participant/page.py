@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from predann_bids.bids.derivatives import DerivativePaths
 from predann_bids.bids.recordings import Recording
 from predann_bids.files import written_whole
-from predann_bids.report.figures.drawing import drawing_style
+from predann_bids.report.drawing import drawing_style
 from predann_bids.report.participant.amplitudes import Amplitudes, amplitudes_html
 from predann_bids.report.participant.components import components_html
 from predann_bids.report.participant.drawn import CSS, stimulus_colours

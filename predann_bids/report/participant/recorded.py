@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predann_bids.bids.derivatives import DerivativePaths
-from predann_bids.bids.presentations import Presentation, from_table
+from predann_bids.bids.music.presentations import Presentation, from_table
 from predann_bids.bids.recordings import Recording
 from predann_bids.files import read_json
 from predann_bids.signals.quality import usable_spans

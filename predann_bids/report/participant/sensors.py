@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from predann_bids.report.figures.drawing import shorten
+from predann_bids.report.drawing import shorten
 from predann_bids.report.participant.drawn import AFTER, BAD, INK, figure_html, new_figure, table_html
 from predann_bids.report.participant.recorded import Recorded, has_positions
 

@@ -7,8 +7,8 @@ from html import escape
 
 from matplotlib.figure import Figure
 
-from predann_bids.bids.presentations import Presentation
-from predann_bids.report.figures.drawing import shorten
+from predann_bids.bids.music.presentations import Presentation
+from predann_bids.report.drawing import shorten
 from predann_bids.report.participant.drawn import INK, figure_html, light_grid, new_figure, table_html
 from predann_bids.report.participant.recorded import Recorded
 

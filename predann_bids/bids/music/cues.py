@@ -1,0 +1,252 @@
+"""List what events.tsv and the stimulus map say about the music in a recording."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from predann_bids.bids.music.events import read_events as read_events
+from predann_bids.bids.music.stimuli import Found, Stimuli, names_audio
+from predann_bids.bids.music.stimulus_map import ENTITIES, Rule, StimulusMap, fill_in, is_among
+from predann_bids.errors import PredannError, UnusableData, WrongUsage
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What is said about one presentation before its recording and its audio are opened.
+
+    Parameters
+    ----------
+    where : str
+        File and row that say so.
+    line : int
+        The row of events.tsv; 0 when a rule of the stimulus map stands for the recording itself.
+    marker, onset : float
+        Seconds from the start of the recording of the row, and of the music.
+    duration : float, optional
+        Seconds that the row states.
+    audio : Path
+        The audio file.
+    label, stim_file : str
+        Class, and name of the file relative to the stimuli directory.
+    audio_start : float
+        Seconds into the audio file at `onset`.
+    stated : float, optional
+        Seconds that the stimulus map states.
+    end : float, optional
+        Seconds from the start of the recording at which a row says that the music ends.
+    """
+
+    where: str
+    line: int
+    marker: float
+    onset: float
+    duration: float | None
+    audio: Path
+    label: str
+    stim_file: str
+    audio_start: float = 0.0
+    stated: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True)
+class Cues:
+    """All that a recording's events and the stimulus map say of music.
+
+    Parameters
+    ----------
+    music : tuple of Cue
+        In the order of their onsets.
+    ignored : mapping
+        Reason to the lines of events.tsv that it holds for.
+    notes : tuple of str
+        What a reader should know, such as a file that is taken for one of another name.
+    times_are_of_the_recording : bool
+        Whether the times in events.tsv are those of this recording; unknown where the map stands in for it.
+    """
+
+    music: tuple[Cue, ...]
+    ignored: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    times_are_of_the_recording: bool = True
+
+    @property
+    def audio(self) -> list[Path]:
+        """The audio files, without repetition."""
+        return sorted({cue.audio for cue in self.music})
+
+
+def find_cues(
+    events: Path | None,
+    stimuli: Stimuli,
+    *,
+    stimulus_map: StimulusMap | None = None,
+    entities: Mapping[str, str] | None = None,
+) -> Cues:
+    """List what events.tsv and the stimulus map say about the music in one recording.
+
+    The first rule of the map that matches wins. A rule without a condition on events stands for the recording itself.
+    Rows that no rule matches are music when their `stim_file` is audio, as in BIDS.
+
+    Parameters
+    ----------
+    events : Path, optional
+        An events.tsv.
+    stimuli : Stimuli
+        Where the audio is.
+    stimulus_map : StimulusMap, optional
+        What the user says.
+    entities : mapping, optional
+        `participant`, `session`, `task` and `run` of the recording.
+
+    Raises
+    ------
+    MissingInput, UnusableData, WrongUsage
+        Audio is missing or an onset is no number, or a rule cannot be filled in; the message names file and row.
+    """
+    known = {name: (entities or {}).get(name, "") for name in ENTITIES}
+    rules = stimulus_map.about(known) if stimulus_map else ()
+    table = read_events(events) if events else pd.DataFrame({"onset": [], "duration": []}, dtype=str)
+    search = _Search(str(events), stimuli, known, stimulus_map.path if stimulus_map else None)
+    rows: list[dict[str, str]] = table.to_dict("records")  # type: ignore[assignment]
+    whole = next((rule for rule in rules if _decides(rule, rows)), None)
+    if whole and whole.is_about_recordings:
+        search.take_recording(whole)
+        reason = "the stimulus map stands for the whole recording"
+        search.ignored[reason] = list(range(2, len(rows) + 2))
+    else:
+        about_rows = [rule for rule in rules if not rule.is_about_recordings]
+        for index, row in enumerate(rows):
+            search.take_row(index + 2, row, rows, about_rows)  # the header is line 1
+    return search.result(times_are_of_the_recording=not (whole and whole.is_about_recordings))
+
+
+def _decides(rule: Rule, rows: Sequence[Mapping[str, str]]) -> bool:
+    return rule.is_about_recordings or any(rule.matches(row) for row in rows)
+
+
+class _Search:
+    """What was found so far in one recording."""
+
+    def __init__(self, events: str, stimuli: Stimuli, entities: Mapping[str, str], map_path: Path | None) -> None:
+        self._events, self._stimuli, self._entities, self._map_path = events, stimuli, entities, map_path
+        self._cues: list[Cue] = []
+        self._problems: dict[tuple[type[PredannError], str], list[str]] = defaultdict(list)
+        self._notes: dict[str, None] = {}
+        self.ignored: dict[str, list[int]] = defaultdict(list)
+
+    def take_recording(self, rule: Rule) -> None:
+        where = f"{self._map_path}, line {rule.line}"
+        found = self._ruled(where, rule, self._entities)
+        if found:
+            self._add(where, 0, 0.0, None, found, rule, self._label(where, rule, found, self._entities))
+
+    def take_row(
+        self, line: int, row: Mapping[str, str], rows: Sequence[Mapping[str, str]], rules: Sequence[Rule]
+    ) -> None:
+        where = f"{self._events}, line {line}"
+        rule = next((rule for rule in rules if rule.matches(row)), None)
+        if rule is None and not names_audio(row.get("stim_file", "")):
+            reason = "no rule of the map matches, and stim_file names no audio" if rules else "stim_file names no audio"
+            self.ignored[reason].append(line)
+            return
+        marker = _number(row["onset"])
+        if marker is None:
+            self._problems[
+                UnusableData, f"the onset '{row['onset']}' is not a number of seconds; give it, or remove the row"
+            ].append(where)
+            return
+        values = {**row, **self._entities}
+        found = self._ruled(where, rule, values) if rule else self._locate(where, row["stim_file"])
+        if found:
+            label = self._label(where, rule, found, values)
+            end = _end_after(marker, rule, rows) if rule else None
+            self._add(where, line, marker, _number(row["duration"]), found, rule, label, end)
+
+    def _ruled(self, where: str, rule: Rule, values: Mapping[str, str]) -> Found | None:
+        name = self._fill(where, rule, rule.audio, values)
+        return self._locate(where, name) if name else None
+
+    def _locate(self, where: str, name: str) -> Found | None:
+        try:
+            found = self._stimuli.locate(name)
+        except PredannError as error:
+            self._problems[type(error), str(error)].append(where)
+            return None
+        if found.note:
+            self._notes[f"{found.note} in {self._stimuli.directory}."] = None
+        return found
+
+    def _fill(self, where: str, rule: Rule, template: str, values: Mapping[str, str]) -> str | None:
+        try:
+            return fill_in(template, values)
+        except KeyError as error:
+            self._problems[
+                WrongUsage,
+                f"line {rule.line} of {self._map_path} asks for {{{error.args[0]}}} in '{template}', for which there is"
+                " no value here",
+            ].append(where)
+            return None
+
+    def _label(self, where: str, rule: Rule | None, found: Found, values: Mapping[str, str]) -> str:
+        told = self._fill(where, rule, rule.label, values) if rule and rule.label else None
+        return told or PurePosixPath(found.name).stem
+
+    def _add(
+        self,
+        where: str,
+        line: int,
+        marker: float,
+        duration: float | None,
+        found: Found,
+        rule: Rule | None,
+        label: str,
+        end: float | None = None,
+    ) -> None:
+        shift, audio_start, stated = (rule.onset_shift, rule.audio_start, rule.duration) if rule else (0.0, 0.0, None)
+        cue = Cue(
+            where, line, marker, marker + shift, duration, found.path, label, found.name, audio_start, stated, end
+        )
+        self._cues.append(cue)
+
+    def result(self, *, times_are_of_the_recording: bool) -> Cues:
+        if self._problems:
+            (kind, sentence), places = next(iter(self._problems.items()))
+            others = len(self._problems) - 1
+            more = f" There {'are' if others > 1 else 'is'} {others} more such problem{'s' * (others > 1)}."
+            raise kind(f"{_listed(places)}: {sentence}.{more if others else ''}")
+        music = sorted(self._cues, key=lambda cue: (cue.onset, cue.line))
+        ignored = {reason: tuple(lines) for reason, lines in self.ignored.items()}
+        return Cues(tuple(music), ignored, tuple(self._notes), times_are_of_the_recording)
+
+
+def _listed(places: Sequence[str]) -> str:
+    """Name the first of several rows of one file, and how many more there are."""
+    more = f" (and {len(places) - 1} more rows)" if len(places) > 1 else ""
+    return f"{places[0]}{more}"
+
+
+def _end_after(marker: float, rule: Rule, rows: Sequence[Mapping[str, str]]) -> float | None:
+    """Return when the next row has one of the rule's end values in a column that the rule has a condition on."""
+    if not rule.end_values:
+        return None
+    ends = [
+        _number(row["onset"])
+        for row in rows
+        if any(is_among(row.get(column), rule.end_values) for column in rule.columns)
+    ]
+    return min((end for end in ends if end is not None and end > marker), default=None)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,232 @@
+"""Presentations: which music played when, and for how long."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import pandas as pd
+
+from predann_bids.bids.music.cues import Cue, Cues, find_cues, read_events
+from predann_bids.bids.music.stimuli import Stimuli
+from predann_bids.bids.music.stimulus_map import StimulusMap
+from predann_bids.errors import PredannError, UnusableData
+
+CUT_TOLERANCE_S = 0.01  # events tables round to milliseconds
+TOLD_APART = 3  # so many warnings of a kind are given one by one, more in one sentence
+
+Remarks = dict[str, list[tuple[str, str]]]  # what happened -> where, and the sentence about it
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """One stretch of one recording in which one stimulus plays.
+
+    Parameters
+    ----------
+    label : str
+        Name of the stimulus, the class to be recognised.
+    stim_file : str
+        Audio file, relative to the stimuli directory.
+    onset, duration : float
+        Seconds from the start of the recording.
+    audio_start : float
+        Seconds into the audio file at `onset`.
+    """
+
+    label: str
+    stim_file: str
+    onset: float
+    duration: float
+    audio_start: float = 0.0
+
+    @property
+    def end(self) -> float:
+        """Seconds from the start of the recording at which the stimulus stops."""
+        return self.onset + self.duration
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What was made of a recording's events: presentations in the order of their onsets, and what to know of them."""
+
+    presentations: tuple[Presentation, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def place(
+    cues: Cues,
+    *,
+    recording_seconds: float,
+    shortest: float,
+    audio_seconds: Callable[[Path], float],
+) -> Resolution:
+    """Turn cues into presentations that lie inside the recording and its audio and do not overlap.
+
+    A presentation lasts as long as the stimulus map says, else until the row that ends it, else as long as its own row
+    says when that is at least `shortest`, else as long as the audio. It is cut where the audio or the recording ends
+    and where the next presentation begins.
+
+    Parameters
+    ----------
+    cues : Cues
+        In the order of their onsets.
+    recording_seconds : float
+        Length of the recording.
+    shortest : float
+        Presentations shorter than this, in seconds, are left out with a warning.
+    audio_seconds : callable
+        Gives the length of an audio file in seconds.
+
+    Raises
+    ------
+    UnusableData
+        Music begins outside the recording, two pieces begin at once, or audio is shorter than `shortest`.
+    """
+    remarks: Remarks = defaultdict(list)
+    presentations = []
+    music = _without_repetitions(cues.music, remarks)
+    for cue, following in zip_longest(music, music[1:]):
+        next_onset = following.onset if following else math.inf
+        found = _place_one(cue, next_onset, recording_seconds, shortest, audio_seconds, remarks)
+        if found:
+            presentations.append(found)
+    return Resolution(tuple(presentations), (*cues.notes, *_sentences(remarks)))
+
+
+def _without_repetitions(music: Sequence[Cue], remarks: Remarks) -> list[Cue]:
+    kept: list[Cue] = []
+    for cue in music:
+        if kept and cue.onset == kept[-1].onset and cue.line != kept[-1].line:
+            if cue.audio != kept[-1].audio:
+                raise UnusableData(
+                    f"{cue.where}: '{cue.stim_file}' begins at {cue.onset:g} s, as does '{kept[-1].stim_file}' of line"
+                    f" {kept[-1].line}; only one stimulus can be recognised at a time. Leave one out."
+                )
+            remarks["repeat an earlier row and are left out"].append(
+                (cue.where, f"'{cue.stim_file}' repeats line {kept[-1].line} and is left out")
+            )
+            continue
+        kept.append(cue)
+    return kept
+
+
+def _place_one(
+    cue: Cue,
+    next_onset: float,
+    recording_seconds: float,
+    shortest: float,
+    audio_seconds: Callable[[Path], float],
+    remarks: Remarks,
+) -> Presentation | None:
+    first = cue.onset if cue.onset == cue.marker else max(cue.onset, 0.0)  # a shift may lead before the recording
+    if not (cue.marker >= 0 and 0 <= first < recording_seconds):
+        raise UnusableData(
+            f"{cue.where}: '{cue.stim_file}' begins at {cue.onset:g} s, outside the recording"
+            f" (0 to {recording_seconds:g} s). Onsets must be seconds from the start of this file."
+        )
+    try:
+        heard = audio_seconds(cue.audio)
+    except PredannError as error:
+        raise type(error)(f"{cue.where}: {error}") from error
+    if heard < shortest:
+        raise UnusableData(
+            f"{cue.where}: the audio {cue.audio} lasts {heard:.2f} s, less than a window ({shortest:g} s)."
+        )
+    left = heard - cue.audio_start
+    if left <= 0:
+        raise UnusableData(
+            f"{cue.where}: audio_start is {cue.audio_start:g} s, but the audio {cue.audio} lasts only {heard:.2f} s."
+        )
+    duration = _duration(cue, left, next_onset, shortest)
+    if duration > left + CUT_TOLERANCE_S:
+        _remark_cut(remarks, cue, duration, left, "the audio ends")
+    duration = min(duration, left)
+    if first > cue.onset:
+        _remark_cut(remarks, cue, duration, duration - (first - cue.onset), "the recording begins")
+        duration -= first - cue.onset
+    for limit, reason in ((recording_seconds, "the recording ends"), (next_onset, "the next begins")):
+        room = limit - first
+        if duration > room + CUT_TOLERANCE_S:
+            _remark_cut(remarks, cue, duration, room, reason)
+        duration = min(duration, room)
+    if duration < shortest:
+        text = f"'{cue.stim_file}' is left out, as {duration:.2f} s are less than {shortest:g} s"
+        remarks[f"are left out, as they last less than {shortest:g} s"].append((cue.where, text))
+        return None
+    return Presentation(cue.label, cue.stim_file, first, duration, cue.audio_start + first - cue.onset)
+
+
+def _duration(cue: Cue, left: float, next_onset: float, shortest: float) -> float:
+    if cue.stated is not None:
+        return cue.stated
+    # an end that comes after the next onset belongs to a later presentation: this one was heard to its end
+    if cue.end is not None and cue.onset < cue.end <= next_onset:
+        return min(cue.end - cue.onset, left)
+    if cue.duration is not None and cue.duration >= shortest:
+        return min(cue.duration, left)
+    return left
+
+
+def _remark_cut(remarks: Remarks, cue: Cue, duration: float, room: float, reason: str) -> None:
+    text = f"'{cue.stim_file}' is cut from {duration:.2f} to {room:.2f} s, where {reason}"
+    remarks[f"are cut, where {reason}"].append((cue.where, text))
+
+
+def _sentences(remarks: Mapping[str, Sequence[tuple[str, str]]]) -> list[str]:
+    sentences = []
+    for what, cases in remarks.items():
+        if len(cases) <= TOLD_APART:
+            sentences += [f"{where}: {text}." for where, text in cases]
+        else:
+            file = cases[0][0].rpartition(", line ")[0]
+            lines = [where.rpartition(" ")[2] for where, _ in cases]
+            shown = ", ".join(lines[:8]) + (", ..." if len(lines) > 8 else "")
+            sentences.append(f"{file}: {len(cases)} presentations {what} (lines {shown}).")
+    return sentences
+
+
+def resolve_presentations(
+    events: Path | None,
+    stimuli_dir: Path,
+    *,
+    recording_seconds: float,
+    shortest: float,
+    audio_seconds: Callable[[Path], float],
+    stimulus_map: StimulusMap | None = None,
+    entities: Mapping[str, str] | None = None,
+) -> Resolution:
+    """Find the presentations of one recording: `find_cues`, then `place`."""
+    cues = find_cues(events, Stimuli(stimuli_dir), stimulus_map=stimulus_map, entities=entities)
+    return place(cues, recording_seconds=recording_seconds, shortest=shortest, audio_seconds=audio_seconds)
+
+
+def to_table(presentations: Sequence[Presentation]) -> pd.DataFrame:
+    """Lay out presentations as the events table of a derivative, one row each."""
+    return pd.DataFrame(
+        [
+            {
+                "onset": round(p.onset, 6),
+                "duration": round(p.duration, 6),
+                "trial_type": p.label,
+                "stim_file": p.stim_file,
+                "audio_start": round(p.audio_start, 6),
+            }
+            for p in presentations
+        ],
+        columns=["onset", "duration", "trial_type", "stim_file", "audio_start"],
+    )
+
+
+def from_table(path: Path) -> tuple[Presentation, ...]:
+    """Read the presentations of a derivative back."""
+    table = read_events(path)
+    columns = (table[name] for name in ("trial_type", "stim_file", "onset", "duration", "audio_start"))
+    return tuple(
+        Presentation(label, stim_file, float(onset), float(duration), float(audio_start))
+        for label, stim_file, onset, duration, audio_start in zip(*columns, strict=True)
+    )

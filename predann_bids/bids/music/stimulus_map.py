@@ -1,0 +1,252 @@
+"""The stimulus map: a table by which a user says which events or recordings mean which audio."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from predann_bids.errors import MissingInput, WrongUsage
+
+ENTITIES = ("participant", "session", "task", "run")
+PREFIXES = {"participant": "sub-", "session": "ses-", "task": "task-", "run": "run-"}
+EFFECTS = ("audio", "label", "onset_shift", "audio_start", "duration", "end_value")
+NOTHING = ("", "n/a")
+SHIPPED = Path(__file__).parents[2] / "stimulus_maps"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row of a stimulus map: conditions, and what follows from them.
+
+    Parameters
+    ----------
+    line : int
+        Its line in the map.
+    entities, columns : mapping
+        Entities of a recording, and columns of its events.tsv, to the values that they may have.
+    audio, label : str
+        Audio file under the stimuli directory, and the name of its class (empty: the file's stem). Both may hold
+        `{task}`, `{stim_file}` and the like.
+    onset_shift, audio_start : float
+        Seconds from the marker to the onset, and from the start of the audio file to what is heard first.
+    duration : float, optional
+        Seconds that the presentation lasts.
+    end_values : tuple of str
+        The presentation ends at the next row with one of these in a column of `columns`.
+    """
+
+    line: int
+    entities: Mapping[str, tuple[str, ...]]
+    columns: Mapping[str, tuple[str, ...]]
+    audio: str
+    label: str = ""
+    onset_shift: float = 0.0
+    audio_start: float = 0.0
+    duration: float | None = None
+    end_values: tuple[str, ...] = ()
+
+    @property
+    def is_about_recordings(self) -> bool:
+        """Tell whether it stands for whole recordings, not for rows of their events."""
+        return not self.columns
+
+    def applies_to(self, entities: Mapping[str, str]) -> bool:
+        """Tell whether the recording with these entities meets the conditions."""
+        return all(
+            any(_same_label(name, value, entities.get(name, "")) for value in values)
+            for name, values in self.entities.items()
+        )
+
+    def matches(self, row: Mapping[str, str]) -> bool:
+        """Tell whether a row of events.tsv meets the conditions; a column that is not there meets none."""
+        return all(is_among(row.get(name), values) for name, values in self.columns.items())
+
+
+@dataclass(frozen=True)
+class StimulusMap:
+    """The rules of a stimulus map, in their order.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    rules : tuple of Rule
+        The first that matches wins.
+    """
+
+    path: Path
+    rules: tuple[Rule, ...] = field(default=())
+
+    @property
+    def columns(self) -> set[str]:
+        """Columns of events.tsv that any rule has a condition on."""
+        return {name for rule in self.rules for name in rule.columns}
+
+    def about(self, entities: Mapping[str, str]) -> tuple[Rule, ...]:
+        """Return the rules whose conditions on entities a recording meets."""
+        return tuple(rule for rule in self.rules if rule.applies_to(entities))
+
+    def fingerprint(self, entities: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Describe what the map says about a recording, so that a change of it is noticed."""
+        return [{key: value for key, value in asdict(rule).items() if key != "line"} for rule in self.about(entities)]
+
+
+def is_among(cell: str | None, values: Iterable[str]) -> bool:
+    """Tell whether a cell holds one of the values; numbers are the same however they are written."""
+    return cell is not None and any(cell == value or _same_number(cell, value) for value in values)
+
+
+def fill_in(template: str, values: Mapping[str, str]) -> str:
+    """Replace `{task}`, `{stim_file}` and the like.
+
+    Raises
+    ------
+    KeyError
+        With the name that `values` does not have, or has no value for.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1).strip()
+        if values.get(name, "") in NOTHING:
+            raise KeyError(name)
+        return values[name]
+
+    return re.sub(r"\{([^{}]*)\}", value, template)
+
+
+def shipped_maps() -> tuple[str, ...]:
+    """Name the maps that come with the package."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.tsv")))
+
+
+def find_map(name: str) -> Path:
+    """Return the path of a map: a file, or one that comes with the package.
+
+    Raises
+    ------
+    MissingInput
+        It is neither.
+    """
+    shipped = SHIPPED / f"{name.lower()}.tsv"
+    if Path(name).is_file():
+        return Path(name)
+    if "/" not in name and shipped.is_file():
+        return shipped
+    raise MissingInput(
+        f"There is no stimulus map {name}: expected a TSV file, or one of those that come with the program"
+        f" ({', '.join(shipped_maps())})."
+    )
+
+
+def read_map(path: Path) -> StimulusMap:
+    """Read a stimulus map; lines that begin with `#` are comments.
+
+    Raises
+    ------
+    WrongUsage
+        It is no table, has no column `audio`, or a cell does not fit; the message names the line.
+    MissingInput
+        There is no such file.
+    """
+    lines = _lines(path)
+    if not lines:
+        raise WrongUsage(f"{path} is empty: expected a table with the column audio and a row for each rule.")
+    first, header = lines[0]
+    _check_header(path, first, header)
+    rules = []
+    for line, cells in lines[1:]:
+        if len(cells) > len(header):
+            raise WrongUsage(f"{path}, line {line}: {len(cells)} cells, but the header has {len(header)} columns.")
+        row = dict(zip(header, [*cells, *[""] * (len(header) - len(cells))], strict=True))
+        rules.append(_rule(path, line, {name: cell for name, cell in row.items() if cell not in NOTHING}))
+    if not rules:
+        raise WrongUsage(f"{path} has no rule: expected at least one row below the header.")
+    return StimulusMap(path, tuple(rules))
+
+
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise MissingInput(f"There is no stimulus map {path}.") from error
+    except UnicodeDecodeError as error:
+        raise WrongUsage(f"{path} is no UTF-8 text: {error}. Save the stimulus map as UTF-8.") from error
+    rows = enumerate(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE), 1)
+    return [
+        (line, [cell.strip() for cell in cells])
+        for line, cells in rows
+        if any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("#")
+    ]
+
+
+def _check_header(path: Path, line: int, header: list[str]) -> None:
+    where = f"{path}, line {line}"
+    if "audio" not in header:
+        hint = " Separate the columns with tabs." if len(header) == 1 and re.search(r"[,; ]", header[0]) else ""
+        raise WrongUsage(f"{where}: the stimulus map has no column 'audio', only {', '.join(header)}.{hint}")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice or "" in header:
+        raise WrongUsage(f"{where}: each column must have a name of its own (found: {', '.join(header)}).")
+
+
+def _rule(path: Path, line: int, row: Mapping[str, str]) -> Rule:
+    where = f"{path}, line {line}"
+    if "audio" not in row:
+        raise WrongUsage(f"{where}: the cell 'audio' is empty; every rule must name an audio file.")
+    conditions = {name: _alternatives(cell) for name, cell in row.items() if name not in EFFECTS}
+    columns = {name: values for name, values in conditions.items() if name not in ENTITIES}
+    end_values = _alternatives(row.get("end_value", ""))
+    if end_values and not columns:
+        raise WrongUsage(f"{where}: 'end_value' needs a condition on a column of events.tsv, in which to look for it.")
+    duration = _seconds(where, row, "duration")
+    if duration is not None and duration <= 0:
+        raise WrongUsage(f"{where}: the duration {row['duration']} must be a positive number of seconds.")
+    audio_start = _seconds(where, row, "audio_start") or 0.0
+    if audio_start < 0:
+        raise WrongUsage(f"{where}: audio_start {row['audio_start']} lies before the start of the audio file.")
+    return Rule(
+        line,
+        {name: values for name, values in conditions.items() if name in ENTITIES},
+        columns,
+        row["audio"],
+        row.get("label", ""),
+        _seconds(where, row, "onset_shift") or 0.0,
+        audio_start,
+        duration,
+        end_values,
+    )
+
+
+def _alternatives(cell: str) -> tuple[str, ...]:
+    return tuple(value.strip() for value in cell.split("|") if value.strip() not in NOTHING)
+
+
+def _seconds(where: str, row: Mapping[str, str], column: str) -> float | None:
+    cell = row.get(column)
+    if cell is None:
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise WrongUsage(f"{where}: {column} '{cell}' is not a number of seconds.")
+    return value
+
+
+def _same_label(entity: str, wanted: str, label: str) -> bool:
+    wanted = wanted.removeprefix(PREFIXES[entity])
+    # runs are numbers in BIDS, all other labels are words
+    return wanted == label or (entity == "run" and _same_number(wanted, label))
+
+
+def _same_number(one: str, other: str) -> bool:
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False

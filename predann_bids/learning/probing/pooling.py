@@ -1,0 +1,156 @@
+"""Pool what was counted in several folds about what decoders use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from predann_bids.learning.probing.probe import WAYS, Floats, Probe, Tally, plain_values
+from predann_bids.learning.statistics import Grid, difference_interval, holm, interval, sign_flip_p
+
+
+def pool_probes(parts: Sequence[Probe], grid: Grid, *, model: str = "predann") -> dict[str, Any]:
+    """Pool what was counted in several folds: the value `uses` of metrics.json.
+
+    A participant who is tested in several folds counts once, with all windows. Losses are means over participants;
+    their p-values are those of sign flips, corrected for the number of bands or regions (Holm).
+
+    Parameters
+    ----------
+    parts : sequence of Probe
+        At least one; of decoders with the same channels, delays and bands.
+    grid : Grid
+        Resamples, seed and widening of intervals.
+    model : str
+        Name of the model.
+
+    Raises
+    ------
+    ValueError
+        The parts do not fit together.
+    """
+    whole = _add(parts)
+    bands = [asdict(band) for band in whole.bands]
+    regions = [{"name": name, "channels": list(members)} for name, members in whole.regions.items()]
+    losses = _losses(whole.by_channel)
+    return {
+        "model": model,
+        "full": {
+            f"{way}accuracy": _share(whole.by_band.hits[0, :, i], whole.by_band.windows, grid)[0]
+            for i, way in enumerate(WAYS)
+        },
+        "delay": _delay_curve(whole, grid),
+        "bands": _with_losses(bands, whole.by_band, grid),
+        "channels": [
+            {
+                "name": name,
+                "position": plain_values(place) if np.isfinite(place).all() else None,
+                **{f"{way}drop": _mean(losses[number, :, i]) for i, way in enumerate(WAYS)},
+            }
+            for number, (name, place) in enumerate(zip(whole.channels, whole.positions, strict=True))
+        ],
+        "regions": _with_losses(regions, whole.by_region, grid),
+        "similarity": _similarity(whole, grid),
+    }
+
+
+def _delay_curve(whole: Probe, grid: Grid) -> dict[str, Any]:
+    tally = whole.by_delay
+    curves = {f"{way}accuracy": tally.hits[:, :, i] for i, way in enumerate(WAYS)}
+    curve: dict[str, Any] = {"delay_s": list(whole.delays_s), "trained_delay_s": whole.trained_delay_s}
+    names = {"accuracy": "ci95", "match_accuracy": "match_ci95", "moment_mrr": "moment_mrr_ci95"}
+    for name, sums in {**curves, "moment_mrr": whole.reciprocal_ranks}.items():
+        shares = [_share(row, tally.windows, grid) for row in sums]
+        curve[name], curve[names[name]] = ([share[part] for share in shares] for part in (0, 1))
+    return curve | {"moment_mrr_chance": _share(whole.guessed_ranks, tally.windows, grid)[0]}
+
+
+def _share(sums: Floats, counts: Floats, grid: Grid) -> tuple[float | None, list[float] | None]:
+    """Sum over participants divided by the number of their windows, and its interval."""
+    tested = counts > 0
+    if not tested.any():
+        return None, None
+    found = interval(lambda s, n, axis=-1: s.sum(axis=axis) / n.sum(axis=axis), (sums[tested], counts[tested]), grid)
+    limits = [min(1.0, max(0.0, limit)) for limit in found] if found else None  # what a share can be
+    return float(sums.sum() / counts.sum()), limits
+
+
+def _losses(tally: Tally) -> Floats:
+    """Accuracy lost under each condition but the first: (conditions - 1, participants with windows, 2)."""
+    tested = tally.windows > 0
+    rates = tally.hits[:, tested] / tally.windows[tested][:, None]
+    losses: Floats = rates[:1] - rates[1:]
+    return losses
+
+
+def _with_losses(rows: Sequence[dict[str, Any]], tally: Tally, grid: Grid) -> list[dict[str, Any]]:
+    losses = _losses(tally)
+    for way_index, way in enumerate(WAYS):
+        mine = [losses[number, :, way_index] for number in range(len(rows))]
+        several = losses.shape[1] > 1
+        corrected = holm([sign_flip_p(loss, grid) if several else None for loss in mine])
+        for row, loss, p_value in zip(rows, mine, corrected, strict=True):
+            row[f"{way}drop"] = _mean(loss)
+            row[f"{way}ci95"] = difference_interval(loss, grid) if several else None
+            row[f"{way}p_holm"] = p_value
+    return list(rows)
+
+
+def _similarity(whole: Probe, grid: Grid) -> dict[str, Any]:
+    there = np.isfinite(whole.similarity)
+    found, number = whole.similarity[there], whole.n_conditions[there]
+    several = len(found) > 1
+    return {
+        "correlation": _mean(found),
+        "ci95": difference_interval(found, grid) if several else None,
+        "p_value": sign_flip_p(found, grid) if several else None,
+        "n_conditions": round(float(number.mean())) if len(number) else 0,
+    }
+
+
+def _add(parts: Sequence[Probe]) -> Probe:
+    """Add up parts, participant by participant; correlations are averaged, weighted by their conditions."""
+    first = parts[0]
+    for part in parts[1:]:
+        for name in ("channels", "delays_s", "bands", "regions"):
+            if getattr(part, name) != getattr(first, name):
+                raise ValueError(f"probes of decoders with different {name} cannot be pooled")
+    people = tuple(sorted({name for part in parts for name in part.participants}))
+
+    def total(values: Callable[[Probe], Floats], axis: int) -> Floats:
+        shape = list(values(first).shape)
+        shape[axis] = len(people)
+        summed = np.zeros(shape)
+        for part in parts:
+            place = [people.index(name) for name in part.participants]
+            np.moveaxis(summed, axis, 0)[place] += np.moveaxis(values(part), axis, 0)
+        return summed
+
+    def tally(name: str) -> Tally:
+        return Tally(
+            total(lambda part: getattr(part, name).windows, 0), total(lambda part: getattr(part, name).hits, 1)
+        )
+
+    conditions = total(lambda p: np.where(np.isfinite(p.similarity), p.n_conditions, 0), 0)
+    weighted = total(lambda p: np.nan_to_num(p.similarity) * p.n_conditions, 0)
+    similarity = np.full(len(people), np.nan)
+    np.divide(weighted, conditions, out=similarity, where=conditions > 0)
+    return replace(
+        first,
+        participants=people,
+        by_delay=tally("by_delay"),
+        reciprocal_ranks=total(lambda part: part.reciprocal_ranks, 1),
+        guessed_ranks=total(lambda part: part.guessed_ranks, 0),
+        by_band=tally("by_band"),
+        by_region=tally("by_region"),
+        by_channel=tally("by_channel"),
+        similarity=similarity,
+        n_conditions=conditions,
+    )
+
+
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if len(values) else None

@@ -1,0 +1,300 @@
+"""Write an EEG-BIDS dataset of people listening to music, in which the music is physically present."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import mne
+import mne_bids
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+import predann_bids
+from predann_bids.timing import Rate, Span
+from predann_bids.tools.simulation.brain import LINE_HZ, Playback, hear, record
+from predann_bids.tools.simulation.settings import Simulation
+from predann_bids.tools.simulation.songs import AUDIO_RATE, make_song
+
+Array = NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+
+TASK = "music"
+FIXATION_CODE, FIRST_SONG_CODE = 1, 11
+PAUSE_SECONDS = (5.0, 8.0)
+
+# Electrodes in the order in which they join a growing cap: 10-20 system, then the caps of 32 and of 64. What a cap of
+# 128 has besides follows in its own order.
+CAP = (
+    "Cz Fz C3 C4 Fp1 Fp2 O1 O2 Pz F3 F4 P3 P4 T7 T8 F7 F8 P7 P8 "
+    "Oz FC1 FC2 CP1 CP2 FC5 FC6 CP5 CP6 AF3 AF4 PO3 PO4 "
+    "FCz CPz POz Iz AFz Fpz F1 F2 C1 C2 P1 P2 FC3 FC4 CP3 CP4 F5 F6 C5 C6 P5 P6 "
+    "AF7 AF8 FT7 FT8 TP7 TP8 PO7 PO8 P9 P10"
+).split()
+MONTAGE = "brainproducts-RNP-BA-128"
+
+
+def simulate(out_dir: Path, simulation: Simulation, *, on_progress: Progress | None = None) -> Path:
+    """Write the dataset, whole or not at all.
+
+    Parameters
+    ----------
+    out_dir : pathlib.Path
+        Where to; made if missing, refused if anything is in it.
+    simulation : Simulation
+        What to simulate.
+    on_progress : callable, optional
+        Called after each song and each recording with its name, how many are done, and how many there will be.
+
+    Returns
+    -------
+    pathlib.Path
+        The dataset's root.
+
+    Raises
+    ------
+    FileExistsError
+        If `out_dir` is a file, or a directory that is not empty.
+    """
+    total = simulation.songs + simulation.participants
+    rate = Rate(simulation.sampling_rate)
+    with _whole_or_not_at_all(Path(out_dir)) as root:
+        drives = []
+        for number in range(simulation.songs):
+            song = _write_song(root / "stimuli" / song_file(number), number, simulation)
+            drives.append(hear(song, AUDIO_RATE, rate))
+            if on_progress:
+                on_progress(song_file(number), number + 1, total)
+        for number in range(simulation.participants):
+            _write_recording(root, number, drives, simulation)
+            if on_progress:
+                on_progress(f"sub-{_label(number)}", simulation.songs + number + 1, total)
+        _describe_dataset(root, simulation)
+    return Path(out_dir)
+
+
+@contextmanager
+def _whole_or_not_at_all(out_dir: Path) -> Iterator[Path]:
+    """Lend a directory beside `out_dir`, which takes its place if all goes well and disappears if not."""
+    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+        found = "is not empty" if out_dir.is_dir() else "is a file"
+        raise FileExistsError(f"{out_dir} {found}; choose a directory that is empty or does not exist yet")
+    # What exists may be a mount point, which cannot be replaced: then build inside it.
+    nearby = out_dir if out_dir.exists() else out_dir.parent
+    nearby.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=nearby, prefix=".simulate-") as scratch:
+        root = Path(scratch) / "dataset"
+        (root / "stimuli").mkdir(parents=True)
+        yield root
+        if nearby is out_dir:
+            # dataset_description.json last: before, nothing takes this for a dataset.
+            for entry in sorted(root.iterdir(), key=lambda path: path.name == "dataset_description.json"):
+                entry.rename(out_dir / entry.name)
+        else:
+            root.rename(out_dir)
+
+
+def song_file(number: int) -> str:
+    """Name of the audio file of a song (0, 1, ...)."""
+    return f"song-{number + 1:02d}.wav"
+
+
+def _label(participant: int) -> str:
+    return f"{participant + 1:02d}"
+
+
+def _seed(simulation: Simulation, *path: int) -> np.random.SeedSequence:
+    """Seed of one song (0, number) or of one thing about one participant (1, number, thing)."""
+    return np.random.SeedSequence(simulation.seed, spawn_key=path)
+
+
+def _write_song(path: Path, number: int, simulation: Simulation) -> Array:
+    """Write a song as 16-bit WAV; return the waveform."""
+    song = make_song(number, simulation.seconds, _seed(simulation, 0, number))
+    soundfile.write(path, song, int(AUDIO_RATE.hz), subtype="PCM_16")
+    return song
+
+
+# -- recordings --------------------------------------------------------------------------------------------------------
+
+
+def plan_session(simulation: Simulation, rng: np.random.Generator) -> tuple[list[Playback], int]:
+    """Draw a participant's session: what is heard when, and how many samples of EEG it takes.
+
+    Every repetition is a block of all songs in random order. The recording begins and ends with rest, and between any
+    two songs there are 5 to 8 s of silence.
+    """
+    rate = Rate(simulation.sampling_rate)
+    length = rate.samples(simulation.seconds)
+    orders = [rng.permutation(simulation.songs) for _ in range(simulation.repetitions)]
+    playbacks = []
+    now = 0
+    for song in np.concatenate(orders):
+        now += rate.samples(rng.uniform(*PAUSE_SECONDS))
+        playbacks.append(Playback(int(song), Span(now, now + length)))
+        now += length
+    return playbacks, now + rate.samples(rng.uniform(*PAUSE_SECONDS))
+
+
+def electrode_names(channels: int) -> list[str]:
+    """Return the names of a cap's electrodes, spread over the head however many there are."""
+    montage = mne.channels.make_standard_montage(MONTAGE)
+    others = [name for name in montage.ch_names if name not in CAP]
+    return [*CAP, *others][:channels]
+
+
+def electrode_places(montage: mne.channels.DigMontage, names: Sequence[str]) -> Array:
+    """Places (C, 3) of electrodes on the unit sphere."""
+    known = montage.get_positions()["ch_pos"]
+    metres = np.array([known[name] for name in names])
+    places: Array = metres / np.linalg.norm(metres, axis=1, keepdims=True)
+    return places
+
+
+def _write_recording(root: Path, number: int, drives: Sequence[Array], simulation: Simulation) -> None:
+    """Simulate a participant and write the recording with its sidecars."""
+    rate = Rate(simulation.sampling_rate)
+    montage = mne.channels.make_standard_montage(MONTAGE)
+    names = electrode_names(simulation.channels)
+    playbacks, n_samples = plan_session(simulation, np.random.default_rng(_seed(simulation, 1, number, 0)))
+    microvolts = record(
+        electrode_places(montage, names),
+        rate,
+        n_samples,
+        playbacks,
+        drives,
+        simulation.snr,
+        _seed(simulation, 1, number, 1),
+    )
+    info = mne.create_info(names, rate.hz, "eeg", verbose="error")
+    raw = mne.io.RawArray(1e-6 * microvolts, info, verbose="error")
+    raw.set_montage(montage, verbose="error")
+    raw.info["line_freq"] = LINE_HZ
+    rows = event_rows(playbacks, n_samples, simulation)
+    _write_bids(root, _label(number), raw, rows)
+
+
+def event_rows(playbacks: Sequence[Playback], n_samples: int, simulation: Simulation) -> list[dict[str, Any]]:
+    """Rows of events.tsv: the music, and the silence before, between and after."""
+    rate = Rate(simulation.sampling_rate)
+    # Of the audio as it is in the file, which need not be a whole number of EEG samples.
+    music_seconds = AUDIO_RATE.seconds(AUDIO_RATE.samples(simulation.seconds))
+    rows = []
+    silence = 0
+    for playback in [*playbacks, None]:
+        stop = playback.span.start if playback else n_samples
+        rows.append(_event(rate, silence, rate.seconds(stop - silence), "fixation", FIXATION_CODE, "n/a"))
+        if playback:
+            code, file = FIRST_SONG_CODE + playback.song, song_file(playback.song)
+            rows.append(_event(rate, playback.span.start, music_seconds, "music", code, file))
+            silence = playback.span.stop
+    return rows
+
+
+def _event(rate: Rate, sample: int, duration: float, trial_type: str, value: int, stim_file: str) -> dict[str, Any]:
+    return {
+        "onset": round(rate.seconds(sample), 6),
+        "duration": round(duration, 6),
+        "trial_type": trial_type,
+        "value": value,
+        "stim_file": stim_file,
+        "sample": sample,
+    }
+
+
+def _write_bids(root: Path, label: str, raw: mne.io.BaseRaw, rows: Sequence[dict[str, Any]]) -> None:
+    """Write through MNE-BIDS, then say in the sidecars what it cannot know."""
+    path = mne_bids.BIDSPath(root=root, subject=label, task=TASK, datatype="eeg")
+    events = np.array([[row["sample"], 0, row["value"]] for row in rows])
+    names = {f"{row['trial_type']} {row['stim_file']}": row["value"] for row in rows}
+    mne_bids.write_raw_bids(
+        raw, path, events, names, format="BrainVision", allow_preload=True, readme=False, verbose="error"
+    )
+    stem = root / f"sub-{label}" / "eeg" / f"sub-{label}_task-{TASK}"
+    _write_table(stem.with_name(f"{stem.name}_events.tsv"), rows)
+    # One description for all recordings stands at the root.
+    stem.with_name(f"{stem.name}_events.json").unlink(missing_ok=True)
+    sidecar = stem.with_name(f"{stem.name}_eeg.json")
+    _write_json(sidecar, json.loads(sidecar.read_text(encoding="utf-8")) | EEG_SIDECAR)
+
+
+# -- what surrounds them -----------------------------------------------------------------------------------------------
+
+EEG_SIDECAR = {
+    "TaskDescription": "Listening to songs with silence between them; no response is asked for.",
+    "Instructions": "Please listen to the music and keep still.",
+    "InstitutionName": "n/a",
+    "Manufacturer": "simulated",
+    "ManufacturersModelName": "predann-tools simulate",
+    "CapManufacturer": "simulated",
+    "EEGReference": "infinity (simulated potentials)",
+    "EEGGround": "n/a",
+    "HardwareFilters": "n/a",
+    "SoftwareFilters": "n/a",
+}
+
+EVENTS_SIDECAR = {
+    "onset": {"Description": "Start of the event, from the start of the recording", "Units": "s"},
+    "duration": {"Description": "Length of the event; for music, of the audio file", "Units": "s"},
+    "trial_type": {
+        "Description": "What is heard",
+        "Levels": {"music": "a song is played from its beginning", "fixation": "silence"},
+    },
+    "value": {"Description": "Trigger code: 1 for silence, 10 + number of the song for music"},
+    "stim_file": {"Description": "Audio file played, relative to /stimuli"},
+    "sample": {"Description": "Start of the event in samples; the first sample of the recording is 0"},
+}
+
+README = """Simulated EEG of people listening to music
+
+No human took part. {participants} simulated participants listen to {songs} songs of {seconds:g} s,
+{repetitions} time(s) each, in random order. Songs and EEG were made by `predann-tools simulate` of PredANN-BIDS
+from the seed {seed}.
+
+The EEG contains a response to the onsets and to the band envelopes of the music that was played, with waves
+near 50, 100 and 200 ms. Its power is {snr:g} times that of everything else (1 to 30 Hz, mean over channels):
+1/f background, alpha rhythm, blinks, drift, 50 Hz line noise. Besides, each presentation has a stationary
+signature of its own that has nothing to do with the music, as stretches of real recordings have: a decoder
+that is tested on other parts of the presentations it was trained on reads the signature, and only a test on
+other participants tells how much music it has found.
+
+The songs in `stimuli` are in the public domain (CC0), like everything else here.
+"""
+
+
+def _describe_dataset(root: Path, simulation: Simulation) -> None:
+    """Write what describes the dataset as a whole, in place of MNE-BIDS's templates."""
+    parameters = ", ".join(f"{name}={value}" for name, value in asdict(simulation).items())
+    description = {
+        "Name": "Simulated EEG of people listening to music",
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "raw",
+        "License": "CC0",
+        "Authors": ["PredANN-BIDS (simulated data, no participants)"],
+        "GeneratedBy": [
+            {
+                "Name": "predann-tools simulate",
+                "Version": predann_bids.__version__,
+                "Description": f"Simulation({parameters})",
+            }
+        ],
+    }
+    _write_json(root / "dataset_description.json", description)
+    _write_json(root / f"task-{TASK}_events.json", EVENTS_SIDECAR)
+    (root / "README").write_text(README.format(**asdict(simulation)), encoding="utf-8")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    text = "".join("\t".join(str(cell) for cell in line) + "\n" for line in lines)
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,180 @@
+"""The participant level: raw recordings become preprocessed derivatives."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from predann_bids.bids.derivatives import DerivativePaths, prepare_output, write_citation
+from predann_bids.bids.music.stimulus_map import StimulusMap, find_map, read_map
+from predann_bids.bids.recordings import Recording, Selection, find_recordings
+from predann_bids.config import Science
+from predann_bids.errors import SomeParticipantsFailed, UnusableData
+from predann_bids.files import write_text
+from predann_bids.progress import Progress
+from predann_bids.report.methods.preprocessing import preprocessing_methods
+from predann_bids.report.methods.references import references
+from predann_bids.report.quality.participants import write_participants, write_quality
+from predann_bids.workflows.execution import Execution, Failure, run_all
+from predann_bids.workflows.participant.derivative import report_path
+from predann_bids.workflows.participant.recording import RecordingJob, RecordingOutcome, process_recording
+
+if TYPE_CHECKING:
+    from predann_bids.report.participant import ReportJob
+
+REPORT_GB = 0.6
+# of memory: Python with MNE, and, as multiples of a file's size, what streams, is held as float32 (files may be int16),
+# is estimated on, or is loaded
+PYTHON_GB, STREAMED, HELD, ESTIMATED, LOADED = 0.5, 0.5, 2.5, 2.0, 12.0
+PRELOAD = (
+    "mne",
+    "mne.io",
+    "scipy.signal",
+    "pandas",
+    "soundfile",
+    "predann_bids.signals.preprocessing.preprocess",
+    __name__,
+)
+
+
+def run_participant(
+    bids_dir: Path,
+    output_dir: Path,
+    science: Science,
+    *,
+    selection: Selection | None = None,
+    stimuli_dir: Path | None = None,
+    stimulus_map: str | None = None,
+    execution: Execution | None = None,
+    on_done: Callable[[Sequence[RecordingOutcome]], None] | None = None,
+) -> list[RecordingOutcome]:
+    """Preprocess the selected recordings of a dataset into BIDS derivatives, with a report for each participant.
+
+    Finished recordings whose sources and configuration have not changed are kept. A participant that fails does not
+    stop the others; `on_done` sees the outcomes before a failure is raised.
+
+    Raises
+    ------
+    SomeParticipantsFailed
+        Some participants failed; their sentences are in the message, their tracebacks in `OUTPUT_DIR/logs/`.
+    PredannError
+        All of them failed: the error of the first. Or the dataset, the selection or the output is not usable.
+    """
+    execution = execution or Execution()
+    rules = read_map(find_map(stimulus_map)) if stimulus_map else None
+    recordings = find_recordings(bids_dir, selection or Selection())
+    prepare_output(output_dir, bids_dir)
+    methods = preprocessing_methods(science.preprocessing)
+    write_citation(output_dir, methods, references(methods))
+    audio_dir = stimuli_dir or bids_dir / "stimuli"
+    jobs = [
+        RecordingJob(r, output_dir, audio_dir, science.preprocessing, execution.overwrite, rules, execution.report)
+        for r in recordings
+    ]
+    outcomes = _process(jobs, execution)
+    _log_failures(outcomes, output_dir)
+    if on_done:
+        on_done(outcomes)
+    failed_reports = _write_reports(outcomes, bids_dir, output_dir, execution) if execution.report else []
+    (write_quality if execution.report else write_participants)(output_dir)
+    _raise_failures(outcomes, failed_reports, rules)
+    return outcomes
+
+
+def _process(jobs: Sequence[RecordingJob], execution: Execution) -> list[RecordingOutcome]:
+    peak = max(_peak_gb(job) for job in jobs)
+    processes = min(execution.processes_for(peak), len(jobs))
+    workers = max(1, execution.processes // processes)
+    outcomes = []
+    with Progress("Preprocessing", len(jobs)) as progress:
+        jobs = [replace(job, workers=workers) for job in jobs]
+        for outcome in run_all(process_recording, jobs, processes, preload=PRELOAD, on_beat=progress.beat):
+            outcomes.append(outcome)
+            progress.advance(note=f"{outcome.recording.name}: {outcome.status}")
+            if outcome.failure and execution.stop_on_first_crash:
+                break
+    return sorted(outcomes, key=lambda outcome: outcome.recording)
+
+
+def _peak_gb(job: RecordingJob) -> float:
+    """Guess how much memory a recording needs at most: little when it streams, all of it as float64 when not."""
+    path = job.recording.path
+    files = [file for file in path.parent.glob(f"{path.stem}.*") if file.is_file()]  # links may lead nowhere
+    size_gb = max((file.stat().st_size for file in files), default=0) / 1e9
+    if job.config.line_noise != "notch" or path.suffix == ".set":
+        return PYTHON_GB + size_gb * LOADED
+    estimates = "auto" in (job.config.bad_channels, job.config.ica)
+    held = HELD if job.config.resampling == "fourier" else STREAMED
+    return PYTHON_GB + size_gb * (held + ESTIMATED * estimates)
+
+
+def _log_failures(outcomes: Sequence[RecordingOutcome], output_dir: Path) -> None:
+    for outcome in outcomes:
+        log = output_dir / "logs" / f"{outcome.recording.name}.log"
+        if outcome.failure:
+            write_text(log, f"{outcome.failure.message}\n\n{outcome.failure.trace}")
+        else:
+            log.unlink(missing_ok=True)
+
+
+def _write_reports(
+    outcomes: Sequence[RecordingOutcome], bids_dir: Path, output_dir: Path, execution: Execution
+) -> list[str]:
+    """Report each participant of whom there is something new, on all finished recordings; return what went wrong."""
+    from predann_bids.report.participant import ReportJob
+
+    done = sorted({o.recording.participant for o in outcomes if o.status in ("done", "kept")})
+    wanted = [participant for participant in done if not report_path(output_dir, participant).is_file()]
+    # a report is about all that is finished of a participant, whatever was selected for this run
+    finished: dict[str, list[tuple[Recording, DerivativePaths]]] = {participant: [] for participant in wanted}
+    for recording in find_recordings(bids_dir, Selection(participants=tuple(wanted))) if wanted else ():
+        paths = DerivativePaths.of(recording, output_dir)
+        if paths.sidecar.is_file():
+            finished[recording.participant].append((recording, paths))
+    jobs = [ReportJob(name, tuple(pairs), report_path(output_dir, name)) for name, pairs in finished.items()]
+    failures: list[str] = []
+    if jobs:
+        with Progress("Participant reports", len(jobs)) as progress:
+            preload = (*PRELOAD, "predann_bids.report.participant")
+            processes = execution.processes_for(REPORT_GB)
+            for result in run_all(report_participant, jobs, processes, preload=preload, on_beat=progress.beat):
+                if isinstance(result, Failure):
+                    failures.append(result.message)
+                progress.advance(note="failed" if isinstance(result, Failure) else result.name)
+    return failures
+
+
+def report_participant(job: ReportJob) -> Path | Failure:
+    """Write one report, whatever happens; an error is the result."""
+    from predann_bids.report.participant import write_report
+
+    try:
+        return write_report(job)
+    except Exception as error:  # one report must not stop the others
+        log = job.target.parent / "logs" / f"sub-{job.participant}_report.log"
+        write_text(log, traceback.format_exc())
+        return Failure.of(UnusableData(f"The report of participant {job.participant} failed: {error}; see {log}."))
+
+
+def _raise_failures(
+    outcomes: Sequence[RecordingOutcome], failed_reports: Sequence[str], rules: StimulusMap | None
+) -> None:
+    participants = {outcome.recording.participant for outcome in outcomes}
+    failures = {o.recording: o.failure for o in outcomes if o.failure}
+    lines = [f"{recording.name}: {failure.message}" for recording, failure in failures.items()]
+    if failures and {recording.participant for recording in failures} == participants:
+        kind = next(iter(failures.values())).kind or UnusableData
+        raise kind("\n".join(lines))
+    if failures or failed_reports:
+        raise SomeParticipantsFailed(
+            "Some participants failed, the rest is complete:\n" + "\n".join([*lines, *failed_reports])
+        )
+    if not any(outcome.status in ("done", "kept") for outcome in outcomes):
+        told = f"no rule of {rules.path} matches, and" if rules else "without --stimulus-map,"
+        raise UnusableData(
+            f"Nothing says which music was played in {len(outcomes)} recordings: {told} no row of their events.tsv"
+            " names an audio file in the column stim_file. predann-tools stimuli shows what there is."
+        )

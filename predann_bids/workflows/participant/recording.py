@@ -1,0 +1,238 @@
+"""One recording, from its raw files to its derivative."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from predann_bids import __version__
+from predann_bids.bids.derivatives import DerivativePaths, source_fingerprint
+from predann_bids.bids.formats import require_files
+from predann_bids.bids.music.cues import Cues, find_cues, read_events
+from predann_bids.bids.music.presentations import Resolution, place
+from predann_bids.bids.music.stimuli import Stimuli
+from predann_bids.bids.music.stimulus_map import StimulusMap
+from predann_bids.bids.recordings import Recording
+from predann_bids.bids.spans import BadSpan, bad_spans, from_events
+from predann_bids.config import Preprocessing, science_hash
+from predann_bids.errors import UnusableData
+from predann_bids.files import read_json
+from predann_bids.signals.audio import audio_seconds
+from predann_bids.workflows.execution import Failure, exclusive
+from predann_bids.workflows.participant.derivative import Made, write_derivative
+
+if TYPE_CHECKING:
+    from predann_bids.signals.preprocessing.preprocess import Preprocessed
+
+QUALITY_S = 40.0  # stretch of the raw recording that line noise is measured on
+
+
+@dataclass(frozen=True)
+class RecordingOutcome:
+    """What became of one recording."""
+
+    recording: Recording
+    status: str  # "done", "kept" (finished before), "no music" or "failed"
+    presentations: int = 0
+    music_s: float = 0.0
+    bad_channels: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    failure: Failure | None = None
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class RecordingJob:
+    """A recording to preprocess, and how.
+
+    Parameters
+    ----------
+    recording : Recording
+        The raw recording.
+    output_dir, stimuli_dir : Path
+        The derivative dataset, and where the audio is.
+    config : Preprocessing
+        What to do.
+    overwrite : bool
+        Do it again although it is finished.
+    stimulus_map : StimulusMap, optional
+        What the user says about the music.
+    look_for_onsets : bool
+        Measure the response to onsets in the music.
+    workers : int
+        Threads to use.
+    """
+
+    recording: Recording
+    output_dir: Path
+    stimuli_dir: Path
+    config: Preprocessing
+    overwrite: bool
+    stimulus_map: StimulusMap | None = None
+    look_for_onsets: bool = False
+    workers: int = 1
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """Entities that a stimulus map may have conditions on."""
+        recording = self.recording
+        return {name: getattr(recording, name) for name in ("participant", "session", "task", "run")}
+
+
+def process_recording(job: RecordingJob) -> RecordingOutcome:
+    """Do one recording, whatever happens; errors are part of the outcome."""
+    begun = time.monotonic()
+    try:
+        lock = job.output_dir / "logs" / "locks" / f"{job.recording.name}.lock"
+        with exclusive(lock):
+            outcome = _process_locked(job)
+    except Exception as error:  # one recording must not stop the others
+        outcome = RecordingOutcome(job.recording, "failed", failure=Failure.of(error))
+    return replace(outcome, elapsed_s=time.monotonic() - begun)
+
+
+def _process_locked(job: RecordingJob) -> RecordingOutcome:
+    recording, paths = job.recording, DerivativePaths.of(job.recording, job.output_dir)
+    events = recording.sidecar("events", ".tsv")
+    cues = find_cues(events, Stimuli(job.stimuli_dir), stimulus_map=job.stimulus_map, entities=job.entities)
+    if not cues.music:
+        notes = [f"{recording.path} has no events.tsv."] if events is None else []
+        if paths.sidecar.is_file():
+            notes.append(
+                f"{recording.name}: no music is found now, but its derivative of an earlier run is still in"
+                f" {job.output_dir}; remove it if it is not to be used."
+            )
+        return RecordingOutcome(recording, "no music", warnings=tuple(notes))
+    require_files(recording.path)  # only now: whoever fetched nothing but the music misses no other recording
+    fingerprint = science_hash(
+        job.config,
+        source_fingerprint(recording, events, cues.audio),
+        job.stimulus_map.fingerprint(job.entities) if job.stimulus_map else [],
+        __version__,
+    )
+    finished = None if job.overwrite else _finished(recording, paths, fingerprint)
+    if finished:
+        return finished
+    reading = recording.open()
+    raw = reading.raw
+    resolution = place(
+        cues,
+        recording_seconds=raw.n_times / raw.info["sfreq"],
+        shortest=job.config.shortest,
+        audio_seconds=audio_seconds,
+    )
+    resolution = replace(resolution, warnings=(*reading.warnings, *resolution.warnings))
+    if not resolution.presentations:
+        return RecordingOutcome(recording, "no music", warnings=resolution.warnings)
+    spans = _bad_spans(raw, events, cues)
+    done = _preprocess(raw, job, resolution, spans)
+    quality = _quality(raw, done, resolution, spans, _onsets(job, resolution))
+    resolution = replace(resolution, warnings=(*resolution.warnings, *done.warnings))
+    made = Made(recording, job.config, done, resolution, spans, quality, fingerprint, _origin(raw))
+    write_derivative(made, job.output_dir, job.stimuli_dir)
+    return RecordingOutcome(
+        recording,
+        "done",
+        len(resolution.presentations),
+        sum(p.duration for p in resolution.presentations),
+        done.bad_channels,
+        resolution.warnings,
+    )
+
+
+def _finished(recording: Recording, paths: DerivativePaths, fingerprint: str) -> RecordingOutcome | None:
+    needed = (paths.sidecar, paths.header, paths.header.with_suffix(".eeg"), paths.events, paths.channels)
+    if not all(path.is_file() for path in needed):
+        return None
+    sidecar = read_json(paths.sidecar)
+    if sidecar.get("ScienceHash") != fingerprint:
+        return None
+    summary = sidecar["Presentations"]
+    return RecordingOutcome(
+        recording,
+        "kept",
+        summary["Count"],
+        summary["Seconds"],
+        tuple(sidecar["BadChannels"]),
+        tuple(summary["Warnings"]),
+    )
+
+
+def _origin(raw: Any) -> str:
+    from predann_bids.signals.preprocessing.preprocess import samples_fingerprint
+
+    return samples_fingerprint(raw)
+
+
+def _bad_spans(raw: Any, events: Path | None, cues: Cues) -> tuple[BadSpan, ...]:
+    """List what the file itself and its events mark as bad, unless those are the events of another stretch of time."""
+    marked = from_events(read_events(events)) if events and cues.times_are_of_the_recording else ()
+    seconds = raw.n_times / raw.info["sfreq"]
+    return tuple(span for span in sorted({*bad_spans(raw), *marked}) if span.onset < seconds)
+
+
+def _onsets(job: RecordingJob, resolution: Resolution) -> list[float] | None:
+    """List when notes begin, in seconds from the start of the recording; None when nobody will look at it."""
+    if not job.look_for_onsets:
+        return None
+    from predann_bids.signals.onsets import onsets_heard
+
+    return [
+        float(second)
+        for p in resolution.presentations
+        for second in onsets_heard(
+            _detected_onsets(job.stimuli_dir / p.stim_file),
+            audio_start=p.audio_start,
+            onset=p.onset,
+            duration=p.duration,
+        )
+    ]
+
+
+@lru_cache(maxsize=256)
+def _detected_onsets(audio: Path) -> Any:
+    from predann_bids.signals.onsets import detect_onsets
+
+    return detect_onsets(audio)
+
+
+def _quality(
+    raw: Any, done: Preprocessed, resolution: Resolution, spans: tuple[BadSpan, ...], onsets: list[float] | None
+) -> dict[str, float | None]:
+    from predann_bids.signals.quality import measure
+
+    rate = float(raw.info["sfreq"])
+    middle = raw.n_times / rate / 2
+    start, stop = (round(max(0.0, middle + offset) * rate) for offset in (-QUALITY_S / 2, QUALITY_S / 2))
+    before = raw.get_data(picks=done.info["ch_names"], start=start, stop=min(raw.n_times, stop)) * 1e6
+    names = done.info["ch_names"]
+    return measure(
+        before,
+        rate,
+        done.data,
+        done.rate_hz,
+        bad=[names.index(name) for name in done.bad_channels],
+        line_hz=raw.info["line_freq"],
+        presentations=[(p.onset, p.duration) for p in resolution.presentations],
+        bad_spans=[(span.onset, span.duration) for span in spans],
+        music_onsets=onsets,
+    )
+
+
+def _preprocess(raw: Any, job: RecordingJob, resolution: Resolution, spans: tuple[BadSpan, ...]) -> Preprocessed:
+    from predann_bids.signals.preprocessing.preprocess import preprocess
+    from predann_bids.signals.preprocessing.stretches import worth_judging
+
+    judged_by = worth_judging(
+        raw.n_times / raw.info["sfreq"],
+        [(p.onset, p.duration) for p in resolution.presentations],
+        [(span.onset, span.duration) for span in spans],
+    )
+    told = str(job.recording.metadata().get("EEGReference", ""))
+    try:
+        return preprocess(raw, job.config, recorded_against=told, judged_by=judged_by, workers=job.workers)
+    except UnusableData as error:
+        raise UnusableData(f"{job.recording.path}: {error}.") from error
