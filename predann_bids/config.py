@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.config import JsonDict
 
 from predann_bids.errors import MissingInput, WrongUsage
 from predann_bids.files import write_text
 
 Preset = Literal["default", "published"]
+# marks a field that was added after the first release; see `science_hash`
+ADDED: JsonDict = {"added": True}
 SplitName = Literal["participant", "chunk", "time", "stimulus", "session", "run"]
 
 
@@ -424,9 +427,25 @@ def read_selection(file: Path) -> dict[str, list[str]]:
 
 
 def science_hash(*parts: Any) -> str:
-    """Fingerprint of sections and plain values; equal for equal science."""
-    plain = [part.model_dump(mode="json") if isinstance(part, Section) else part for part in parts]
+    """Fingerprint of sections and plain values; equal for equal science.
+
+    A key that was added to the configuration later (`ADDED`) counts only when it is not at its default, so that what
+    was finished before is still known to be finished.
+    """
+    plain = [hashed(part) if isinstance(part, Section) else part for part in parts]
     return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def hashed(section: Section) -> dict[str, Any]:
+    """Return the values of a section that fingerprints are made of."""
+    plain = section.model_dump(mode="json")
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            plain[name] = hashed(value)
+        elif field.json_schema_extra == ADDED and value == field.get_default(call_default_factory=True):
+            del plain[name]
+    return plain
 
 
 def _read(file: Path) -> dict[str, Any]:

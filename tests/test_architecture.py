@@ -8,7 +8,7 @@ import pytest
 import predann_bids
 
 ROOT = Path(predann_bids.__file__).parent
-COMMON = {"config", "timing", "errors", "files", "predann_bids"}
+COMMON = {"arrays", "config", "timing", "errors", "files", "registry", "predann_bids"}
 ALLOWED = {
     "bids": set(),
     "signals": set(),
