@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 from predann_bids.errors import MissingInput, WrongUsage
 from predann_bids.files import write_text
@@ -443,9 +444,13 @@ def hashed(section: Section) -> dict[str, Any]:
         value = getattr(section, name)
         if isinstance(value, Section):
             plain[name] = hashed(value)
-        elif field.json_schema_extra == ADDED and value == field.get_default(call_default_factory=True):
+        elif _is_added(field) and value == field.get_default(call_default_factory=True):
             del plain[name]
     return plain
+
+
+def _is_added(field: FieldInfo) -> bool:
+    return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("added"))
 
 
 def _read(file: Path) -> dict[str, Any]:
