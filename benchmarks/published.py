@@ -99,7 +99,7 @@ def make(kind: str, device: Any) -> tuple[Any, Callable[..., Any]]:
         networks = plain.Networks().to(device).train()
         optimizer = plain.optimizer_of(networks)
         return networks, lambda *batch: plain.training_step(networks, optimizer, *batch)
-    from predann_bids.models.published.networks import PublishedDecoder, PublishedSettings, published_objective
+    from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings, published_objective
 
     decoder = PublishedDecoder(PublishedSettings(tuple(f"E{i}" for i in range(128)), tuple("abcdefghij")))
     decoder.to(device).train()

@@ -81,7 +81,7 @@ class Simulated:
         from predann_bids.data.batches import AudioStore, EegStore
         from predann_bids.data.waveforms import WaveformStore, write_waveform
         from predann_bids.learning.fitting import Source
-        from predann_bids.models.temporal.decoder import DecoderSettings
+        from predann_bids.models.decoders.temporal import TemporalSettings
         from predann_bids.signals.brainvision import MappedRecording
 
         windows = science.windows
@@ -92,7 +92,7 @@ class Simulated:
             file = write_waveform(self.song, self.directory, int(AUDIO_RATE.hz))
             audio: Any = WaveformStore.open([file] * len(SONGS), RATE, AUDIO_RATE)
         else:
-            shape = (DecoderSettings.n_bands, self.heard + RATE.samples(4))
+            shape = (TemporalSettings.n_bands, self.heard + RATE.samples(4))
             spectra = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
             audio = AudioStore((spectra,) * len(SONGS))
         eeg, length, delay = replace(one, **everyone), RATE.samples(windows.length), RATE.samples(windows.delay)

@@ -249,13 +249,13 @@ def synchronise(options: argparse.Namespace) -> None:
 def default_epochs(options: argparse.Namespace) -> Figures:
     """Seconds of the epochs of preset `default`: training and validation, by `fit` itself."""
     from predann_bids.learning.fitting import Hardware, TrainingBatches, fit
-    from predann_bids.models.temporal.decoder import DecoderSettings
+    from predann_bids.models.decoders.temporal import TemporalSettings
     from predann_bids.models.temporal.layers import HALVING
 
     made, configured = simulated(options), science("default", epochs=options.repeat + 1)
     source, split, training = made.source(configured), made.split(configured), configured.training
     frames = source.audio.features[0].shape[1] // HALVING
-    settings = DecoderSettings(
+    settings = TemporalSettings(
         source.eeg.channels, tuple("abcdefghij"), RATE.hz, configured.windows.delay, configured.windows.length, frames
     )
     ends: list[float] = []

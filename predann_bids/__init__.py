@@ -11,7 +11,7 @@ __all__ = ["__version__", "load_decoder"]
 def __getattr__(name: str) -> Any:
     """Import PyTorch only when a decoder is asked for: `predann-bids --help` must be instant."""
     if name == "load_decoder":
-        from predann_bids.learning.checkpoints import load_decoder
+        from predann_bids.models.checkpoints import load_decoder
 
         return load_decoder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -198,6 +198,13 @@ class Training(Section):
         description="Networks: 'temporal' ones on log-mel spectra; or the published ones on waveforms, whose EEG"
         " network sees channels by time as an image ('2d') or convolves over time ('1d').",
     )
+    teacher: str = Field(
+        "joint",
+        min_length=1,
+        json_schema_extra=ADDED,
+        description="What the EEG network learns to predict: 'joint', an audio network that is trained with it on"
+        " log-mel spectra; or the name of frozen audio features that this network takes instead.",
+    )
     predann_weight: float = Field(3.0, ge=0, description="Weight of the PredANN objective; the baseline has 0.")
     temperature: float = Field(0.1, gt=0, description="Temperature of the PredANN objective.")
     stop_gradient: bool = Field(

@@ -91,6 +91,19 @@ def load_plugins() -> None:
         point.load()
 
 
+_registered_from: dict[str, None] = {}  # modules that have registered something by `predann_bids.register`
+
+
+def plugin_modules() -> tuple[str, ...]:
+    """Name the modules that a new process has to import to know what this one knows."""
+    return tuple(_registered_from)
+
+
+def remember_module(name: str) -> None:
+    """Note that a module has registered something."""
+    _registered_from[name] = None
+
+
 def nearest(name: str, known: object) -> str:
     """Suggest the known name that is closest to one that is not known, or list them all."""
     names = [str(one) for one in known] if isinstance(known, dict | list | tuple) else []

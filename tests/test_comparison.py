@@ -6,9 +6,9 @@ from statsmodels.stats.multitest import multipletests
 
 from predann_bids.learning.comparison import compare, compare_all, compare_with_control
 from predann_bids.learning.evaluation import WindowPredictions
-from predann_bids.learning.statistics import Grid, holm, overlap_corrected_p
+from predann_bids.learning.statistics import Scoring, holm, overlap_corrected_p
 
-GRID = Grid(window_s=3.0, stride_s=1.0, lengths_s=(3.0,), resamples=999, seed=0)
+GRID = Scoring(window_s=3.0, stride_s=1.0, lengths_s=(3.0,), resamples=999, seed=0)
 PEOPLE, SONGS, WINDOWS = 6, 3, 12
 
 
@@ -92,7 +92,7 @@ def test_the_overlap_correction_divides_the_t_value():
     differences = person_means(model(0.9)) - person_means(model(0.6, 1))
     plain = overlap_corrected_p(differences, GRID)
     assert plain == pytest.approx(ttest_1samp(differences, 0).pvalue)
-    wide = Grid(3.0, 1.0, (3.0,), 999, 0, widening=1.5)
+    wide = Scoring(3.0, 1.0, (3.0,), 999, 0, widening=1.5)
     assert overlap_corrected_p(differences, wide) > plain
     assert overlap_corrected_p(np.full(5, 0.1), GRID) is None
 

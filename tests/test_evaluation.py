@@ -13,10 +13,10 @@ from predann_bids.learning.evaluation import (
     predictions_table,
     score,
 )
-from predann_bids.learning.statistics import Grid, overlap_widening
+from predann_bids.learning.statistics import Scoring, overlap_widening
 
 LABELS = ["a", "b", "c", "d"]
-GRID = Grid(window_s=3.0, stride_s=1.0, lengths_s=(3.0, 5.0), resamples=999, seed=0)
+GRID = Scoring(window_s=3.0, stride_s=1.0, lengths_s=(3.0, 5.0), resamples=999, seed=0)
 
 
 def predictions(probabilities, similarities=None, *, trial=None, stimulus=None, onset=None, participant=None):
@@ -164,7 +164,7 @@ def test_overlapping_training_sets_widen_intervals_as_nadeau_and_bengio_say(n_fo
 
 
 def test_a_widened_interval_keeps_its_middle_and_stays_within_zero_and_one():
-    wide = Grid(3.0, 1.0, (3.0,), 999, 0, widening=1.5)
+    wide = Scoring(3.0, 1.0, (3.0,), 999, 0, widening=1.5)
     decisions = decided(simulated(0.5), "mean", 3.0)
     (low, high), (lower, higher) = participant_interval(decisions, GRID), participant_interval(decisions, wide)
     accuracy = decisions.correct.mean()
@@ -194,7 +194,7 @@ def test_a_better_model_is_found_better_and_an_equal_one_equal():
 
 
 def test_an_interval_of_a_difference_stays_within_what_accuracies_can_differ():
-    wide = Grid(3.0, 1.0, (3.0,), 999, 0, widening=20.0)
+    wide = Scoring(3.0, 1.0, (3.0,), 999, 0, widening=20.0)
     low, high = compare(simulated(0.95, seed=1), simulated(0.1, seed=2), wide)["ci95"]
     assert (low >= -1, high) == (True, 1)
 

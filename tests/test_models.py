@@ -6,10 +6,10 @@ import torch
 from torch.nn import functional as F
 
 from predann_bids.errors import MissingInput, UnusableData
-from predann_bids.learning.checkpoints import FORMAT, load_decoder, save_decoder
+from predann_bids.models.checkpoints import FORMAT, load_decoder, save_decoder
 from predann_bids.models.losses import predann_loss, similarity
 from predann_bids.models.temporal.audio_encoder import LogMel
-from predann_bids.models.temporal.decoder import MOMENT_STRIDE, Decoder, DecoderSettings, logits_within_batch
+from predann_bids.models.decoders.temporal import MOMENT_STRIDE, Decoder, TemporalSettings, logits_within_batch
 from predann_bids.models.temporal.layers import middle
 
 SONGS = ("a", "b", "c")
@@ -18,7 +18,7 @@ SONGS = ("a", "b", "c")
 @pytest.fixture
 def decoder():
     torch.manual_seed(0)
-    settings = DecoderSettings(
+    settings = TemporalSettings(
         ("Fz", "Cz", "Pz"), SONGS, 125.0, 0.2, 1.0, memory_frames=200, n_bands=8, width=6, dimensions=4
     )
     decoder = Decoder(settings).eval()
@@ -102,7 +102,7 @@ def test_songs_that_do_not_last_that_long_are_no_candidates(decoder):
 
 
 def test_a_decoder_that_remembers_nothing_says_so():
-    decoder = Decoder(DecoderSettings(("Fz",), SONGS, 125.0, 0.2, 1.0, memory_frames=100, n_bands=8))
+    decoder = Decoder(TemporalSettings(("Fz",), SONGS, 125.0, 0.2, 1.0, memory_frames=100, n_bands=8))
     with pytest.raises(RuntimeError, match="remember"):
         decoder.encode_eeg(torch.randn(1, 1, 125))
 

@@ -16,10 +16,10 @@ from predann_bids.learning.permutation import (
     kept_null,
     permutation_scores,
 )
-from predann_bids.learning.statistics import Grid
+from predann_bids.learning.statistics import Scoring
 from predann_bids.timing import Rate
 
-GRID = Grid(window_s=3.0, stride_s=1.0, lengths_s=(3.0,), resamples=999, seed=0)
+GRID = Scoring(window_s=3.0, stride_s=1.0, lengths_s=(3.0,), resamples=999, seed=0)
 RATE, WINDOW = Rate(100.0), 300
 SONGS, WINDOWS = 4, 10
 
@@ -130,7 +130,7 @@ def test_labels_are_exchanged_within_what_one_fold_tests():
 
 
 def test_the_spread_of_a_kept_null_is_widened_and_that_of_a_retrained_one_is_not():
-    wide = Grid(3.0, 1.0, (3.0,), 999, 0, widening=2.0)
+    wide = Scoring(3.0, 1.0, (3.0,), 999, 0, widening=2.0)
     permuted_ = norm.ppf(np.linspace(0.001, 0.999, 999), 0.25, 0.02)
     null = NullDistribution({"logits": 0.29, "match": None}, {"logits": permuted_, "match": None})
     kept, retrained = (permutation_scores(null, kind, wide) for kind in ("kept", "retrained"))
@@ -146,7 +146,7 @@ def test_what_a_model_cannot_decide_has_no_p_value():
 
 
 def test_the_middle_of_the_null_stays_within_what_accuracies_can_be():
-    wide = Grid(3.0, 1.0, (3.0,), 999, 0, widening=3.0)
+    wide = Scoring(3.0, 1.0, (3.0,), 999, 0, widening=3.0)
     null = NullDistribution({"logits": 0.9, "match": None}, {"logits": np.linspace(0, 0.5, 99), "match": None})
     low, high = permutation_scores(null, "kept", wide)["null_ci95"]
     assert (low, high) == (0.0, pytest.approx(0.25 + 3 * 0.2375, abs=0.01))

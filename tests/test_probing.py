@@ -30,8 +30,8 @@ from predann_bids.learning.probing.probe import (
     probe,
     rank_correlation,
 )
-from predann_bids.learning.statistics import Grid
-from predann_bids.models.temporal.decoder import Decoder, DecoderSettings
+from predann_bids.learning.statistics import Scoring
+from predann_bids.models.decoders.temporal import TemporalDecoder, TemporalSettings
 from predann_bids.models.temporal.layers import centre, halve
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.scaling import Scaling
@@ -40,7 +40,7 @@ from predann_bids.timing import Rate, Span
 RATE = Rate(100.0)
 LENGTH, DELAY, HEARD, SONGS, CHANNELS = 100, 20, 900, 3, 5
 READ = 3  # the only channel that follows the music
-GRID = Grid(1.0, 0.5, (1.0,), resamples=99, seed=0)
+GRID = Scoring(1.0, 0.5, (1.0,), resamples=99, seed=0)
 ALL = [Stretch(index, Span(0, HEARD)) for index in range(2 * SONGS)]
 PLAIN = Scaling(np.zeros(CHANNELS, np.float32), np.ones(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32))
 
@@ -75,7 +75,7 @@ def world(kind="broad", seed=0, people=("01", "02")):
     columns = (np.arange(CHANNELS),) * len(people)
     eeg = EegStore(tuple(recordings), columns, recordings[0].channels, (PLAIN,) * len(people))
     audio = AudioStore(tuple(np.repeat(song[None].astype(np.float32), 4, axis=0) for song in songs))
-    settings = DecoderSettings(
+    settings = TemporalSettings(
         eeg.channels, ("a", "b", "c"), RATE.hz, 0.2, 1.0, HEARD // 2, n_bands=4, width=2, dimensions=1
     )
     decoder = Decoder(settings)

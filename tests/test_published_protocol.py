@@ -15,16 +15,17 @@ from sklearn.model_selection import train_test_split
 import predann_bids
 from predann_bids.cli import make_command, run
 from predann_bids.config import resolve
-from predann_bids.data.splits import make_splits, published_order
+from predann_bids.data.splits import make_splits
+from predann_bids.data.splits.chunks import published_order
 from predann_bids.data.trials import Stretch, Trial, list_trials
 from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Windows, draw_single, place_in_spans
 from predann_bids.errors import TryAgain, WrongUsage
-from predann_bids.learning.checkpoints import save_decoder
+from predann_bids.models.checkpoints import save_decoder
 from predann_bids.learning.evaluation import WindowPredictions, decide
 from predann_bids.learning.fitting import PublishedTraining
 from predann_bids.learning.retrieval import Candidates, Representations, rank
-from predann_bids.models.published.networks import PublishedDecoder, PublishedSettings
+from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.channels import choose_channels

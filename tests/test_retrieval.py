@@ -6,7 +6,7 @@ from scipy.stats import pearsonr
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, grid
 from predann_bids.learning.retrieval import Candidates, Representations, rank, unit
-from predann_bids.models.temporal.decoder import Decoder, DecoderSettings
+from predann_bids.models.decoders.temporal import TemporalDecoder, TemporalSettings
 from predann_bids.timing import Span
 
 LENGTH, STRIDE, FRAMES, DIMENSIONS = 20, 10, 10, 3  # two samples for each frame
@@ -107,7 +107,7 @@ def test_similarity_is_the_cosine_that_the_decoder_matches_by():
     rng = np.random.default_rng(3)
     some = songs(rng, (60, 60))
     windows, similarities, _ = ranked(some, noise=1.0, rng=np.random.default_rng(8))
-    decoder = Decoder(DecoderSettings(("a",), ("x", "y"), 100.0, 0.0, 0.2, memory_frames=60, dimensions=DIMENSIONS))
+    decoder = Decoder(TemporalSettings(("a",), ("x", "y"), 100.0, 0.0, 0.2, memory_frames=60, dimensions=DIMENSIONS))
     decoder.memory[:] = torch.from_numpy(np.stack(some))
     decoder.memory_lengths[:] = 60
     again = np.random.default_rng(8)

@@ -10,7 +10,7 @@ from predann_bids.data.windows import grid
 from predann_bids.learning import fitting as training
 from predann_bids.learning.fitting import Hardware, Source, TrainingBatches, fit, represent
 from predann_bids.learning.retrieval import Candidates, rank
-from predann_bids.models.temporal.decoder import DecoderSettings
+from predann_bids.models.decoders.temporal import TemporalSettings
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.timing import Span
 
@@ -42,7 +42,7 @@ def split():
 
 @pytest.fixture
 def train(source, split, tmp_path):
-    settings = DecoderSettings(("A", "B", "C"), ("a", "b"), RATE_HZ, 0.0, LENGTH / RATE_HZ, memory_frames=200)
+    settings = TemporalSettings(("A", "B", "C"), ("a", "b"), RATE_HZ, 0.0, LENGTH / RATE_HZ, memory_frames=200)
 
     def train(config=CONFIG, report=lambda units, note: None, directory="training"):
         return fit(

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Bools
 from predann_bids.bids.derivatives import Derivative
 from predann_bids.data.trials import Trial
 from predann_bids.errors import UnusableData
@@ -95,7 +95,7 @@ def _seen_from(
     return merged(Span(max(0, span.start), min(trial.length, span.stop)) for span in seen if span.overlaps(whole))
 
 
-def usable_samples(n_samples: int, bad: Sequence[Span]) -> NDArray[np.bool_]:
+def usable_samples(n_samples: int, bad: Sequence[Span]) -> Bools:
     """Tell which samples of a recording are in no bad span; all, where hardly any would be left to judge it by."""
     usable = np.ones(n_samples, dtype=bool)
     for span in bad:

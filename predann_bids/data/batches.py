@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Ints, Singles
 from predann_bids.data.bad_spans import usable_samples
 from predann_bids.data.channels import common_channels, places_of
 from predann_bids.data.trials import Trial
-from predann_bids.data.windows import Ints, Windows
+from predann_bids.data.windows import Windows
 from predann_bids.errors import UnusableData
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.montage import Fill, Montage
 from predann_bids.signals.scaling import ENOUGH, Scaling, scale_windows
-from predann_bids.timing import Span
-
-Floats = NDArray[np.float32]
+from predann_bids.timing import Rate, Span
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class EegStore:
         spans = bad or [()] * len(recordings)
         return replace(store, scalings=tuple(store._scaling(index, some) for index, some in enumerate(spans)))
 
-    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Floats:
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Singles:
         """Gather EEG windows, scaled, shape (windows, channels, length)."""
         batch = np.empty((len(windows), len(self.channels), length), dtype=np.float32)
         for row, (index, start) in enumerate(zip(windows.trial, windows.start, strict=True)):
@@ -110,7 +108,7 @@ class EegStore:
             batch[row] = self.scalings[trial.recording].apply(picked) if self.scalings else picked.T
         return batch if self.scalings else scale_windows(batch)
 
-    def _pick(self, recording: int, samples: Floats) -> Floats:
+    def _pick(self, recording: int, samples: Singles) -> Singles:
         return self.fills[recording].apply(samples) if self.fills else samples[:, self.columns[recording]]
 
     def _scaling(self, recording: int, bad: Sequence[Span]) -> Scaling:
@@ -120,7 +118,7 @@ class EegStore:
         usable = np.flatnonzero(usable_samples(len(data), bad))
         return Scaling.of(self._pick(recording, data[usable[:: max(1, len(usable) // ENOUGH)]]))
 
-    def _samples(self, recording: int, begin: int, length: int) -> Floats:
+    def _samples(self, recording: int, begin: int, length: int) -> Singles:
         data = self.recordings[recording].data
         if not self.rotations:
             return data[begin : begin + length]  # one contiguous run of bytes
@@ -143,9 +141,9 @@ class AudioStore:
         One for each stimulus.
     """
 
-    features: tuple[Floats, ...]
+    features: tuple[Singles, ...]
 
-    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Floats:
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Singles:
         """Gather the audio features of windows, with a margin of context on both sides.
 
         Beyond the ends of a stimulus its first and last frame are repeated.
@@ -159,7 +157,22 @@ class AudioStore:
         return np.stack([self._frames(self.features[stimulus], moment + offsets) for stimulus, moment in pairs])
 
     @staticmethod
-    def _frames(features: Floats, wanted: Ints) -> Floats:
+    def margin(seconds: float, rate: Rate) -> int:
+        """Return so much context on one side in EEG samples, which are frames."""
+        return rate.samples(seconds)
+
+    @property
+    def stimuli(self) -> tuple[Singles, ...]:
+        """Features of whole stimuli."""
+        return self.features
+
+    def moments_of(self, stimulus: int, length: int, margin: float = 0) -> tuple[Ints, int]:
+        """First frame of the window at each frame at which one still fits into a stimulus, and the frames of these."""
+        last = self.features[stimulus].shape[1] - length
+        return np.arange(max(0, last + 1)) - int(margin), length + 2 * int(margin)
+
+    @staticmethod
+    def _frames(features: Singles, wanted: Ints) -> Singles:
         return features[:, np.clip(wanted, 0, features.shape[1] - 1)]
 
     @staticmethod

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from predann_bids.arrays import Ints
 from predann_bids.data.trials import Trial
-from predann_bids.data.windows import Ints
 
 MOST_DRAWS = 1000
 NEAREST_ROTATION = 0.1  # share of a recording by which its EEG is moved at least

@@ -7,10 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from predann_bids.arrays import Doubles, Ints
 
 SIDES = ("left", "mid", "right")
 LOBES = ("frontal", "central", "temporal", "parietal", "occipital")
@@ -39,7 +37,7 @@ TEMPORAL_DEG, MIDLINE_DEG = 75.0, 9.0
 BEND = 0.1
 
 
-def head_regions(channels: Sequence[str], positions: Floats | None = None) -> dict[str, Ints]:
+def head_regions(channels: Sequence[str], positions: Doubles | None = None) -> dict[str, Ints]:
     """Sort channels into regions of the head: left, mid and right of each lobe.
 
     By their names if most are names of the 10-20 system or its extensions; otherwise, and for the rest, by where they
@@ -67,7 +65,7 @@ def head_regions(channels: Sequence[str], positions: Floats | None = None) -> di
     return {region: members for region, members in found.items() if len(members)}
 
 
-def region_at(position: Floats) -> str:
+def region_at(position: Doubles) -> str:
     """Name the region of a place (3,) in head coordinates, in metres."""
     x, y, z = (float(value) for value in position - CENTRE_M)
     away = min(math.degrees(math.atan2(math.hypot(x, y), z)), EQUATOR_DEG)  # electrodes below belong to those above
@@ -90,7 +88,7 @@ def region_named(channel: str) -> str | None:
     return _name(row, 1 if number % 2 == 0 else -1) if 0 < number <= 10 else None
 
 
-def neighbourhoods(positions: Floats | None, n_channels: int) -> list[Ints]:
+def neighbourhoods(positions: Doubles | None, n_channels: int) -> list[Ints]:
     """Find each channel's nearest neighbours: about a tenth of the channels, at least one.
 
     Parameters
@@ -118,12 +116,12 @@ def neighbourhoods(positions: Floats | None, n_channels: int) -> list[Ints]:
     return alone
 
 
-def as_positions(channels: Sequence[str], places: Mapping[str, Sequence[float]]) -> Floats:
+def as_positions(channels: Sequence[str], places: Mapping[str, Sequence[float]]) -> Doubles:
     """Lay out the positions of named channels as (channels, 3); NaN where there is none."""
     return np.array([places.get(name, (np.nan,) * 3) for name in channels], dtype=np.float64).reshape(-1, 3)
 
 
-def _regions_at(positions: Floats | None, n_channels: int) -> list[str | None]:
+def _regions_at(positions: Doubles | None, n_channels: int) -> list[str | None]:
     if positions is None:
         return [None] * n_channels
     return [region_at(position) if np.isfinite(position).all() else None for position in positions]

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from predann_bids.arrays import Ints, Singles
 from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.trials import Trial
 from predann_bids.data.waveforms import WaveformStore
-from predann_bids.data.windows import Ints, Windows
+from predann_bids.data.windows import Windows
 from predann_bids.signals.scaling import CLAMP, NO_RANGE, OUTLIER, QUARTILES, quantile
 
 LARGEST_SHARE = 0.4  # of the memory that is free: the rest is for training
@@ -82,7 +83,7 @@ class ResidentAudio:
     def of(cls, store: AudioStore | WaveformStore, device: torch.device, room: int) -> ResidentAudio:
         """Copy stimuli to a device, continued on both sides as the store continues them."""
         parts, begins, total = [], [], 0
-        for stimulus in store.features if isinstance(store, AudioStore) else store.waveforms:
+        for stimulus in store.stimuli:
             if isinstance(store, AudioStore):
                 around, part = room, np.pad(stimulus.T, ((room, room), (0, 0)), mode="edge")
             else:
@@ -94,20 +95,12 @@ class ResidentAudio:
         return cls(store, torch.cat(parts), tuple(begins), room)
 
     @property
-    def features(self) -> Sequence[np.ndarray]:
-        """Spectra of whole stimuli, in memory."""
-        assert isinstance(self.store, AudioStore)
-        return self.store.features
-
-    @property
-    def waveforms(self) -> Sequence[np.ndarray]:
-        """Waveforms of whole stimuli, mapped."""
-        assert isinstance(self.store, WaveformStore)
-        return self.store.waveforms
+    def stimuli(self) -> Sequence[Singles]:
+        """Features or waveforms of whole stimuli, in memory or mapped."""
+        return self.store.stimuli
 
     def moments_of(self, stimulus: int, length: int, margin: float = 0) -> tuple[Ints, int]:
         """As `WaveformStore.moments_of`."""
-        assert isinstance(self.store, WaveformStore)
         return self.store.moments_of(stimulus, length, margin)
 
     def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Tensor:
@@ -137,9 +130,8 @@ def make_resident(
     room : int
         EEG samples by which windows may reach beyond a stimulus.
     """
-    stimuli = audio.features if isinstance(audio, AudioStore) else audio.waveforms
     samples = sum(len(recording.data) for recording in eeg.recordings) * len(eeg.channels)
-    bytes_needed = 4 * (samples + sum(stimulus.size for stimulus in stimuli))
+    bytes_needed = 4 * (samples + sum(stimulus.size for stimulus in audio.stimuli))
     if eeg.fills or eeg.rotations or bytes_needed > LARGEST_SHARE * free_bytes(device):
         return None
     return ResidentEeg.of(eeg, device), ResidentAudio.of(audio, device, room)

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Ints, Strings
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.timing import Span
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Windows:
         """Keep the windows that stand alone; on a grid these are all."""
         return self if self.place is None else self[np.flatnonzero(self.place == 0)]
 
-    def participants(self, trials: Sequence[Trial]) -> NDArray[np.str_]:
+    def participants(self, trials: Sequence[Trial]) -> Strings:
         """Participant of each window."""
         return np.array([trials[t].participant for t in self.trial], dtype=np.str_)
 

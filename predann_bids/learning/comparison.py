@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from predann_bids.learning.evaluation import Aggregation, Bools, WindowPredictions, decide
+from predann_bids.arrays import Bools, Doubles
+from predann_bids.learning.evaluation import Aggregation, WindowPredictions, decide
+from predann_bids.learning.models import MODELS, PREDANN, By
 from predann_bids.learning.statistics import (
     SIGN_FLIP,
-    Floats,
-    Grid,
+    Scoring,
     difference_interval,
     holm,
     overlap_corrected_p,
     sign_flip_p,
 )
 
-By = Literal["logits", "match", "retrieval"]  # the last: the right one of all windows ranks first
 WAYS: Mapping[By, Aggregation] = {"logits": "mean", "match": "match"}  # in which a song is named
-# the pairs that are reported, by the question that they answer together: those of one question are corrected together
-PAIRS: tuple[tuple[tuple[str, str, By], ...], ...] = (
-    (
-        ("predann", "baseline", "logits"),
-        ("predann", "baseline", "match"),
-        ("predann", "baseline", "retrieval"),
-    ),
-    (
-        ("predann", "linear", "match"),
-        ("predann", "linear", "retrieval"),
-        ("predann", "linear_whitened", "match"),
-        ("predann", "linear_whitened", "retrieval"),
-    ),
+# the pairs that are reported, by the question that they answer: those of one question are corrected together
+QUESTIONS = tuple(dict.fromkeys(model.rival for model in MODELS.values() if model.rival))
+PAIRS: tuple[tuple[tuple[str, str, By], ...], ...] = tuple(
+    tuple((PREDANN.name, m.name, by) for m in MODELS.values() if m.rival == question for by in m.compared_by)
+    for question in QUESTIONS
 )
 
 
-def compare(first: WindowPredictions, second: WindowPredictions, grid: Grid) -> dict[str, Any] | None:
+def compare(first: WindowPredictions, second: WindowPredictions, scoring: Scoring) -> dict[str, Any] | None:
     """Compare the accuracies of two models on the same windows, participant by participant.
 
     Returns
@@ -47,7 +39,7 @@ def compare(first: WindowPredictions, second: WindowPredictions, grid: Grid) -> 
         the p-value of the two-sided sign-flip test; the same by match. None with fewer than two participants, or when
         the models can be compared in neither way.
     """
-    found = {by: _compared(first, second, by, grid) for by in WAYS}
+    found = {by: _compared(first, second, by, scoring) for by in WAYS}
     if not any(found.values()):
         return None
     keys = {"accuracy_difference": "difference", "ci95": "ci95", "p_value": "p_value"}
@@ -60,7 +52,7 @@ def compare(first: WindowPredictions, second: WindowPredictions, grid: Grid) -> 
     }
 
 
-def compare_all(models: Mapping[str, WindowPredictions], grid: Grid) -> list[dict[str, Any]]:
+def compare_all(models: Mapping[str, WindowPredictions], scoring: Scoring) -> list[dict[str, Any]]:
     """Compare every pair of `PAIRS` that was evaluated.
 
     p-values are corrected for the number of comparisons that answer one question (Holm 1979): with the baseline, and
@@ -73,16 +65,16 @@ def compare_all(models: Mapping[str, WindowPredictions], grid: Grid) -> list[dic
         p-value of the sign-flip test, plain and corrected; a t test corrected for overlapping training sets; McNemar's
         test on paired windows of the first seed that do not overlap; and the difference with each seed.
     """
-    return [row for question in PAIRS for row in _answered(question, models, grid)]
+    return [row for question in PAIRS for row in _answered(question, models, scoring)]
 
 
 def _answered(
-    question: Sequence[tuple[str, str, By]], models: Mapping[str, WindowPredictions], grid: Grid
+    question: Sequence[tuple[str, str, By]], models: Mapping[str, WindowPredictions], scoring: Scoring
 ) -> list[dict[str, Any]]:
     rows = []
     for one, other, by in question:
         if one in models and other in models:
-            found = _compared(models[one], models[other], by, grid)
+            found = _compared(models[one], models[other], by, scoring)
             if found:
                 rows.append({"first": one, "second": other, "by": by, **found})
     for row, p_value in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
@@ -90,22 +82,22 @@ def _answered(
     return rows
 
 
-def _compared(first: WindowPredictions, second: WindowPredictions, by: By, grid: Grid) -> dict[str, Any] | None:
-    one, other = hits(first, by, grid), hits(second, by, grid)
+def _compared(first: WindowPredictions, second: WindowPredictions, by: By, scoring: Scoring) -> dict[str, Any] | None:
+    one, other = hits(first, by, scoring), hits(second, by, scoring)
     if one is None or other is None:
         return None
     differences = _participant_differences(one, other)
-    interval = difference_interval(differences, grid)
+    interval = difference_interval(differences, scoring)
     if interval is None:
         return None
     seeds = sorted(set(one["seed"]) & set(other["seed"]))
     return {
         "difference": float(differences.mean()),
         "ci95": interval,
-        "p_value": sign_flip_p(differences, grid),
+        "p_value": sign_flip_p(differences, scoring),
         "test": SIGN_FLIP,
-        "overlap_p_value": overlap_corrected_p(differences, grid),
-        "mcnemar": mcnemar(*(some[some["seed"] == some["seed"].min()] for some in (one, other)), grid=grid),
+        "overlap_p_value": overlap_corrected_p(differences, scoring),
+        "mcnemar": mcnemar(*(some[some["seed"] == some["seed"].min()] for some in (one, other)), scoring=scoring),
         "by_seed": [
             float(_participant_differences(one[one["seed"] == seed], other[other["seed"] == seed]).mean())
             for seed in seeds
@@ -113,7 +105,7 @@ def _compared(first: WindowPredictions, second: WindowPredictions, by: By, grid:
     }
 
 
-def hits(windows: WindowPredictions, by: By, grid: Grid) -> pd.DataFrame | None:
+def hits(windows: WindowPredictions, by: By, scoring: Scoring) -> pd.DataFrame | None:
     """Tell of every window whether it is decided rightly: columns `seed fold trial participant correct`.
 
     None when the model allows no such decision.
@@ -122,16 +114,16 @@ def hits(windows: WindowPredictions, by: By, grid: Grid) -> pd.DataFrame | None:
     if by == "retrieval":
         if windows.ranks is None:
             return None
-        ranks = windows.ranks[windows.ranks["length"] == grid.window_s]
+        ranks = windows.ranks[windows.ranks["length"] == scoring.window_s]
         rows = windows.table.iloc[ranks["window"].to_numpy(dtype=np.int64)]
         return rows[columns].assign(correct=ranks["rank_window"].to_numpy() <= 1).reset_index(drop=True)
     if WAYS[by] not in windows.ways:
         return None
-    found = decide(windows, WAYS[by], length_s=grid.window_s, window_s=grid.window_s, stride_s=grid.stride_s)
+    found = decide(windows, WAYS[by], length_s=scoring.window_s, window_s=scoring.window_s, stride_s=scoring.stride_s)
     return found.table[columns].assign(correct=found.correct)
 
 
-def mcnemar(first: pd.DataFrame, second: pd.DataFrame, *, grid: Grid) -> dict[str, Any]:
+def mcnemar(first: pd.DataFrame, second: pd.DataFrame, *, scoring: Scoring) -> dict[str, Any]:
     """Compare hits on the same windows by McNemar's exact test (1947).
 
     Only windows that do not overlap are paired. The test takes windows for independent, which those of one participant
@@ -140,7 +132,7 @@ def mcnemar(first: pd.DataFrame, second: pd.DataFrame, *, grid: Grid) -> dict[st
     from statsmodels.stats.contingency_tables import mcnemar as exact
 
     place = first.groupby(["seed", "fold", "trial"]).cumcount().to_numpy()
-    apart = place % max(1, round(np.ceil(grid.window_s / grid.stride_s - 1e-9))) == 0
+    apart = place % max(1, round(np.ceil(scoring.window_s / scoring.stride_s - 1e-9))) == 0
     right, other = (some["correct"].to_numpy(dtype=bool)[apart] for some in (first, second))
     table = np.array(
         [[np.sum(right & other), np.sum(right & ~other)], [np.sum(~right & other), np.sum(~right & ~other)]]
@@ -153,16 +145,16 @@ def mcnemar(first: pd.DataFrame, second: pd.DataFrame, *, grid: Grid) -> dict[st
     }
 
 
-def _participant_differences(first: pd.DataFrame, second: pd.DataFrame) -> Floats:
+def _participant_differences(first: pd.DataFrame, second: pd.DataFrame) -> Doubles:
     one, other = (some["correct"].astype(np.float64).groupby(some["participant"]).mean() for some in (first, second))
-    differences: Floats = np.asarray((one - other).dropna(), dtype=np.float64)
+    differences: Doubles = np.asarray((one - other).dropna(), dtype=np.float64)
     return differences
 
 
 def compare_with_control(
     real: WindowPredictions,
     control: WindowPredictions,
-    grid: Grid,
+    scoring: Scoring,
     rows: Sequence[Mapping[By, Bools]] = (),
 ) -> dict[str, Any]:
     """Subtract the accuracy on control data from that on real data, participant by participant, of one model.
@@ -176,11 +168,11 @@ def compare_with_control(
         mine, theirs = (real, control) if not rows else (real.subset(rows[0][by]), control.subset(rows[1][by]))
         if not len(mine.table) or not len(theirs.table):
             continue
-        one, other = hits(mine, by, grid), hits(theirs, by, grid)
+        one, other = hits(mine, by, scoring), hits(theirs, by, scoring)
         if one is None or other is None:
             continue
         found = _participant_differences(one, other)
-        limits = difference_interval(found, grid)
+        limits = difference_interval(found, scoring)
         if limits is not None:
-            result |= dict(zip(keys, (float(found.mean()), limits, sign_flip_p(found, grid)), strict=True))
+            result |= dict(zip(keys, (float(found.mean()), limits, sign_flip_p(found, scoring)), strict=True))
     return result

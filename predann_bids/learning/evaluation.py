@@ -13,15 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Bools, Doubles, Ints
 from predann_bids.learning.retrieval import KINDS, TOPS
-from predann_bids.learning.statistics import Grid, mean_interval
+from predann_bids.learning.statistics import Scoring, mean_interval
 from predann_bids.timing import Rate
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 Aggregation = Literal["mean", "max", "majority", "match"]
 BY_LOGITS: tuple[Aggregation, ...] = ("mean", "max", "majority")
@@ -38,7 +34,7 @@ class WindowPredictions:
     table : DataFrame, n rows
         Columns `seed fold participant session task run trial stimulus onset`: which decoder was asked, where a window
         lies, the index of the stimulus that was heard, and its onset in seconds from the start of the recording. And
-        `place`, where windows do not lie on a grid; see `data.windows.Windows`.
+        `place`, where windows do not lie on a scoring; see `data.windows.Windows`.
     probabilities : ndarray, shape (n, stimuli), or None
         Softmax of the song logits; None for a model that has none, or none for songs never trained on.
     similarities : ndarray, shape (n, stimuli), or None
@@ -49,8 +45,8 @@ class WindowPredictions:
     """
 
     table: pd.DataFrame
-    probabilities: Floats | None
-    similarities: Floats | None
+    probabilities: Doubles | None
+    similarities: Doubles | None
     ranks: pd.DataFrame | None = None
 
     @classmethod
@@ -96,7 +92,7 @@ class WindowPredictions:
         )
 
 
-def _joined(parts: Sequence[Floats | None]) -> Floats | None:
+def _joined(parts: Sequence[Doubles | None]) -> Doubles | None:
     there = [part for part in parts if part is not None]
     return np.concatenate(there) if len(there) == len(parts) else None
 
@@ -116,7 +112,7 @@ class Decisions:
     """
 
     table: pd.DataFrame
-    scores: Floats
+    scores: Doubles
     predicted: Ints
 
     @property
@@ -164,7 +160,7 @@ def decide(
     return Decisions(table, scores, scores.argmax(axis=1))
 
 
-def _combine(probabilities: Floats, how: Aggregation) -> Floats:
+def _combine(probabilities: Doubles, how: Aggregation) -> Doubles:
     """Combine (segments, windows, stimuli) to (segments, stimuli)."""
     if how == "majority":
         n_stimuli = probabilities.shape[2]
@@ -194,20 +190,20 @@ def _segment_starts(table: pd.DataFrame, inside: int, stride_s: float) -> Ints:
     return chosen
 
 
-def _shares(scores: Floats) -> Floats:
-    shares: Floats = scores / scores.sum(axis=1, keepdims=True)
+def _shares(scores: Doubles) -> Doubles:
+    shares: Doubles = scores / scores.sum(axis=1, keepdims=True)
     return shares
 
 
-def _softmax(similarities: Floats, temperature: float = 0.1) -> Floats:
+def _softmax(similarities: Doubles, temperature: float = 0.1) -> Doubles:
     with np.errstate(invalid="ignore"):
         shifted = (similarities - np.nanmax(similarities, axis=1, keepdims=True)) / temperature
         weights = np.exp(shifted)
-        shares: Floats = weights / np.nansum(weights, axis=1, keepdims=True)
+        shares: Doubles = weights / np.nansum(weights, axis=1, keepdims=True)
     return shares
 
 
-def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict[str, Any]:
+def score(windows: WindowPredictions, labels: Sequence[str], scoring: Scoring) -> dict[str, Any]:
     """Score one kind of model: the value `M` of metrics.json.
 
     Parameters
@@ -216,13 +212,13 @@ def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict
         All test windows.
     labels : sequence of str
         Names of the stimuli.
-    grid : Grid
+    scoring : Scoring
         Layout of the windows.
     """
     from sklearn.metrics import confusion_matrix, recall_score
 
-    by = {length: {how: _decide(windows, how, length, grid) for how in windows.ways} for length in grid.lengths_s}
-    shortest = by[grid.lengths_s[0]]
+    by = {length: {how: _decide(windows, how, length, scoring) for how in windows.ways} for length in scoring.lengths_s}
+    shortest = by[scoring.lengths_s[0]]
     logits, match = shortest.get("mean"), shortest.get("match")
     table = windows.table[windows.alone]
     heard = table["stimulus"].to_numpy()
@@ -233,14 +229,14 @@ def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict
 
     return {
         "accuracy": _accuracy(logits),
-        "ci95": participant_interval(logits, grid) if logits else None,
+        "ci95": participant_interval(logits, scoring) if logits else None,
         "balanced_accuracy": float(recall_score(heard, logits.predicted, labels=np.unique(heard), average="macro"))
         if logits and len(heard)
         else None,
-        "balanced_ci95": balanced_interval(logits, grid) if logits else None,
+        "balanced_ci95": balanced_interval(logits, scoring) if logits else None,
         "top3_accuracy": _top_k(logits, 3) if logits else None,
         "match_accuracy": _accuracy(match),
-        "match_ci95": participant_interval(match, grid) if match else None,
+        "match_ci95": participant_interval(match, scoring) if match else None,
         "match_chance": match.chance if match else None,
         "by_length": {
             f"{length:g}": {how: _accuracy(ways.get(how)) for how in AGGREGATIONS} for length, ways in by.items()
@@ -249,17 +245,17 @@ def score(windows: WindowPredictions, labels: Sequence[str], grid: Grid) -> dict
         "by_stimulus": _by(table, logits, match, "stimulus", lambda value: labels[int(value)]),
         "confusion": confusion(logits),
         "match_confusion": confusion(match),
-        "retrieval": score_retrieval(windows, grid),
+        "retrieval": score_retrieval(windows, scoring),
         "permutation": None,
     }
 
 
-def participant_interval(decisions: Decisions, grid: Grid) -> list[float] | None:
+def participant_interval(decisions: Decisions, scoring: Scoring) -> list[float] | None:
     """Interval of the accuracy over participants; see `statistics.mean_interval`."""
-    return mean_interval(decisions.table["participant"], decisions.correct, grid)
+    return mean_interval(decisions.table["participant"], decisions.correct, scoring)
 
 
-def balanced_interval(decisions: Decisions, grid: Grid) -> list[float] | None:
+def balanced_interval(decisions: Decisions, scoring: Scoring) -> list[float] | None:
     """Interval of the balanced accuracy over participants: every song counts the same, however often it was tested.
 
     Who names songs without looking at the EEG, but the more frequent ones more often, has a balanced accuracy of one
@@ -267,29 +263,29 @@ def balanced_interval(decisions: Decisions, grid: Grid) -> list[float] | None:
     """
     heard = decisions.table["stimulus"].to_numpy()
     counts = np.bincount(heard)
-    return mean_interval(decisions.table["participant"], decisions.correct, grid, weights=1 / counts[heard])
+    return mean_interval(decisions.table["participant"], decisions.correct, scoring, weights=1 / counts[heard])
 
 
 # Retrieval
 
 
-def score_retrieval(windows: WindowPredictions, grid: Grid) -> dict[str, Any] | None:
+def score_retrieval(windows: WindowPredictions, scoring: Scoring) -> dict[str, Any] | None:
     """Score rankings: the value `retrieval` of metrics.json.
 
     The plain keys are those of kind "window", among all windows of all songs that are candidates.
     """
     if windows.ranks is None or not len(windows.ranks):
         return None
-    kinds = {kind: _score_ranks(windows, kind, grid) for kind in KINDS}
+    kinds = {kind: _score_ranks(windows, kind, scoring) for kind in KINDS}
     plain = {key: value for key, value in kinds["window"].items() if key not in ("by_length", "curve")}
     return plain | {"kinds": kinds}
 
 
-def _score_ranks(windows: WindowPredictions, kind: str, grid: Grid) -> dict[str, Any]:
+def _score_ranks(windows: WindowPredictions, kind: str, scoring: Scoring) -> dict[str, Any]:
     assert windows.ranks is not None
     people = windows.table["participant"].to_numpy()
     by_length = {}
-    for length in grid.lengths_s:
+    for length in scoring.lengths_s:
         rows = windows.ranks[windows.ranks["length"] == length]
         if len(rows):
             ranks, numbers = (rows[f"{what}_{kind}"].to_numpy(dtype=np.float64) for what in ("rank", "n"))
@@ -297,14 +293,14 @@ def _score_ranks(windows: WindowPredictions, kind: str, grid: Grid) -> dict[str,
     first, ranks, numbers = next(iter(by_length.values()))
     return {
         **_summary_of_ranks(ranks, numbers),
-        "ci95": mean_interval(people[first], ranks <= 1, grid),
-        "mean_reciprocal_rank_ci95": mean_interval(people[first], 1 / ranks, grid),
+        "ci95": mean_interval(people[first], ranks <= 1, scoring),
+        "mean_reciprocal_rank_ci95": mean_interval(people[first], 1 / ranks, scoring),
         "by_length": {length: _summary_of_ranks(*some[1:]) for length, some in by_length.items()},
         "curve": _match_curve(ranks, numbers),
     }
 
 
-def _summary_of_ranks(ranks: Floats, numbers: Floats) -> dict[str, float]:
+def _summary_of_ranks(ranks: Doubles, numbers: Doubles) -> dict[str, float]:
     top = {f"top{k}": float((ranks <= k).mean()) for k in TOPS}
     chance = {f"chance_top{k}": float(np.minimum(1, k / numbers).mean()) for k in TOPS}
     # a guess is equally likely to have every rank: the mean of 1 / rank is the harmonic number over n
@@ -318,7 +314,7 @@ def _summary_of_ranks(ranks: Floats, numbers: Floats) -> dict[str, float]:
     }
 
 
-def _match_curve(ranks: Floats, numbers: Floats) -> dict[str, list[float]]:
+def _match_curve(ranks: Doubles, numbers: Doubles) -> dict[str, list[float]]:
     """Share of windows whose own audio ranks at most so high (a cumulative match curve), and of guesses."""
     at = np.unique(np.round(np.geomspace(1, numbers.max(), 40))).astype(np.int64)
     return {
@@ -328,12 +324,14 @@ def _match_curve(ranks: Floats, numbers: Floats) -> dict[str, list[float]]:
     }
 
 
-def predictions_table(windows: WindowPredictions, labels: Sequence[str], grid: Grid, *, model: str) -> pd.DataFrame:
+def predictions_table(
+    windows: WindowPredictions, labels: Sequence[str], scoring: Scoring, *, model: str
+) -> pd.DataFrame:
     """Lay out all decisions of one kind of model, a row for each segment, length and aggregation."""
     parts = []
-    for length in grid.lengths_s:
+    for length in scoring.lengths_s:
         for how in windows.ways:
-            decisions = _decide(windows, how, length, grid)
+            decisions = _decide(windows, how, length, scoring)
             part = decisions.table[["seed", "fold", *ENTITIES]].copy()
             part.insert(0, "model", model)
             part["stimulus"] = [labels[index] for index in decisions.table["stimulus"]]
@@ -345,8 +343,8 @@ def predictions_table(windows: WindowPredictions, labels: Sequence[str], grid: G
     return pd.concat(parts, ignore_index=True)
 
 
-def _decide(windows: WindowPredictions, how: Aggregation, length_s: float, grid: Grid) -> Decisions:
-    return decide(windows, how, length_s=length_s, window_s=grid.window_s, stride_s=grid.stride_s)
+def _decide(windows: WindowPredictions, how: Aggregation, length_s: float, scoring: Scoring) -> Decisions:
+    return decide(windows, how, length_s=length_s, window_s=scoring.window_s, stride_s=scoring.stride_s)
 
 
 def _by(

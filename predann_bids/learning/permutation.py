@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from predann_bids.arrays import Bools, Doubles, Ints
 from predann_bids.data.controls import exchange_blocks, permuted
 from predann_bids.data.trials import Trial
-from predann_bids.learning.comparison import By
-from predann_bids.learning.evaluation import Bools, Ints, WindowPredictions
-from predann_bids.learning.statistics import Floats, Grid
+from predann_bids.learning.evaluation import WindowPredictions
+from predann_bids.learning.models import By
+from predann_bids.learning.statistics import Scoring
 from predann_bids.timing import Rate
 
 Null = Literal["kept", "retrained"]
@@ -85,7 +86,7 @@ class NullDistribution:
     """
 
     observed: Mapping[By, float | None]
-    permuted: Mapping[By, Floats | None]
+    permuted: Mapping[By, Doubles | None]
 
 
 def kept_null(
@@ -159,7 +160,7 @@ def _named(windows: WindowPredictions, by: By) -> Ints | None:
     return None if windows.similarities is None else np.nanargmax(windows.similarities, axis=1)
 
 
-def permutation_scores(null: NullDistribution, kind: Null, grid: Grid) -> dict[str, Any]:
+def permutation_scores(null: NullDistribution, kind: Null, scoring: Scoring) -> dict[str, Any]:
     """Compare accuracies with their null: the value `permutation` of metrics.json, p-values not yet corrected.
 
     The p-value counts the real labels among the permutations (Phipson and Smyth 2010). The kept null's deviations are
@@ -171,7 +172,7 @@ def permutation_scores(null: NullDistribution, kind: Null, grid: Grid) -> dict[s
         result |= {f"{prefix}{key}": None for key in ("p_value", "observed", "null_mean", "null_ci95")}
         if values is not None and found is not None:
             mean = float(values.mean())
-            spread = mean + (grid.widening if kind == "kept" else 1.0) * (values - mean)
+            spread = mean + (scoring.widening if kind == "kept" else 1.0) * (values - mean)
             result["n"] = len(values)
             result[f"{prefix}observed"] = found
             result[f"{prefix}null_mean"] = mean

@@ -19,13 +19,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Bools, Floats, Ints
 from predann_bids.data.trials import Stretch, Trial
-from predann_bids.data.windows import Ints, Windows
+from predann_bids.data.windows import Windows
 from predann_bids.timing import Span
-
-Floats = NDArray[np.floating[Any]]
 
 KINDS = ("song", "moment", "window")
 TOPS = (1, 5, 10)
@@ -102,7 +100,7 @@ class Candidates:
         parts = tuple(tuple(Span(*edges) for edges in sorted(some)) for some in spans)
         return cls(parts, only_tested, length, stride)
 
-    def are_tested(self, song: int, moments: Ints) -> NDArray[np.bool_]:
+    def are_tested(self, song: int, moments: Ints) -> Bools:
         """Tell which windows that begin at these moments lie in a tested part of a song."""
         tested = np.zeros(len(moments), dtype=bool)
         for span in self.spans[song]:

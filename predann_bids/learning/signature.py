@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles, Ints
 from predann_bids.data.batches import EegStore
 from predann_bids.data.trials import Trial
-from predann_bids.data.windows import Ints, Windows
+from predann_bids.data.windows import Windows
 from predann_bids.timing import Rate
-
-Floats = NDArray[np.float64]
 
 BANDS_HZ = ((0.5, 4.0), (4.0, 8.0), (8.0, 13.0), (13.0, 30.0), (30.0, 45.0))
 PART = 64  # windows at a time
@@ -25,7 +23,7 @@ PART = 64  # windows at a time
 
 def band_powers(
     store: EegStore, trials: Sequence[Trial], windows: Windows, length: int, delay: int, rate: Rate
-) -> Floats:
+) -> Doubles:
     """Log power of every channel in every band, shape (windows, channels * bands)."""
     frequencies = np.fft.rfftfreq(length, 1 / rate.hz)
     inside = [(low <= frequencies) & (frequencies < high) for low, high in BANDS_HZ]
@@ -39,7 +37,7 @@ def band_powers(
     return np.concatenate(parts)
 
 
-def classify(train: Floats, stimuli: Ints, test: Floats, n_songs: int) -> Floats:
+def classify(train: Doubles, stimuli: Ints, test: Doubles, n_songs: int) -> Doubles:
     """Name the song of test windows by shrunken linear discriminant analysis; probabilities (n, songs)."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.pipeline import make_pipeline

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from predann_bids.arrays import Doubles
 
 FEW = 8  # participants
 SIGN_FLIP = "sign-flip permutation over participants, two-sided"
 
 
 @dataclass(frozen=True)
-class Grid:
+class Scoring:
     """How test windows were laid out, and how intervals are made.
 
     Parameters
@@ -61,7 +61,7 @@ def overlap_widening(n_folds: int, tested: float, trained: float) -> float:
 
 
 def mean_interval(
-    participants: ArrayLike, values: ArrayLike, grid: Grid, weights: ArrayLike | None = None
+    participants: ArrayLike, values: ArrayLike, scoring: Scoring, weights: ArrayLike | None = None
 ) -> list[float] | None:
     """Make a 95 % interval of a mean of shares over participants, each of them whole.
 
@@ -75,7 +75,7 @@ def mean_interval(
         Between 0 and 1, such as hits.
     weights : array-like, shape (n,), optional
         How much each counts; all the same when not given.
-    grid : Grid
+    scoring : Scoring
         Resamples, seed and widening.
 
     Returns
@@ -86,11 +86,11 @@ def mean_interval(
     table = pd.DataFrame({"participant": participants, "sum": weight * np.asarray(values, dtype=np.float64)})
     grouped = table.assign(count=weight).groupby("participant")[["sum", "count"]].sum()
     sums, counts = (grouped[name].to_numpy(dtype=np.float64) for name in ("sum", "count"))
-    found = interval(lambda h, t, axis=-1: h.sum(axis=axis) / t.sum(axis=axis), (sums, counts), grid)
+    found = interval(lambda h, t, axis=-1: h.sum(axis=axis) / t.sum(axis=axis), (sums, counts), scoring)
     return [min(1.0, max(0.0, limit)) for limit in found] if found else None  # what a share can be
 
 
-def interval(statistic: Callable[..., Any], samples: tuple[Floats, ...], grid: Grid) -> list[float] | None:
+def interval(statistic: Callable[..., Any], samples: tuple[Doubles, ...], scoring: Scoring) -> list[float] | None:
     """Make a 95 % interval of a statistic of paired samples, one value for each participant.
 
     A percentile bootstrap, expanded to the width that a t interval has with as many participants, as plain percentiles
@@ -111,7 +111,7 @@ def interval(statistic: Callable[..., Any], samples: tuple[Floats, ...], grid: G
         value = float(statistic(*samples))
         return [value, value]
     if n < FEW:
-        half = t.ppf(0.975, n - 1) * _jackknife_error(statistic, samples) * grid.widening
+        half = t.ppf(0.975, n - 1) * _jackknife_error(statistic, samples) * scoring.widening
         middle = float(statistic(*samples))
         return [middle - half, middle + half]
     tail = norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1))
@@ -119,28 +119,28 @@ def interval(statistic: Callable[..., Any], samples: tuple[Floats, ...], grid: G
         samples,
         statistic,
         paired=True,
-        n_resamples=grid.resamples,
+        n_resamples=scoring.resamples,
         confidence_level=1 - 2 * tail,
         method="percentile",
-        rng=np.random.default_rng(grid.seed),
+        rng=np.random.default_rng(scoring.seed),
     ).confidence_interval
     middle = float(statistic(*samples))
-    return [middle + grid.widening * (float(limit) - middle) for limit in (found.low, found.high)]
+    return [middle + scoring.widening * (float(limit) - middle) for limit in (found.low, found.high)]
 
 
-def _jackknife_error(statistic: Callable[..., Any], samples: tuple[Floats, ...]) -> float:
+def _jackknife_error(statistic: Callable[..., Any], samples: tuple[Doubles, ...]) -> float:
     n = len(samples[0])
     without = np.array([float(statistic(*(np.delete(sample, i) for sample in samples))) for i in range(n)])
     return math.sqrt((n - 1) / n * np.square(without - without.mean()).sum())
 
 
-def difference_interval(differences: Floats, grid: Grid) -> list[float] | None:
+def difference_interval(differences: Doubles, scoring: Scoring) -> list[float] | None:
     """Interval of the mean of participants' differences of shares."""
-    found = interval(np.mean, (differences,), grid)
+    found = interval(np.mean, (differences,), scoring)
     return [min(1.0, max(-1.0, limit)) for limit in found] if found else None
 
 
-def sign_flip_p(differences: Floats, grid: Grid) -> float:
+def sign_flip_p(differences: Doubles, scoring: Scoring) -> float:
     """Test whether differences of participants are around zero: flip their signs at random (all ways when few)."""
     from scipy.stats import permutation_test
 
@@ -149,13 +149,13 @@ def sign_flip_p(differences: Floats, grid: Grid) -> float:
             (differences,),
             np.mean,
             permutation_type="samples",
-            n_resamples=grid.resamples,
-            rng=np.random.default_rng(grid.seed),
+            n_resamples=scoring.resamples,
+            rng=np.random.default_rng(scoring.seed),
         ).pvalue
     )
 
 
-def overlap_corrected_p(differences: Floats, grid: Grid) -> float | None:
+def overlap_corrected_p(differences: Doubles, scoring: Scoring) -> float | None:
     """Two-sided t test of participants' differences, corrected for overlapping training sets as intervals are.
 
     Returns
@@ -167,7 +167,7 @@ def overlap_corrected_p(differences: Floats, grid: Grid) -> float | None:
     spread = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
     if spread == 0:
         return None
-    found = float(differences.mean()) / (spread / math.sqrt(len(differences)) * grid.widening)
+    found = float(differences.mean()) / (spread / math.sqrt(len(differences)) * scoring.widening)
     return float(2 * t.sf(abs(found), len(differences) - 1))
 
 

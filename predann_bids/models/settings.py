@@ -20,6 +20,8 @@ class Settings:
         Sampling rate of the EEG.
     delay_s, window_s : float
         How windows are cut.
+    features : str
+        Registered name of the audio features that the decoder hears.
     """
 
     channels: tuple[str, ...]
@@ -27,6 +29,7 @@ class Settings:
     rate_hz: float = 125.0
     delay_s: float = 0.2
     window_s: float = 3.0
+    features: str = "log-mel"
 
     def plain(self) -> dict[str, Any]:
         """Return the settings as what a checkpoint may hold: numbers, text and lists."""

@@ -32,13 +32,13 @@ def import_checkpoint(file: Path, out: Path, *, songs: Sequence[str] = (), overw
     CannotCreateOutput
         `out` is there already, or is a directory.
     MissingInput, UnusableData, WrongUsage
-        As `learning.imported.read_public_checkpoint`.
+        As `models.imported.read_public_checkpoint`.
     """
     if out.is_dir() or (out.exists() and not overwrite):
         found = "is a directory" if out.is_dir() else "exists already; --overwrite replaces it"
         raise CannotCreateOutput(f"The decoder cannot be written: {out} {found}.")
-    from predann_bids.learning.checkpoints import save_decoder
-    from predann_bids.learning.imported import read_public_checkpoint
+    from predann_bids.models.checkpoints import save_decoder
+    from predann_bids.models.imported import read_public_checkpoint
 
     decoder, facts = read_public_checkpoint(file, songs)
     save_decoder(decoder, out, imported_from=file.name, imported=facts)

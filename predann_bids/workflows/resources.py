@@ -6,23 +6,28 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from predann_bids.config import Training
 from predann_bids.errors import TryAgain, WrongUsage
+from predann_bids.models.decoder import DECODERS
 from predann_bids.report.text import count
-from predann_bids.workflows.execution import Execution, available_gb, total_gb, worker_number
+from predann_bids.workflows.execution import Execution, available_gb, total_gb
 
-FIT_GB = 0.7  # a training of preset `default`
-PUBLISHED_GB, PUBLISHED_SAMPLE_GB = 0.9, 0.19  # a training, and each 3 s of its batch: measured 8.9 to 10.1 for 48
-FITS_PER_DEVICE = 4  # small networks leave an accelerator waiting; the published ones do not
+if TYPE_CHECKING:
+    from predann_bids.learning.fitting import Hardware
+
+FITS_PER_DEVICE = 4  # small networks leave an accelerator waiting; large ones do not
 
 
 def processes_for(training: Training, execution: Execution) -> int:
     """Number of trainings at once: on processors what fits the memory, else some on each device."""
+    kind = DECODERS[training.encoders]
     if uses_accelerator(execution):
-        each = 1 if training.is_published else FITS_PER_DEVICE
+        each = 1 if kind.is_large else FITS_PER_DEVICE
         return execution.n_procs or each * len(devices_of(execution))
-    return min(execution.processes_for(fit_gb(training)), max(1, execution.processes // execution.threads))
+    fitting = execution.processes_for(kind.memory_gb(training.batch_size))
+    return min(fitting, max(1, execution.processes // execution.threads))
 
 
 def threads_for(training: Training, number: int, execution: Execution) -> int:
@@ -31,24 +36,24 @@ def threads_for(training: Training, number: int, execution: Execution) -> int:
     It depends on the machine and on the configuration, and not on what else runs or is done already, so that equal
     commands have equal results.
     """
+    kind = DECODERS[training.encoders]
+    if not kind.is_large:
+        return 1
     limit = execution.mem_gb or total_gb()
-    at_once = min(number, execution.processes, int(limit / fit_gb(training)) if limit else number)
-    return max(1, execution.processes // max(1, at_once)) if training.is_published else 1
+    fitting = int(limit / kind.memory_gb(training.batch_size)) if limit else number
+    return max(1, execution.processes // max(1, min(number, execution.processes, fitting)))
 
 
-def fit_gb(training: Training) -> float:
-    """Memory that a training needs on processors."""
-    return PUBLISHED_GB + PUBLISHED_SAMPLE_GB * training.batch_size if training.is_published else FIT_GB
-
-
-def refuse_too_little_memory(batch_size: int, windows: int, heard_s: float, limit_gb: float | None) -> None:
-    """Refuse a training of the published networks for which there is no memory, instead of being killed.
+def refuse_too_little_memory(training: Training, windows: int, audio_s: float, limit_gb: float | None) -> None:
+    """Refuse a training of a large network for which there is no memory, instead of being killed.
 
     Parameters
     ----------
-    batch_size, windows : int
-        Windows of a batch, and of an epoch.
-    heard_s : float
+    training : Training
+        Says which network, and how many windows are in a batch.
+    windows : int
+        Windows of an epoch.
+    audio_s : float
         Seconds of audio in a window.
     limit_gb : float, optional
         Memory to stay within; what is free, unless given.
@@ -58,18 +63,43 @@ def refuse_too_little_memory(batch_size: int, windows: int, heard_s: float, limi
     TryAgain
         It says which batch would fit.
     """
-    there = available_gb() if limit_gb is None else limit_gb
-    each = PUBLISHED_SAMPLE_GB * heard_s / 3
-    batch_size = min(batch_size, windows)
-    needed = PUBLISHED_GB + each * batch_size
-    if there is None or needed <= there:
+    kind = DECODERS[training.encoders]
+    available = available_gb() if limit_gb is None else limit_gb
+    batch_size = min(training.batch_size, windows)
+    needed = kind.memory_gb(batch_size, audio_s)
+    if not kind.is_large or available is None or needed <= available:
         return
-    fitting = int((there - PUBLISHED_GB) / each)
+    process = kind.memory_gb(0, audio_s)
+    fitting = int((available - process) / (kind.memory_gb(1, audio_s) - process))
     smaller = f", or train with --batch-size {fitting}, which is not as published" if fitting > 1 else ""
     raise TryAgain(
         f"A training of the published networks with {batch_size} windows in a batch needs {needed:.1f} GB of memory,"
-        f" and there are {there:.1f} GB. Give it more{smaller}."
+        f" but only {available:.1f} GB are available. Give it more{smaller}."
     )
+
+
+def check_accelerator(execution: Execution) -> None:
+    """Refuse devices that are not there or are asked for in a way that has no effect.
+
+    Raises
+    ------
+    WrongUsage
+        It says what to ask for instead.
+    """
+    if execution.accelerator not in ("auto", "cpu") and not uses_accelerator(execution):
+        raise WrongUsage(f"--accelerator {execution.accelerator}: there is no such device. Use 'auto' or 'cpu'.")
+    if execution.num_nodes > 1:
+        raise WrongUsage(
+            f"--num-nodes {execution.num_nodes}: each training has one device. Several nodes share a run when each does"
+            " some folds: --fold."
+        )
+    if uses_accelerator(execution):
+        devices_of(execution)
+    elif execution.devices not in ("1", "auto"):
+        raise WrongUsage(
+            f"--devices {execution.devices}: on processors each training has one device; folds and models run at once"
+            " with --n-procs, and on several nodes with --fold."
+        )
 
 
 def devices_of(execution: Execution) -> list[int]:
@@ -89,10 +119,19 @@ def devices_of(execution: Execution) -> list[int]:
     return chosen
 
 
-def own_device(execution: Execution) -> int:
-    """Number of the accelerator that this process is to use."""
+def own_device(execution: Execution, worker: int) -> int:
+    """Number of the accelerator that one of several processes is to use."""
     devices = devices_of(execution)
-    return devices[worker_number() % len(devices)]
+    return devices[worker % len(devices)]
+
+
+def hardware_of(execution: Execution, worker: int) -> Hardware:
+    """Say what Lightning is to run on in one of several processes."""
+    from predann_bids.learning.fitting import Hardware
+
+    if not uses_accelerator(execution):
+        return Hardware("cpu", "1", execution.precision)
+    return Hardware(execution.accelerator, f"{own_device(execution, worker)},", execution.precision)
 
 
 def uses_accelerator(execution: Execution) -> bool:
@@ -108,13 +147,13 @@ def uses_accelerator(execution: Execution) -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
-def device_of(execution: Execution) -> str:
-    """Name the device that a fit runs on, as PyTorch does."""
+def device_of(execution: Execution, worker: int) -> str:
+    """Name the device that a fit runs on in one of several processes, as PyTorch does."""
     if not uses_accelerator(execution):
         return "cpu"
     import torch
 
-    return f"cuda:{own_device(execution)}" if torch.cuda.is_available() else "mps"
+    return f"cuda:{own_device(execution, worker)}" if torch.cuda.is_available() else "mps"
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from predann_bids.learning.probing.probe import WAYS, Floats, Probe, Tally, plain_values
-from predann_bids.learning.statistics import Grid, difference_interval, holm, interval, sign_flip_p
+from predann_bids.arrays import Doubles
+from predann_bids.learning.probing.counts import WAYS, Probe, Tally, plain_values
+from predann_bids.learning.statistics import Scoring, difference_interval, holm, interval, sign_flip_p
 
 
-def pool_probes(parts: Sequence[Probe], grid: Grid, *, model: str = "predann") -> dict[str, Any]:
+def pool_probes(parts: Sequence[Probe], scoring: Scoring, *, model: str = "predann") -> dict[str, Any]:
     """Pool what was counted in several folds: the value `uses` of metrics.json.
 
     A participant who is tested in several folds counts once, with all windows. Losses are means over participants;
@@ -22,7 +23,7 @@ def pool_probes(parts: Sequence[Probe], grid: Grid, *, model: str = "predann") -
     ----------
     parts : sequence of Probe
         At least one; of decoders with the same channels, delays and bands.
-    grid : Grid
+    scoring : Scoring
         Resamples, seed and widening of intervals.
     model : str
         Name of the model.
@@ -39,11 +40,11 @@ def pool_probes(parts: Sequence[Probe], grid: Grid, *, model: str = "predann") -
     return {
         "model": model,
         "full": {
-            f"{way}accuracy": _share(whole.by_band.hits[0, :, i], whole.by_band.windows, grid)[0]
+            f"{way}accuracy": _share(whole.by_band.hits[0, :, i], whole.by_band.windows, scoring)[0]
             for i, way in enumerate(WAYS)
         },
-        "delay": _delay_curve(whole, grid),
-        "bands": _with_losses(bands, whole.by_band, grid),
+        "delay": _delay_curve(whole, scoring),
+        "bands": _with_losses(bands, whole.by_band, scoring),
         "channels": [
             {
                 "name": name,
@@ -52,61 +53,61 @@ def pool_probes(parts: Sequence[Probe], grid: Grid, *, model: str = "predann") -
             }
             for number, (name, place) in enumerate(zip(whole.channels, whole.positions, strict=True))
         ],
-        "regions": _with_losses(regions, whole.by_region, grid),
-        "similarity": _similarity(whole, grid),
+        "regions": _with_losses(regions, whole.by_region, scoring),
+        "similarity": _similarity(whole, scoring),
     }
 
 
-def _delay_curve(whole: Probe, grid: Grid) -> dict[str, Any]:
+def _delay_curve(whole: Probe, scoring: Scoring) -> dict[str, Any]:
     tally = whole.by_delay
     curves = {f"{way}accuracy": tally.hits[:, :, i] for i, way in enumerate(WAYS)}
     curve: dict[str, Any] = {"delay_s": list(whole.delays_s), "trained_delay_s": whole.trained_delay_s}
     names = {"accuracy": "ci95", "match_accuracy": "match_ci95", "moment_mrr": "moment_mrr_ci95"}
     for name, sums in {**curves, "moment_mrr": whole.reciprocal_ranks}.items():
-        shares = [_share(row, tally.windows, grid) for row in sums]
+        shares = [_share(row, tally.windows, scoring) for row in sums]
         curve[name], curve[names[name]] = ([share[part] for share in shares] for part in (0, 1))
-    return curve | {"moment_mrr_chance": _share(whole.guessed_ranks, tally.windows, grid)[0]}
+    return curve | {"moment_mrr_chance": _share(whole.guessed_ranks, tally.windows, scoring)[0]}
 
 
-def _share(sums: Floats, counts: Floats, grid: Grid) -> tuple[float | None, list[float] | None]:
+def _share(sums: Doubles, counts: Doubles, scoring: Scoring) -> tuple[float | None, list[float] | None]:
     """Sum over participants divided by the number of their windows, and its interval."""
     tested = counts > 0
     if not tested.any():
         return None, None
-    found = interval(lambda s, n, axis=-1: s.sum(axis=axis) / n.sum(axis=axis), (sums[tested], counts[tested]), grid)
+    found = interval(lambda s, n, axis=-1: s.sum(axis=axis) / n.sum(axis=axis), (sums[tested], counts[tested]), scoring)
     limits = [min(1.0, max(0.0, limit)) for limit in found] if found else None  # what a share can be
     return float(sums.sum() / counts.sum()), limits
 
 
-def _losses(tally: Tally) -> Floats:
+def _losses(tally: Tally) -> Doubles:
     """Accuracy lost under each condition but the first: (conditions - 1, participants with windows, 2)."""
     tested = tally.windows > 0
     rates = tally.hits[:, tested] / tally.windows[tested][:, None]
-    losses: Floats = rates[:1] - rates[1:]
+    losses: Doubles = rates[:1] - rates[1:]
     return losses
 
 
-def _with_losses(rows: Sequence[dict[str, Any]], tally: Tally, grid: Grid) -> list[dict[str, Any]]:
+def _with_losses(rows: Sequence[dict[str, Any]], tally: Tally, scoring: Scoring) -> list[dict[str, Any]]:
     losses = _losses(tally)
     for way_index, way in enumerate(WAYS):
         mine = [losses[number, :, way_index] for number in range(len(rows))]
         several = losses.shape[1] > 1
-        corrected = holm([sign_flip_p(loss, grid) if several else None for loss in mine])
+        corrected = holm([sign_flip_p(loss, scoring) if several else None for loss in mine])
         for row, loss, p_value in zip(rows, mine, corrected, strict=True):
             row[f"{way}drop"] = _mean(loss)
-            row[f"{way}ci95"] = difference_interval(loss, grid) if several else None
+            row[f"{way}ci95"] = difference_interval(loss, scoring) if several else None
             row[f"{way}p_holm"] = p_value
     return list(rows)
 
 
-def _similarity(whole: Probe, grid: Grid) -> dict[str, Any]:
+def _similarity(whole: Probe, scoring: Scoring) -> dict[str, Any]:
     there = np.isfinite(whole.similarity)
     found, number = whole.similarity[there], whole.n_conditions[there]
     several = len(found) > 1
     return {
         "correlation": _mean(found),
-        "ci95": difference_interval(found, grid) if several else None,
-        "p_value": sign_flip_p(found, grid) if several else None,
+        "ci95": difference_interval(found, scoring) if several else None,
+        "p_value": sign_flip_p(found, scoring) if several else None,
         "n_conditions": round(float(number.mean())) if len(number) else 0,
     }
 
@@ -120,7 +121,7 @@ def _add(parts: Sequence[Probe]) -> Probe:
                 raise ValueError(f"probes of decoders with different {name} cannot be pooled")
     people = tuple(sorted({name for part in parts for name in part.participants}))
 
-    def total(values: Callable[[Probe], Floats], axis: int) -> Floats:
+    def total(values: Callable[[Probe], Doubles], axis: int) -> Doubles:
         shape = list(values(first).shape)
         shape[axis] = len(people)
         summed = np.zeros(shape)
@@ -152,5 +153,5 @@ def _add(parts: Sequence[Probe]) -> Probe:
     )
 
 
-def _mean(values: Floats) -> float | None:
+def _mean(values: Doubles) -> float | None:
     return float(values.mean()) if len(values) else None

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from predann_bids.models.published.blocks import REACH, Block, Columns, Statistics, fold, pool
-from predann_bids.models.published.networks import POSITIONS_OF_A_PIECE, PublishedEncoder, padding
+from predann_bids.models.published.encoder import POSITIONS_OF_A_PIECE, PublishedEncoder, padding
 
 EDGE = 2 * REACH  # samples that the features of the first three positions of a window depend on, and those of the last
 

@@ -1,44 +1,43 @@
-"""Do the fits of studies: train or read a model, let it hear the test windows, keep what it says."""
+"""Do fits: train or read a model, let it predict from the test windows, keep what it says."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from predann_bids.config import Training
-from predann_bids.data.splits import UNSEEN_MUSIC, Split
+from predann_bids.data.splits import Split
 from predann_bids.data.windows import Windows, grid
 from predann_bids.errors import UnusableData
 from predann_bids.files import write_json, write_text, written_whole
 from predann_bids.learning.memory import keep_memory
 from predann_bids.learning.retrieval import Candidates, Representations, rank
+from predann_bids.models.decoder import DECODERS, Blueprint, Decoder
 from predann_bids.progress import Progress
-from predann_bids.workflows.execution import Execution, Failure, exclusive, report, run_all
-from predann_bids.workflows.group.material import PRELOAD, Material
-from predann_bids.workflows.group.studies import DECODERS, LINEAR, RANKS, SIGNATURE, Fit
+from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.group.fits import RANKS, ModelFit
+from predann_bids.workflows.group.material import Material
+from predann_bids.workflows.processes import Work, Worker, do_all, exclusive
 from predann_bids.workflows.resources import (
     device_of,
+    hardware_of,
     on_threads,
-    own_device,
     processes_for,
     refuse_too_little_memory,
     uses_accelerator,
 )
 
-if TYPE_CHECKING:
-    from predann_bids.learning.fitting import AnySource
-    from predann_bids.models.published.networks import PublishedSettings
-    from predann_bids.models.temporal.decoder import DecoderSettings
-
 Task = TypeVar("Task")
+Value = TypeVar("Value")
+PRELOAD = ("predann_bids.learning.fitting", "predann_bids.models.checkpoints", "sklearn.model_selection", __name__)
 
 
-def train_all(fits: Sequence[Fit], execution: Execution) -> None:
+def train_all(fits: Sequence[ModelFit], execution: Execution) -> None:
     """Do the fits that are not done yet, the longest first."""
     to_do = [fit for fit in fits if execution.overwrite or not fit.is_finished()]
     to_do.sort(key=lambda fit: -fit.units)
@@ -48,7 +47,7 @@ def train_all(fits: Sequence[Fit], execution: Execution) -> None:
 
 
 def run_tasks(
-    work: Callable[[Task], Failure | None],
+    work: Work[Task, Value],
     tasks: Sequence[Task],
     execution: Execution,
     *,
@@ -56,67 +55,81 @@ def run_tasks(
     training: Training,
     units: Callable[[Task], int] = lambda _: 1,
 ) -> None:
-    """Do tasks in several processes, showing how far they are; the first failure ends it."""
+    """Do tasks in several processes, showing progress; the first failure ends it.
+
+    Parameters
+    ----------
+    work : callable
+        See `processes.do_all`.
+    tasks : sequence
+        What to do.
+    execution : Execution
+        How to run.
+    title : str
+        What it is called in messages.
+    training : Training
+        Says how much memory and how many processors each task needs.
+    units : callable
+        How much work a task is, for the progress bar.
+    """
     if not tasks:
         return
     processes = processes_for(training, execution)
     with Progress(title, sum(map(units, tasks))) as progress:
-        for failure in run_all(
+        for finished in do_all(
             work, tasks, processes, preload=PRELOAD, on_beat=progress.beat, on_report=progress.advance
         ):
+            failure = finished.failure
             if failure:
                 raise (failure.kind or UnusableData)(
                     f"{title} failed: {failure.message}\n{failure.trace if not failure.kind else ''}".strip()
                 )
 
 
-def train_one(fit: Fit) -> Failure | None:
-    """Train (or read), test and save one model; return what went wrong."""
-    try:
-        with exclusive(fit.directory / f".{fit.model}.lock"):
-            do_fit(fit)
-    except Exception as error:  # travels to the parent, which raises it
-        return Failure.of(error)
-    return None
+def train_one(fit: ModelFit, worker: Worker) -> None:
+    """Train (or read), test and save one model."""
+    with exclusive(fit.directory / f".{fit.model.name}.lock"):
+        do_fit(fit, worker)
 
 
-def do_fit(fit: Fit) -> None:
+def do_fit(fit: ModelFit, worker: Worker) -> None:
     """Train (or read), test and save one model; whoever calls holds the lock."""
-    if fit.science.training.is_published:
+    is_large = DECODERS[fit.science.training.encoders].is_large
+    if is_large:
         keep_memory()
-    with on_threads(fit.execution.threads if fit.science.training.is_published else 1):
-        _do_fit(fit)
+    with on_threads(fit.execution.threads if is_large else 1):
+        _do_fit(fit, worker)
 
 
-def _do_fit(fit: Fit) -> None:
+def _do_fit(fit: ModelFit, worker: Worker) -> None:
     keep = fit.is_trained() and not fit.execution.overwrite
     if keep:
         write_json(fit.marker, {"TrainingHash": fit.training_fingerprint})  # no longer finished, but trained
     else:
         fit.marker.unlink(missing_ok=True)
-    heard = _KINDS[fit.model](fit, keep)
-    _save_outputs(fit, heard)
+    predict = _classify if fit.model.fitted == "as a classifier" else _decode
+    _save_outputs(fit, predict(fit, worker, keep=keep))
     hashes = {"ScienceHash": fit.fingerprint, "TrainingHash": fit.training_fingerprint}
-    write_json(fit.marker, {**hashes, "Model": fit.model, "Fold": fit.split.fold})
+    write_json(fit.marker, {**hashes, "Model": fit.model.name, "Fold": fit.split.fold})
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """What a model makes of the test windows."""
+class _Tested:
+    """What a model says of the test windows."""
 
     windows: Windows
     probabilities: Any = None
     representations: Representations | None = None
 
 
-def _save_outputs(fit: Fit, heard: _Heard) -> None:
+def _save_outputs(fit: ModelFit, tested: _Tested) -> None:
     study, material = fit.study, fit.study.material
-    arrays: dict[str, Any] = {"trial": heard.windows.trial, "start": heard.windows.start}
-    if heard.windows.place is not None:
-        arrays["place"] = heard.windows.place
-    if heard.probabilities is not None and study.known_songs:
-        arrays["probabilities"] = heard.probabilities
-    if heard.representations is not None:
+    arrays: dict[str, Any] = {"trial": tested.windows.trial, "start": tested.windows.start}
+    if tested.windows.place is not None:
+        arrays["place"] = tested.windows.place
+    if tested.probabilities is not None and study.known_songs:
+        arrays["probabilities"] = tested.probabilities
+    if tested.representations is not None:
         windows = study.science.windows
         candidates = Candidates.of(
             material.trials,
@@ -124,116 +137,139 @@ def _save_outputs(fit: Fit, heard: _Heard) -> None:
             len(material.labels),
             length=material.rate.samples(windows.length),
             stride=material.rate.samples(windows.stride),
-            only_tested=study.split in UNSEEN_MUSIC,
+            only_tested=study.nature.unseen_music,
         )
         inside = {length: 1 + round((length - windows.length) / windows.stride) for length in study.science.lengths}
-        similarities, ranks = rank(heard.representations, material.trials, heard.windows, candidates, inside)
+        similarities, ranks = rank(tested.representations, material.trials, tested.windows, candidates, inside)
         arrays["similarities"] = similarities.astype(np.float64)
         arrays |= {RANKS + str(name): column.to_numpy(dtype=np.float64) for name, column in ranks.items()}
     with written_whole(fit.outputs) as beside, beside.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 
-def _decode(fit: Fit, keep: bool) -> _Heard:
-    from predann_bids.learning.checkpoints import load_decoder
-    from predann_bids.learning.fitting import represent
+def _decode(fit: ModelFit, worker: Worker, *, keep: bool) -> _Tested:
+    from predann_bids.learning.inference import predict
 
-    source = fit.study.material.source(fit.science)
-    assert fit.trained
-    if fit.study.given:
-        decoder = given_decoder(fit)
-    elif keep:
-        decoder = load_decoder(fit.trained)
-        report(fit.units, f"fold {fit.split.fold}, {fit.model}: as it was trained")
+    source = source_of(fit)
+    if fit.study.given or keep:
+        decoder = read_decoder(fit, source)
+        worker.report(0 if fit.study.given else fit.units, f"{fit.title}: as it was trained")
     else:
-        decoder = _train_decoder(fit, source)
+        decoder = _FITTERS[fit.model.fitted](fit, source, worker)
     test = fit.study.tested_windows(fit.split)
-    where = f"fold {fit.split.fold}, {fit.model}"
-    heard = represent(
-        decoder, source, test, device_of(fit.execution), lambda units, note: report(units, f"{where}: {note}")
+    device = device_of(fit.execution, worker.number) if fit.model.in_epochs else "cpu"
+    predictions = predict(
+        decoder,
+        source,
+        test,
+        device,
+        lambda units, note: worker.report(units, f"{fit.title}: {note}"),
+        names_songs=fit.model.names_songs,
     )
-    return _Heard(test, *heard)
+    return _Tested(test, *predictions)
 
 
-def given_decoder(fit: Fit) -> Any:
-    """Read a decoder that was trained elsewhere, and let it remember the songs of this study."""
-    from predann_bids.learning.checkpoints import for_songs, load_decoder
-
-    material = fit.study.material
-    return for_songs(load_decoder(fit.study.given[fit.model]), material.labels, material.spectra)
+def decoder_class(fit: ModelFit) -> type[Decoder]:
+    """Return the class of the decoder that a fit is about."""
+    return DECODERS[fit.model.decoder or fit.science.training.encoders]
 
 
-def _train_decoder(fit: Fit, source: AnySource) -> Any:
-    from predann_bids.learning.checkpoints import save_decoder
-    from predann_bids.learning.fitting import Hardware
+def source_of(fit: ModelFit) -> Any:
+    """Open what a fit takes windows from, as its decoder wants it."""
+    model, science = fit.model, fit.science
+    features = decoder_class(fit).hears(science.training)
+    by_window = model.in_epochs and science.windows.scaling == "window"
+    return fit.study.material.source(science, features, by_window=by_window, whitened=model.whitened)
+
+
+def blueprint_of(fit: ModelFit, source: Any) -> Blueprint:
+    """Say what a fit's decoder is to be built for."""
+    material, windows = fit.study.material, fit.science.windows
+    features = decoder_class(fit).hears(fit.science.training)
+    arrays = material.audio.arrays(features)
+    return Blueprint(
+        kind=fit.model.decoder or fit.science.training.encoders,
+        channels=source.eeg.channels,
+        songs=material.labels,
+        rate_hz=material.rate.hz,
+        delay_s=windows.delay,
+        window_s=windows.length,
+        audio_s=max(windows.length, windows.audio_context),
+        features=features,
+        bands=arrays[0].shape[0] if arrays[0].ndim == 2 else 1,
+        longest=max(material.audio.lengths()),
+    )
+
+
+def read_decoder(fit: ModelFit, source: Any) -> Decoder:
+    """Read the decoder of a fit; let one that was trained elsewhere name the songs of this study."""
+    assert fit.trained
+    songs = source.songs()
+    decoder = decoder_class(fit).load(fit.trained, blueprint_of(fit, source), songs)
+    return decoder.for_songs(fit.study.material.labels, songs) if fit.study.given else decoder
+
+
+def _solve(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
+    from predann_bids.learning.closed_form import solve
+
+    assert fit.trained
+    kind: Any = decoder_class(fit)
+    settings = replace(kind.settings_for(blueprint_of(fit, source)), whitened=fit.model.whitened)
+    decoder = solve(kind, source, fit.split, settings)
+    decoder.save(fit.trained, {})
+    decoder.remember(source.songs())
+    worker.report(fit.units, fit.title)
+    return decoder
+
+
+def _train(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
     from predann_bids.learning.fitting import fit as train
 
-    material, execution = fit.study.material, fit.execution
-    on_device = uses_accelerator(execution)
-    hardware = Hardware(
-        execution.accelerator if on_device else "cpu",
-        f"{own_device(execution)}," if on_device else "1",
-        execution.precision,
-    )
-    unfinished = fit.directory / f"{fit.model}_unfinished" / fit.training_fingerprint
-    split = _to_train_on(fit)
-    if fit.science.training.is_published and not on_device:
-        windows = fit.science.windows
-        heard_s = max(windows.length, windows.audio_context)
-        refuse_too_little_memory(fit.science.training.batch_size, len(split.train), heard_s, execution.mem_gb)
+    blueprint, execution, split = blueprint_of(fit, source), fit.execution, _to_train_on(fit)
+    if not uses_accelerator(execution):
+        refuse_too_little_memory(fit.science.training, len(split.train), blueprint.audio_s, execution.mem_gb)
+    unfinished = fit.directory / f"{fit.model.name}_unfinished"
     decoder, history = train(
         source,
         split,
-        _settings(fit, source.eeg.channels),
+        blueprint.kind,
+        decoder_class(fit).settings_for(blueprint),
         fit.science.training,
-        directory=unfinished,
-        name=f"fold {fit.split.fold}, {fit.model}",
-        hardware=hardware,
-        report=report,
+        directory=unfinished / fit.training_fingerprint,
+        name=fit.title,
+        hardware=hardware_of(execution, worker.number),
+        on_progress=worker.report,
         validation=fit.study.validation_windows(fit.split),
     )
     assert fit.history
     assert fit.trained
     write_text(fit.history, pd.DataFrame(history).to_csv(index=False))
-    save_decoder(
-        decoder,
-        fit.trained,
-        model=fit.model,
-        fold=fit.split.fold,
-        training=fit.science.training.model_dump(),
-        preprocessing=fit.science.preprocessing.model_dump(),
-        trained_on=trained_on(material, fit.split),
-        positions=material.positions(),
-    )
-    shutil.rmtree(unfinished.parent, ignore_errors=True)
+    decoder.save(fit.trained, _facts(fit))
+    shutil.rmtree(unfinished, ignore_errors=True)
     return decoder
 
 
-def _to_train_on(fit: Fit) -> Split:
+def _facts(fit: ModelFit) -> dict[str, Any]:
+    """Say how a network came to be, in its checkpoint."""
+    return {
+        "model": fit.model.name,
+        "fold": fit.split.fold,
+        "training": fit.science.training.model_dump(),
+        "preprocessing": fit.science.preprocessing.model_dump(),
+        "trained_on": trained_on(fit.study.material, fit.split),
+        "positions": fit.study.material.positions(),
+    }
+
+
+_FITTERS: Mapping[str, Callable[[ModelFit, Any, Worker], Decoder]] = {"in epochs": _train, "in closed form": _solve}
+
+
+def _to_train_on(fit: ModelFit) -> Split:
     """Cut training data into chunks where one window is drawn from each."""
     if fit.science.training.drawing == "filled":
         return fit.split
     length = fit.study.material.rate.samples(fit.science.splitting.chunk)
     return replace(fit.split, train=tuple(chunk for stretch in fit.split.train for chunk in stretch.chunks(length)))
-
-
-def _settings(fit: Fit, channels: tuple[str, ...]) -> DecoderSettings | PublishedSettings:
-    from predann_bids.models.published.networks import PublishedSettings
-    from predann_bids.models.temporal.decoder import DecoderSettings
-    from predann_bids.models.temporal.layers import HALVING
-
-    material, windows = fit.study.material, fit.science.windows
-    common: dict[str, Any] = {
-        "channels": channels,
-        "songs": material.labels,
-        "rate_hz": material.rate.hz,
-        "delay_s": windows.delay,
-        "window_s": windows.length,
-    }
-    if fit.science.training.is_published:
-        heard = max(windows.length, windows.audio_context)
-        return PublishedSettings(**common, audio_s=heard, kind=fit.science.training.encoders)
-    return DecoderSettings(**common, memory_frames=max(frames.shape[1] for frames in material.spectra) // HALVING)
 
 
 def trained_on(material: Material, split: Split) -> list[str]:
@@ -242,46 +278,17 @@ def trained_on(material: Material, split: Split) -> list[str]:
     return sorted(set().union(*(material.identities(index) for index in used)))
 
 
-def _decode_linearly(fit: Fit, keep: bool) -> _Heard:
-    from predann_bids.learning.linear import HALVING, LinearDecoder, fit_linear, halved, onset_features, unwhitened
-
-    material = fit.study.material
-    source = material.mapped_source(fit.science)
-    assert fit.trained
-    if fit.study.given or keep:
-        decoder = LinearDecoder.load(fit.trained)
-    else:
-        decoder = fit_linear(source, fit.split, material.rate, whitened=fit.model == "linear_whitened")
-        decoder.save(fit.trained)
-    test = fit.study.tested_windows(fit.split)
-    store = source.eeg if decoder.whitened else unwhitened(source.eeg)
-    parts = [
-        decoder.reconstruct(store.windows(source.trials, test[first : first + 256], source.length, source.delay))
-        for first in range(0, len(test), 256)
-    ]
-    songs = tuple(halved(onset_features(frames)) for frames in material.spectra)
-    report(1, f"fold {fit.split.fold}, {fit.model}")
-    return _Heard(test, representations=Representations(np.concatenate(parts), songs, HALVING, by_feature=True))
-
-
-def _classify_signature(fit: Fit, keep: bool) -> _Heard:  # noqa: ARG001 - it keeps no model
-    from predann_bids.learning.linear import unwhitened
+def _classify(fit: ModelFit, worker: Worker, *, keep: bool) -> _Tested:  # noqa: ARG001 - no model is kept
     from predann_bids.learning.signature import band_powers, classify
+    from predann_bids.workflows.group.audio import SPECTRA
 
     material = fit.study.material
-    source = material.mapped_source(fit.science)
-    store, test = unwhitened(source.eeg), fit.study.tested_windows(fit.split)
+    source = material.source(fit.science, SPECTRA, whitened=fit.model.whitened)
+    test = fit.study.tested_windows(fit.split)
     train = grid((*fit.split.train, *fit.split.validation), source.length, max(1, source.length // 2))
     powers = [
-        band_powers(store, source.trials, windows, source.length, source.delay, material.rate)
+        band_powers(source.eeg, source.trials, windows, source.length, source.delay, material.rate)
         for windows in (train, test)
     ]
-    report(1, f"fold {fit.split.fold}, recordings' signature")
-    return _Heard(test, classify(powers[0], train.stimuli(source.trials), powers[1], len(material.labels)))
-
-
-_KINDS: Mapping[str, Callable[[Fit, bool], _Heard]] = {
-    **dict.fromkeys(DECODERS, _decode),
-    **dict.fromkeys(LINEAR, _decode_linearly),
-    SIGNATURE: _classify_signature,
-}
+    worker.report(1, f"fold {fit.split.fold}, the recordings' signature")
+    return _Tested(test, classify(powers[0], train.stimuli(source.trials), powers[1], len(material.labels)))

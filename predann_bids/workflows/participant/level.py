@@ -18,9 +18,10 @@ from predann_bids.progress import Progress
 from predann_bids.report.methods.preprocessing import preprocessing_methods
 from predann_bids.report.methods.references import references
 from predann_bids.report.quality.participants import write_participants, write_quality
-from predann_bids.workflows.execution import Execution, Failure, run_all
+from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.participant.derivative import report_path
 from predann_bids.workflows.participant.recording import RecordingJob, RecordingOutcome, process_recording
+from predann_bids.workflows.processes import Failure, run_all
 
 if TYPE_CHECKING:
     from predann_bids.report.participant import ReportJob

@@ -21,8 +21,8 @@ from predann_bids.config import Preprocessing, science_hash
 from predann_bids.errors import UnusableData
 from predann_bids.files import read_json
 from predann_bids.signals.audio import audio_seconds
-from predann_bids.workflows.execution import Failure, exclusive
 from predann_bids.workflows.participant.derivative import Made, write_derivative
+from predann_bids.workflows.processes import Failure, exclusive
 
 if TYPE_CHECKING:
     from predann_bids.signals.preprocessing.preprocess import Preprocessed

@@ -33,8 +33,9 @@ from predann_bids.errors import (
 from predann_bids.files import read_json, write_json, write_text, written_whole
 from predann_bids.report.sweep.results import PointResult, score_table, value_text
 from predann_bids.workflows.application import run_level
-from predann_bids.workflows.execution import Execution, Failure, exclusive
-from predann_bids.workflows.group.material import select
+from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.group.selecting import select
+from predann_bids.workflows.processes import Failure, exclusive
 from predann_bids.workflows.sweep.grid import Point, Sweep
 
 FATAL = (InvalidDataset, NothingSelected, CannotCreateOutput)  # what no other point would escape

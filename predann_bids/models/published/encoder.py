@@ -1,54 +1,22 @@
-"""The networks and the objective of Akama et al. 2025 (doi 10.1038/s41598-025-02790-6), of preset `published`.
+"""The networks of Akama et al. 2025 (doi 10.1038/s41598-025-02790-6), of preset `published`.
 
 The names of the parameters are those of the authors' public code. What is computed is what their layers compute;
-how the work is saved is told in `blocks`.
+`blocks` says how the work is saved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from predann_bids.models.losses import predann_loss
 from predann_bids.models.published.blocks import Block, Columns, Pooled, Statistics, pool, pool_and_measure
-from predann_bids.models.settings import Settings
 
-AUDIO_RATE = 44_100
 WIDTHS = (32, 64, 128)
 EMBEDDING = 100
-KINDS = ("2d", "1d")
-PREDANN_WEIGHT, TEMPERATURE = 0.05, 0.5
 POSITIONS_OF_A_PIECE = 4096  # of which the widest map has 2 MB, and stays in a core's cache
-
-
-@dataclass(frozen=True)
-class PublishedSettings(Settings):
-    """What a published decoder is built from, beside what all are.
-
-    Parameters
-    ----------
-    audio_s : float
-        Length of the audio, centred on what the EEG window follows; the length of the window, or longer for context.
-    kind : {"2d", "1d"}
-        Encoders see channels by time as an image, or convolve over time with the channels as input channels.
-    dropout : float
-        Share of the last feature map that is dropped before its mean.
-    """
-
-    audio_s: float = 3.0
-    kind: str = "2d"
-    dropout: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), not {self.dropout}")
 
 
 def padding(length: int) -> tuple[int, int]:
@@ -165,99 +133,3 @@ def _follow(norm: Any, statistics: Statistics, positions: int) -> None:
     norm.num_batches_tracked += 1
     norm.running_mean.lerp_(statistics.mean, norm.momentum)
     norm.running_var.lerp_(statistics.variance * (positions / (positions - 1)), norm.momentum)
-
-
-class PublishedDecoder(nn.Module):
-    """The published PredANN decoder: two encoders of the same form, each with song logits and an embedding."""
-
-    def __init__(self, settings: PublishedSettings) -> None:
-        super().__init__()
-        self.settings = settings
-        n_songs, kind, dropout = len(settings.songs), settings.kind, settings.dropout
-        self.encoder_eeg = PublishedEncoder(n_songs, kind=kind, n_channels=len(settings.channels), dropout=dropout)
-        self.encoder_audio = PublishedEncoder(n_songs, kind=kind, dropout=dropout)
-
-    @property
-    def audio_rate(self) -> int:
-        """Sampling rate of the audio in Hz."""
-        return AUDIO_RATE
-
-    def encode_eeg(self, eeg: Tensor) -> tuple[Tensor, Tensor]:
-        """Recognise songs from EEG.
-
-        Parameters
-        ----------
-        eeg : Tensor, shape (B, C, T)
-            Scaled windows, unpadded.
-
-        Returns
-        -------
-        Tensor, shape (B, n_songs)
-            Song logits.
-        Tensor, shape (B, 100)
-            The embedding.
-        """
-        encoded: tuple[Tensor, Tensor] = self.encoder_eeg(eeg)
-        return encoded
-
-    def encode_audio(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Recognise songs from audio.
-
-        Parameters
-        ----------
-        audio : Tensor, shape (B, samples)
-            Waveforms at `audio_rate`, unpadded.
-
-        Returns
-        -------
-        Tensor, shape (B, n_songs)
-            Song logits.
-        Tensor, shape (B, 100)
-            The embedding.
-        """
-        encoded: tuple[Tensor, Tensor] = self.encoder_audio(audio[:, None])
-        return encoded
-
-
-class Objective(NamedTuple):
-    """The loss and its parts, scalars, and the EEG network's song logits (B, n_songs)."""
-
-    loss: Tensor
-    eeg_loss: Tensor
-    audio_loss: Tensor
-    predann_loss: Tensor
-    eeg_logits: Tensor
-
-
-def published_objective(
-    decoder: PublishedDecoder,
-    eeg: Tensor,
-    audio: Tensor,
-    songs: Tensor,
-    *,
-    weight: float = PREDANN_WEIGHT,
-    temperature: float = TEMPERATURE,
-    stop_gradient: bool = True,
-) -> Objective:
-    """Cross-entropy of both networks' song logits, and PredANN, which as published trains the EEG network alone.
-
-    Parameters
-    ----------
-    decoder : PublishedDecoder
-    eeg : Tensor, shape (B, C, T)
-        Scaled windows.
-    audio : Tensor, shape (B, samples)
-        Waveforms of the same moments.
-    songs : Tensor of int, shape (B,)
-        Which song it is.
-    weight, temperature : float
-        Of PredANN; with weight 0 it is the paper's baseline.
-    stop_gradient : bool
-        Whether PredANN trains the EEG network alone; the published method does so.
-    """
-    eeg_logits, eeg_embedding = decoder.encode_eeg(eeg)
-    audio_logits, audio_embedding = decoder.encode_audio(audio)
-    by_eeg, by_audio = F.cross_entropy(eeg_logits, songs), F.cross_entropy(audio_logits, songs)
-    target = audio_embedding.detach() if stop_gradient else audio_embedding
-    predicted = predann_loss(eeg_embedding, target, temperature)
-    return Objective(by_eeg + by_audio + weight * predicted, by_eeg, by_audio, predicted, eeg_logits)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from predann_bids.errors import MissingInput, UnusableData, WrongUsage
-from predann_bids.models.published.networks import PublishedDecoder, PublishedSettings
+from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings
 
 NMED_T_SONGS = (
     "21_FirstFires",

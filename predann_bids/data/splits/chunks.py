@@ -1,0 +1,101 @@
+"""Divide chunks of recordings at random: the published protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from predann_bids.arrays import Ints
+from predann_bids.data.splits.division import SPLITS, Division, Split, SplitKind
+from predann_bids.data.trials import Stretch, Trial
+from predann_bids.errors import UnusableData, WrongUsage
+
+TEST_SHARE = 0.25  # as published
+
+
+@SPLITS.add("chunk")
+class ChunkSplit(SplitKind):
+    """Cut trials into chunks and divide these at random, stratified by stimulus (the published protocol).
+
+    A trial shorter than a chunk is one chunk, so that no song is left out. The chunks are divided in the published
+    order, which matters to what a seed gives: see `published_order`.
+
+    Chunks of one recording fall into all sets: whatever marks the recording marks the stimulus.
+    """
+
+    within_recording = True
+
+    def divide(self, division: Division) -> list[Split]:  # noqa: D102
+        config, chunks = division.config, _chunks(division)
+        stimuli = np.array([division.trials[chunk.trial].stimulus for chunk in chunks])
+        first = _seed(division.rng) if config.split_seed == "auto" else config.split_seed
+        splits = []
+        for fold, (others, test) in enumerate(_divisions(stimuli, config.n_folds, first), 1):
+            train, validation = others, others[:0]
+            if config.validation:
+                train, validation = _stratified(stimuli, others, config.validation, _seed(division.rng))
+            splits.append(Split(fold, *(tuple(chunks[i] for i in np.sort(part)) for part in (train, validation, test))))
+        return splits
+
+
+def _chunks(division: Division) -> list[Stretch]:
+    length = division.rate.samples(division.config.chunk)
+    if length < division.window:
+        raise WrongUsage(
+            f"A chunk of {division.config.chunk:g} s holds no window; set splitting.chunk to a window's length or more."
+        )
+    order = published_order(division.trials, division.usable)
+    parts = [part for index in order for part in Stretch.of(division.trials, index).chunks(length)]
+    return [chunk for chunk in parts if chunk.pieces(division.window)]
+
+
+def published_order(trials: Sequence[Trial], indices: Sequence[int]) -> list[int]:
+    """Sort trials as the published table of chunks is: by the text "participant_song_repetition".
+
+    It is text that is sorted, with participants' numbers not padded: 10 comes before 2, and before 1. Songs are in the
+    order of their names, repetitions in that of sessions, runs and onsets.
+    """
+    keys: dict[int, str] = {}
+    repetitions: dict[tuple[str, int], int] = {}
+    for index in sorted(
+        indices, key=lambda i: (trials[i].session, trials[i].run, trials[i].recording, trials[i].onset)
+    ):
+        trial = trials[index]
+        number = repetitions.get((trial.participant, trial.stimulus), 0) + 1
+        repetitions[trial.participant, trial.stimulus] = number
+        keys[index] = f"{trial.participant.lstrip('0')}_{trial.stimulus:05d}_{number}"
+    return sorted(indices, key=lambda index: keys[index])
+
+
+def _divisions(stimuli: Ints, n_folds: int, seed: int) -> list[tuple[Ints, Ints]]:
+    from sklearn.model_selection import StratifiedKFold
+
+    everything = np.arange(len(stimuli))
+    if n_folds <= 1:
+        return [_stratified(stimuli, everything, TEST_SHARE, seed)]
+    try:
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        return list(folds.split(everything, stimuli))
+    except ValueError as error:
+        raise UnusableData(f"{_too_few_chunks(stimuli)} ({error})") from error
+
+
+def _stratified(stimuli: Ints, among: Ints, share: float, seed: int) -> tuple[Ints, Ints]:
+    from sklearn.model_selection import train_test_split
+
+    try:
+        most, rest = train_test_split(among, test_size=share, random_state=seed, stratify=stimuli[among])
+    except ValueError as error:
+        raise UnusableData(f"{_too_few_chunks(stimuli)} ({error})") from error
+    return most, rest
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))
+
+
+def _too_few_chunks(stimuli: Ints) -> str:
+    return (
+        f"{len(stimuli)} chunks are too few to divide by stimulus: shorten splitting.chunk, or use --split participant."
+    )

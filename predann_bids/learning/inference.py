@@ -1,0 +1,82 @@
+"""Let a decoder predict from windows of EEG, and represent the songs that they are compared with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from predann_bids.data.source import AnySource
+from predann_bids.data.windows import Windows
+from predann_bids.learning.retrieval import Representations
+from predann_bids.models.decoder import Decoder, OnProgress, silent
+
+
+class Predictions(NamedTuple):
+    """What a decoder says of windows: song probabilities (n, songs), if asked for, and representations."""
+
+    probabilities: Any
+    representations: Representations
+
+
+@torch.no_grad()
+def predict(
+    decoder: Decoder,
+    source: AnySource,
+    windows: Windows,
+    device: torch.device | str = "cpu",
+    on_progress: OnProgress = silent,
+    *,
+    names_songs: bool = True,
+) -> Predictions:
+    """Predict representations, and songs, from windows of EEG.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        In eval mode; it knows all songs.
+    source : Source
+        Where windows are taken from.
+    windows : Windows
+        n windows.
+    device : torch.device or str
+        Where to compute.
+    on_progress : callable
+        Called after each part of the windows.
+    names_songs : bool
+        Whether to compute song probabilities.
+
+    Returns
+    -------
+    Predictions
+        Softmax of the song logits (None if not asked for), what the decoder predicts from each window, and how it
+        represents the songs.
+    """
+    device = torch.device(device)
+    decoder, source = decoder.to(device), source.on(device)
+    size = decoder.at_once
+    probabilities, representations = [], []
+    for first in range(0, len(windows), size):
+        eeg = source.eeg_of(windows[slice(first, first + size)]).to(device)
+        if names_songs:
+            logits, z = decoder.encode_eeg(eeg)
+            probabilities.append(F.softmax(logits, dim=1).double().cpu().numpy())
+        else:
+            z = decoder.predict(eeg)
+        representations.append(z.cpu().numpy())
+        on_progress(0, f"test window {min(first + size, len(windows))} of {len(windows)}")
+    songs = tuple(song.numpy() for song in decoder.represent_songs(source.songs(), on_progress))
+    of_windows = np.concatenate(representations)
+    decoder.cpu()
+    return Predictions(
+        np.concatenate(probabilities) if names_songs else None,
+        Representations(
+            of_windows if of_windows.ndim == 3 else of_windows[:, :, None],  # an embedding has no time: one frame
+            songs,
+            decoder.samples_per_frame,
+            by_feature=decoder.by_feature,
+            centred=decoder.centred,
+        ),
+    )

@@ -1,0 +1,74 @@
+"""Batches of windows: drawn at random for training, enumerated for validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from torch.utils.data import IterableDataset
+
+from predann_bids.data.source import AnySource, Batch
+from predann_bids.data.trials import Stretch
+from predann_bids.data.windows import Windows, draw, draw_single, fitting
+
+
+class TrainingBatches(IterableDataset[Batch]):
+    """Batches of windows at random places, drawn anew for each epoch; the last incomplete batch is dropped.
+
+    The draw depends on seed, fold and epoch alone, so a resumed training sees what it would have seen.
+
+    Parameters
+    ----------
+    source : Source
+        Where windows are taken from.
+    stretches : sequence of Stretch
+        Training data.
+    size : int
+        Windows of a batch.
+    key : sequence of int
+        Seed and fold.
+    epoch : callable
+        Returns the number of the epoch.
+    single : bool
+        One window from each stretch in an epoch, instead of as many as fit side by side.
+    """
+
+    def __init__(
+        self,
+        source: AnySource,
+        stretches: Sequence[Stretch],
+        size: int,
+        key: Sequence[int],
+        epoch: Callable[[], int],
+        *,
+        single: bool = False,
+    ) -> None:
+        self._source, self._stretches, self._size, self._key, self._epoch = source, stretches, size, key, epoch
+        self._draw = draw_single if single else draw
+        length = source.length
+        whole = sum(bool(s.pieces(length)) for s in stretches) if single else fitting(stretches, length)
+        self._number = max(1, whole // size)
+
+    def __len__(self) -> int:
+        return self._number
+
+    def __iter__(self) -> Iterator[Batch]:
+        rng = np.random.default_rng([*self._key, self._epoch()])
+        windows = self._draw(self._stretches, self._source.length, rng)
+        for number in range(len(self)):
+            yield self._source.batch(windows[slice(number * self._size, (number + 1) * self._size)])
+
+
+class ValidationBatches(IterableDataset[Batch]):
+    """Windows to validate with, shuffled once, so that each batch holds several songs."""
+
+    def __init__(self, source: AnySource, windows: Windows, size: int, key: Sequence[int]) -> None:
+        order = np.random.default_rng(key).permutation(len(windows))
+        self._parts = [windows[part] for part in np.array_split(order, max(1, round(len(order) / size)))]
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(self._source.batch, self._parts)

@@ -1,0 +1,79 @@
+"""What a decoder hears of a stimulus: an interface with a class for each, and their registry."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from predann_bids.registry import Registry
+
+NEAR_HZ = 16_000  # sampling rate of the audio, or the nearest multiple of the frame rate
+
+
+class AudioFeatures(nn.Module, ABC):
+    """Features of audio that are not trained, so that they are computed once for each stimulus.
+
+    A frozen pretrained network (a teacher) is one such class: `--teacher` takes its registered name.
+
+    Parameters
+    ----------
+    rate_hz : float
+        Sampling rate of the EEG.
+
+    Attributes
+    ----------
+    audio_rate : int
+        Sampling rate of the waveforms that go in, in Hz.
+    bands : int
+        Number of features.
+    in_frames : bool
+        Whether there is one frame for each EEG sample; else what comes out has the rate of the audio.
+    version : int
+        Part of the name under which features are kept: a class that computes other numbers than before gets a new one.
+    """
+
+    audio_rate: int
+    bands: int
+    in_frames: ClassVar[bool] = True
+    version: ClassVar[int] = 1
+
+    @abstractmethod
+    def __init__(self, rate_hz: float) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Compute features.
+
+        Parameters
+        ----------
+        waveforms : Tensor, shape (B, samples)
+            Mono, at `audio_rate`.
+
+        Returns
+        -------
+        Tensor, shape (B, bands, frames)
+            Or (B, samples), where they are not `in_frames`.
+        """
+
+
+FEATURES: Registry[type[AudioFeatures]] = Registry("kind of audio features", "predann_bids.models.audio")
+SPECTRA = "log-mel"  # what decoders hear unless they say otherwise
+JOINT = "joint"  # in place of a teacher: the audio network is trained with the EEG network, on spectra
+
+
+def audio_rate_near(frame_rate_hz: float) -> tuple[int, int]:
+    """Return a whole audio rate near 16 kHz, and how many of its samples make a frame.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    hop = round(NEAR_HZ / frame_rate_hz)
+    audio_rate = hop * frame_rate_hz
+    if not float(audio_rate).is_integer():
+        raise ValueError(f"no whole audio rate near {NEAR_HZ} Hz has {frame_rate_hz:g} frames per second")
+    return int(audio_rate), hop

@@ -1,0 +1,61 @@
+"""Onset envelope and spectral flux: what linear decoders reconstruct from EEG."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from predann_bids.arrays import Doubles, Singles
+from predann_bids.models.audio.features import FEATURES, AudioFeatures
+from predann_bids.models.audio.log_mel import LogMel
+
+NAMES = ("onset envelope", "spectral flux")
+COMPRESSION = 0.3  # of magnitude, as loudness grows with amplitude; a logarithm makes too much of rises out of silence
+SMOOTHING = 2.0  # standard deviation in frames
+
+
+@FEATURES.add("onsets")
+class Onsets(AudioFeatures):
+    """Onset envelope and spectral flux of log-mel spectra, one frame for each EEG sample."""
+
+    bands = len(NAMES)
+
+    def __init__(self, rate_hz: float) -> None:
+        super().__init__(rate_hz)
+        self.spectra = LogMel(rate_hz)
+        self.audio_rate = self.spectra.audio_rate
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Transform waveforms (B, samples) to features (B, 2, frames)."""
+        spectra = self.spectra(waveforms).cpu().numpy()
+        return torch.from_numpy(np.stack([onset_features(one) for one in spectra]))
+
+
+def onset_features(spectra: Singles) -> Singles:
+    """Derive onset envelope and spectral flux from log-mel spectra.
+
+    Both are half-wave rectified rises of compressed magnitude from frame to frame, mildly smoothed: of the broadband
+    level, and of each band, then averaged.
+
+    Parameters
+    ----------
+    spectra : ndarray, shape (bands, frames)
+        log(mel + 1e-3) at the rate of the EEG.
+
+    Returns
+    -------
+    ndarray, shape (2, frames), float32
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    magnitude = np.exp(spectra.astype(np.float64))
+    level = magnitude.mean(axis=0) ** COMPRESSION
+    rises = np.stack([_rise(level), _rise(magnitude**COMPRESSION).mean(axis=0)])
+    features: Singles = gaussian_filter1d(rises, SMOOTHING, axis=1, mode="nearest").astype(np.float32)
+    return features
+
+
+def _rise(level: Doubles) -> Doubles:
+    rises: Doubles = np.diff(level, axis=-1, prepend=level[..., :1]).clip(min=0)
+    return rises

@@ -1,0 +1,184 @@
+"""The decoder and the objective of Akama et al. 2025 (doi 10.1038/s41598-025-02790-6), of preset `published`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from predann_bids.config import Training
+from predann_bids.errors import WrongUsage
+from predann_bids.models.decoder import DECODERS, Blueprint, Network, OnProgress, Songs, silent
+from predann_bids.models.losses import predann_loss
+from predann_bids.models.published.encoder import PublishedEncoder
+from predann_bids.models.published.moments import embed_moments
+from predann_bids.models.settings import Settings
+
+KINDS = ("2d", "1d")
+PREDANN_WEIGHT, TEMPERATURE = 0.05, 0.5
+PROCESS_GB, SAMPLE_GB = 0.9, 0.19  # a training, and each 3 s of its batch: measured 8.9 to 10.1 for 48
+SONG_ROWS = "projector1.3.weight"
+
+
+@dataclass(frozen=True)
+class PublishedSettings(Settings):
+    """What a published decoder is built from, beside what all are.
+
+    Parameters
+    ----------
+    audio_s : float
+        Length of the audio, centred on what the EEG window follows; the length of the window, or longer for context.
+    kind : {"2d", "1d"}
+        Encoders see channels by time as an image, or convolve over time with the channels as input channels.
+    dropout : float
+        Share of the last feature map that is dropped before its mean.
+    """
+
+    audio_s: float = 3.0
+    kind: str = "2d"
+    dropout: float = 0.5
+    features: str = "waveform"
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), not {self.dropout}")
+
+
+@DECODERS.add("2d")
+@DECODERS.add("1d")
+class PublishedDecoder(Network):
+    """The published PredANN decoder: two encoders of the same form, each with song logits and an embedding."""
+
+    at_once = 16
+    centred = False
+    can_be_probed = False
+    is_large = True
+    settings_class = PublishedSettings
+    settings: PublishedSettings
+
+    def __init__(self, settings: PublishedSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        n_songs, kind, dropout = len(settings.songs), settings.kind, settings.dropout
+        self.encoder_eeg = PublishedEncoder(n_songs, kind=kind, n_channels=len(settings.channels), dropout=dropout)
+        self.encoder_audio = PublishedEncoder(n_songs, kind=kind, dropout=dropout)
+
+    @classmethod
+    def hears(cls, training: Training) -> str:  # noqa: ARG003, D102
+        return "waveform"
+
+    @classmethod
+    def settings_for(cls, blueprint: Blueprint) -> PublishedSettings:  # noqa: D102
+        return cls.settings_class(**blueprint.common(), audio_s=blueprint.audio_s, kind=blueprint.kind)
+
+    def configuration(self) -> dict[str, dict[str, Any]]:  # noqa: D102
+        settings = self.settings
+        context = settings.audio_s if settings.audio_s > settings.window_s else 0.0
+        return {"windows": {"scaling": "window", "audio_context": context}, "training": {"encoders": self.name}}
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        return self.settings.kind
+
+    @classmethod
+    def memory_gb(cls, batch_size: int, audio_s: float = 3.0) -> float:  # noqa: D102
+        return PROCESS_GB + SAMPLE_GB * audio_s / 3 * batch_size
+
+    def encode_eeg(self, eeg: Tensor) -> tuple[Tensor, Tensor]:
+        """Recognise songs from scaled, unpadded EEG (B, C, T): song logits (B, n_songs), embedding (B, 100)."""
+        encoded: tuple[Tensor, Tensor] = self.encoder_eeg(eeg)
+        return encoded
+
+    def encode_audio(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Recognise songs from unpadded waveforms (B, samples): song logits (B, n_songs), embedding (B, 100)."""
+        encoded: tuple[Tensor, Tensor] = self.encoder_audio(audio[:, None])
+        return encoded
+
+    def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
+        """Sum the cross-entropies and PredANN; see `published_objective`."""
+        parts = published_objective(
+            self,
+            eeg,
+            audio,
+            songs,
+            weight=training.predann_weight,
+            temperature=training.temperature,
+            stop_gradient=training.stop_gradient,
+        )
+        losses = {name: getattr(parts, name) for name in ("loss", "eeg_loss", "audio_loss", "predann_loss")}
+        return losses | {"accuracy": (parts.eeg_logits.argmax(dim=1) == songs).float().mean()}
+
+    def represent_songs(self, songs: Songs, on_progress: OnProgress = silent) -> tuple[Tensor, ...]:
+        """Embed the window of each song that begins at each EEG sample, (100, moments)."""
+        embedded = []
+        for index, name in enumerate(self.settings.songs):
+            on_progress(0, f"moments of {name}")
+            starts, length = songs.windows(index)
+            waveform = songs.audio(index).to(next(self.parameters()).device)
+            embedded.append(embed_moments(self.encoder_audio, waveform, starts, length)[1].T.cpu())
+        return tuple(embedded)
+
+    def for_songs(self, names: Sequence[str], songs: Songs) -> Self:  # noqa: ARG002 - it knows its songs by weights
+        """Return a decoder that names some of the songs that it was trained with, in any order."""
+        known = self.settings.songs
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise WrongUsage(
+                "The decoder is one of the published method, which names only the songs that it was trained on"
+                f" ({', '.join(known)}), not {unknown[0]}. If they have other names here, import the checkpoint with"
+                " --songs."
+            )
+        other = type(self)(replace(self.settings, songs=tuple(names)))
+        rows = [known.index(name) for name in names]
+        state = {key: value[rows] if key.endswith(SONG_ROWS) else value for key, value in self.state_dict().items()}
+        other.load_state_dict(state)
+        return other.eval()
+
+
+class Objective(NamedTuple):
+    """The loss and its parts, scalars, and the EEG network's song logits (B, n_songs)."""
+
+    loss: Tensor
+    eeg_loss: Tensor
+    audio_loss: Tensor
+    predann_loss: Tensor
+    eeg_logits: Tensor
+
+
+def published_objective(
+    decoder: PublishedDecoder,
+    eeg: Tensor,
+    audio: Tensor,
+    songs: Tensor,
+    *,
+    weight: float = PREDANN_WEIGHT,
+    temperature: float = TEMPERATURE,
+    stop_gradient: bool = True,
+) -> Objective:
+    """Cross-entropy of both networks' song logits, and PredANN, which as published trains the EEG network alone.
+
+    Parameters
+    ----------
+    decoder : PublishedDecoder
+    eeg : Tensor, shape (B, C, T)
+        Scaled windows.
+    audio : Tensor, shape (B, samples)
+        Waveforms of the same moments.
+    songs : Tensor of int, shape (B,)
+        Which song it is.
+    weight, temperature : float
+        Of PredANN; with weight 0 it is the paper's baseline.
+    stop_gradient : bool
+        Whether PredANN trains the EEG network alone; the published method does so.
+    """
+    eeg_logits, eeg_embedding = decoder.encode_eeg(eeg)
+    audio_logits, audio_embedding = decoder.encode_audio(audio)
+    by_eeg, by_audio = F.cross_entropy(eeg_logits, songs), F.cross_entropy(audio_logits, songs)
+    target = audio_embedding.detach() if stop_gradient else audio_embedding
+    predicted = predann_loss(eeg_embedding, target, temperature)
+    return Objective(by_eeg + by_audio + weight * predicted, by_eeg, by_audio, predicted, eeg_logits)

@@ -1,0 +1,189 @@
+"""The decoder of preset `default`: two temporal encoders, and a memory of songs by which the EEG names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from predann_bids.config import Training
+from predann_bids.models.audio.log_mel import BANDS
+from predann_bids.models.decoder import DECODERS, Blueprint, Network, OnProgress, Songs, silent
+from predann_bids.models.losses import predann_loss, similarity
+from predann_bids.models.memory import at_one_moment, evidence
+from predann_bids.models.settings import Settings
+from predann_bids.models.temporal.audio_encoder import AudioEncoder
+from predann_bids.models.temporal.eeg_encoder import LinearEegEncoder
+from predann_bids.models.temporal.layers import HALVING, log_power, middle
+
+ABSENT = -1e4  # logit of a song that cannot be judged; finite, so that gradients stay finite
+KNOWS_NO_SONG = ("eeg_encoder", "audio_encoder")  # parts that serve whatever songs are to be named
+
+
+@dataclass(frozen=True)
+class TemporalSettings(Settings):
+    """What a temporal decoder is built from, beside what all are.
+
+    Parameters
+    ----------
+    memory_frames : int
+        Length of the longest remembered representation, in frames.
+    n_bands, width, dimensions : int
+        Bands of the audio features; channels inside the encoders and of the representation.
+    channel_dropout : float
+        Share of EEG channels left out in training.
+    memory_temperature : float
+        Divides similarities before they are summed up over moments.
+    """
+
+    memory_frames: int = 0
+    n_bands: int = BANDS
+    width: int = 16
+    dimensions: int = 8
+    channel_dropout: float = 0.1
+    memory_temperature: float = 0.05
+
+
+@DECODERS.add("temporal")
+class TemporalDecoder(Network):
+    """The EEG network predicts the representation that the audio network makes of the same moment.
+
+    Its song logits come from that prediction: it is compared with the remembered representation of every moment of
+    every song, and the evidence for a song is summed up over its moments; see `models.memory`.
+    """
+
+    samples_per_frame = HALVING
+    settings_class = TemporalSettings
+    settings: TemporalSettings
+    memory: Tensor
+    memory_lengths: Tensor
+
+    def __init__(self, settings: TemporalSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        n_songs, dimensions = len(settings.songs), settings.dimensions
+        self.eeg_encoder = LinearEegEncoder(
+            len(settings.channels), width=settings.width, dimensions=dimensions, dropout=settings.channel_dropout
+        )
+        self.audio_encoder = AudioEncoder(settings.n_bands, width=settings.width, dimensions=dimensions)
+        self.audio_head = nn.Linear(dimensions, n_songs)
+        self.register_buffer("memory", torch.zeros(n_songs, dimensions, settings.memory_frames))
+        self.register_buffer("memory_lengths", torch.zeros(n_songs, dtype=torch.long))
+
+    @classmethod
+    def settings_for(cls, blueprint: Blueprint) -> TemporalSettings:  # noqa: D102
+        frames = blueprint.longest // HALVING
+        return cls.settings_class(**blueprint.common(), memory_frames=frames, n_bands=blueprint.bands)
+
+    def encode_eeg(self, eeg: Tensor) -> tuple[Tensor, Tensor]:
+        """Recognise songs from EEG (B, C, T): song logits (B, n_songs), predicted representation (B, D, T // 2)."""
+        z = self.predict(eeg)
+        return self.song_logits(z), z
+
+    def predict(self, eeg: Tensor) -> Tensor:  # noqa: D102
+        z: Tensor = self.eeg_encoder(eeg)
+        return z
+
+    def encode_audio(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Recognise songs from waveforms (B, samples): song logits (B, n_songs), representation (B, D, frames)."""
+        z = self.audio_encoder(self.features.to(audio.device)(audio))
+        return self.audio_logits(z), z
+
+    def audio_logits(self, z: Tensor) -> Tensor:
+        """Classify audio representations (B, D, T) to song logits (B, n_songs)."""
+        logits: Tensor = self.audio_head(log_power(z))
+        return logits
+
+    def song_logits(self, representation: Tensor) -> Tensor:  # noqa: D102
+        return evidence(representation, self.memory, self.memory_lengths, self.settings.memory_temperature)
+
+    def match(self, representation: Tensor, moments: Tensor) -> Tensor:  # noqa: D102
+        first = torch.div(moments, HALVING, rounding_mode="floor")
+        return at_one_moment(representation, self.memory, self.memory_lengths, first)
+
+    def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
+        """Cross-entropies of the song logits of EEG and audio, and PredANN with its weight.
+
+        A window whose song no other window of the batch belongs to does not count in the first. Unlike the published
+        method, the audio representation is by default not detached in the PredANN objective: both networks move
+        towards what EEG and audio share (measured; see docs/results.md).
+        """
+        z_eeg = self.eeg_encoder(eeg)
+        z_audio = middle(self.audio_encoder(audio), z_eeg.shape[2])
+        logits, answerable = logits_within_batch(
+            similarity(z_eeg, z_audio), songs, len(self.settings.songs), self.settings.memory_temperature
+        )
+        errors = F.cross_entropy(logits, songs, reduction="none")
+        by_eeg = (errors * answerable).sum() / answerable.sum().clamp(min=1)
+        by_audio = F.cross_entropy(self.audio_logits(z_audio), songs)
+        target = z_audio.detach() if training.stop_gradient else z_audio
+        predann = predann_loss(z_eeg, target, training.temperature)
+        return {
+            "loss": by_eeg + by_audio + training.predann_weight * predann,
+            "eeg_loss": by_eeg,
+            "audio_loss": by_audio,
+            "predann_loss": predann,
+        }
+
+    @torch.no_grad()
+    def remember(self, songs: Songs) -> None:
+        """Keep the representations of whole songs, in the order of `settings.songs`."""
+        self.memory.zero_()
+        for index in range(len(songs)):
+            z = self.audio_encoder(songs.audio(index)[None].to(self.memory))[0]
+            self.memory[index, :, : z.shape[1]] = z
+            self.memory_lengths[index] = z.shape[1]
+
+    def represent_songs(self, songs: Songs, on_progress: OnProgress = silent) -> tuple[Tensor, ...]:  # noqa: ARG002
+        """Return what is remembered of the songs."""
+        lengths = self.memory_lengths.tolist()
+        return tuple(song[:, :length].cpu() for song, length in zip(self.memory, lengths, strict=True))
+
+    def for_songs(self, names: Sequence[str], songs: Songs) -> Self:
+        """Return a decoder with the same encoders that remembers other songs."""
+        frames = max(songs.audio(index).shape[1] for index in range(len(songs))) // HALVING
+        other = type(self)(replace(self.settings, songs=tuple(names), memory_frames=frames))
+        kept = {name: value for name, value in self.state_dict().items() if name.split(".")[0] in KNOWS_NO_SONG}
+        other.load_state_dict(kept, strict=False)
+        other.eval().remember(songs)
+        return other
+
+
+def logits_within_batch(
+    similarities: Tensor, stimuli: Tensor, n_songs: int, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Form song logits while training, when the other windows of the batch stand for the memory.
+
+    A window's own moment is left out: this objective teaches the EEG network only which song was playing. Which moment
+    of it, PredANN alone teaches.
+
+    Parameters
+    ----------
+    similarities : Tensor, shape (B, B)
+        EEG (rows) with audio (columns) of the same batch.
+    stimuli : Tensor of int, shape (B,)
+        Song of each window.
+    n_songs : int
+        Number of songs.
+    temperature : float
+        Divides the similarities.
+
+    Returns
+    -------
+    Tensor, shape (B, n_songs)
+        Very low for songs that no other window of the batch belongs to.
+    Tensor of bool, shape (B,)
+        Whether another window of the batch belongs to the right song, so that there is a right answer.
+    """
+    own = torch.eye(len(stimuli), dtype=torch.bool, device=stimuli.device)
+    belongs = F.one_hot(stimuli, n_songs).T.bool()  # (S, B)
+    counted = belongs[None] & ~own[:, None]  # (B, S, B)
+    number = counted.sum(dim=2)
+    scaled = (similarities / temperature)[:, None].masked_fill(~counted, -torch.inf)
+    summed = torch.logsumexp(scaled.masked_fill((number == 0)[..., None], ABSENT), dim=2)
+    logits = summed - torch.log(number.clamp(min=1))
+    return logits, number.gather(1, stimuli[:, None])[:, 0] > 0

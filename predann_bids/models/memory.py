@@ -1,0 +1,107 @@
+"""Remembered representations of songs: evidence for each song over all of its moments, or at one of them.
+
+The moment that was heard is not known, so the evidence for a song is summed up over its moments:
+
+    logit(s) = log mean over moments t of exp(similarity(z, a_s(t)) / temperature)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+MOMENT_STRIDE = 2  # frames of the representation between the moments that are searched
+
+
+def evidence(z: Tensor, memory: Tensor, lengths: Tensor, temperature: float, *, by_feature: bool = False) -> Tensor:
+    """Sum up the evidence for each song over all of its moments.
+
+    Parameters
+    ----------
+    z : Tensor, shape (B, D, T)
+        Predicted representations, of mean zero over time.
+    memory : Tensor, shape (S, D, longest)
+        Representations of whole songs, padded with zeros.
+    lengths : Tensor of int, shape (S,)
+        Frames of each song.
+    temperature : float
+        Divides similarities before they are summed up.
+    by_feature : bool
+        Whether the similarity is the mean of the features' correlations, else one correlation of all together.
+
+    Returns
+    -------
+    Tensor, shape (B, S)
+        Song logits.
+    """
+    similarities, there = at_all_moments(z, memory, lengths, by_feature=by_feature)  # (B, S, M), (S, M)
+    scaled = (similarities / temperature).masked_fill(~there, -torch.inf)
+    return torch.logsumexp(scaled, dim=2) - torch.log(there.sum(dim=1).clamp(min=1))
+
+
+def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bool = False) -> tuple[Tensor, Tensor]:
+    """Similarity with every moment of every song (B, S, M), and whether the moment exists (S, M); see `evidence`.
+
+    A cross-correlation: as z has mean zero over time, the mean of the remembered stretch drops out of the product,
+    and its norm follows from running sums of values and of squares.
+    """
+    if by_feature:
+        features = zip(z.unbind(dim=1), memory.unbind(dim=1), strict=True)
+        pairs = [at_all_moments(one[:, None], other[:, None], lengths) for one, other in features]
+        parts, there = zip(*pairs, strict=True)
+        return torch.stack(parts).mean(dim=0), there[0]
+    frames = z.shape[2]
+    if int(lengths.max()) < frames:
+        raise RuntimeError("the decoder remembers no song as long as a window; call remember() first")
+    unit = F.normalize(z.flatten(1), dim=1).view_as(z)
+    products = F.conv1d(memory, unit, stride=MOMENT_STRIDE)  # (S, B, M)
+    squares = F.avg_pool1d(memory.square(), frames, MOMENT_STRIDE)
+    means = F.avg_pool1d(memory, frames, MOMENT_STRIDE)
+    power = (squares - means.square()).sum(dim=1, keepdim=True) * frames  # (S, 1, M)
+    similarities = products / power.clamp(min=1e-8).sqrt()
+    last = torch.arange(products.shape[2], device=z.device) * MOMENT_STRIDE + frames
+    return similarities.transpose(0, 1), last[None] <= lengths[:, None]
+
+
+def at_one_moment(z: Tensor, memory: Tensor, lengths: Tensor, first: Tensor, *, by_feature: bool = False) -> Tensor:
+    """Similarity with each song at one moment each.
+
+    Parameters
+    ----------
+    z : Tensor, shape (B, D, T)
+        Predicted representations.
+    memory, lengths : Tensor
+        As in `evidence`.
+    first : Tensor of int, shape (B,)
+        First frame of the moment, counted from the start of the songs.
+    by_feature : bool
+        As in `evidence`.
+
+    Returns
+    -------
+    Tensor, shape (B, S)
+        NaN where a song does not last that long.
+    """
+    frames = first[:, None] + torch.arange(z.shape[2], device=z.device)  # (B, T)
+    columns = []
+    for song, length in zip(memory, lengths, strict=True):
+        there = first + z.shape[2] <= length
+        moment = song[:, frames.clamp(max=max(song.shape[1] - 1, 0))].transpose(0, 1)  # (B, D, T)
+        moment = moment - moment.mean(dim=2, keepdim=True)
+        columns.append(_similarity(z, moment, by_feature=by_feature).masked_fill(~there, torch.nan))
+    return torch.stack(columns, dim=1)
+
+
+def _similarity(z: Tensor, other: Tensor, *, by_feature: bool) -> Tensor:
+    if by_feature:
+        return F.cosine_similarity(z - z.mean(dim=2, keepdim=True), other, dim=2).mean(dim=1)
+    return F.cosine_similarity(z.flatten(1), other.flatten(1), dim=1)
+
+
+def padded(songs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Lay representations (D, frames) of songs side by side, padded with zeros, and give their lengths."""
+    lengths = torch.tensor([song.shape[1] for song in songs])
+    return torch.stack([F.pad(song, (0, int(lengths.max()) - song.shape[1])) for song in songs]), lengths

@@ -1,0 +1,91 @@
+"""Pool what all folds say: scores, comparisons, controls, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from predann_bids.errors import UnusableData
+from predann_bids.learning.comparison import compare, compare_all, compare_with_control
+from predann_bids.learning.evaluation import WindowPredictions, predictions_table, score
+from predann_bids.learning.models import BAND_POWER, BASELINE, MODELS, PREDANN
+from predann_bids.learning.permutation import Exchange
+from predann_bids.workflows.group.studies import Study
+
+CONTROL_KEYS = ("accuracy", "ci95", "balanced_ci95", "match_accuracy", "match_ci95", "match_chance")
+Predicted = Mapping[str, WindowPredictions]  # by the name of the model
+
+
+def scored(study: Study, predictions: Predicted) -> dict[str, Any]:
+    """Score one study: what metrics.json holds of it.
+
+    Raises
+    ------
+    UnusableData
+        There is no test window.
+    """
+    if not all(len(windows.table) for windows in predictions.values()):
+        raise UnusableData("The test sets hold no window.")
+    labels, scoring = study.material.labels, study.scoring
+    models = {name: windows for name, windows in predictions.items() if MODELS[name].scored}
+    scores = {name: score(windows, labels, scoring) for name, windows in models.items()}
+    first = next(iter(scores.values()))
+    by_logits = first["accuracy"] is not None
+    pair = [models[model.name] for model in (PREDANN, BASELINE) if model.name in models]
+    return {
+        "protocol": study.protocol(),
+        "chance": 1 / len(labels) if by_logits else first["match_chance"],
+        "models": {name: scores.get(name) for name, model in MODELS.items() if model.scored},
+        "comparison": compare(pair[0], pair[1], scoring) if len(pair) == 2 else None,
+        "comparisons": compare_all(models, scoring),
+    }
+
+
+def prediction_table(study: Study, predictions: Predicted) -> pd.DataFrame:
+    """Lay out all decisions of a study: what predictions.tsv holds."""
+    labels, scoring = study.material.labels, study.scoring
+    tables = [predictions_table(windows, labels, scoring, model=name) for name, windows in predictions.items()]
+    return pd.concat(tables, ignore_index=True)
+
+
+def control_scores(main: Study, real: Predicted, controls: Mapping[str, tuple[Study, Predicted]]) -> dict[str, Any]:
+    """Score the controls beside the real data: the value `control` of metrics.json.
+
+    Parameters
+    ----------
+    main : Study
+        The run itself.
+    real : mapping
+        What its models say.
+    controls : mapping
+        Name of each control to its study and what its models say.
+    """
+    trials, rate, scoring = main.material.trials, main.material.rate, main.scoring
+    window = rate.samples(main.science.windows.length)
+    exchange, labels = Exchange.of(trials), main.material.labels
+    results: dict[str, Any] = {}
+    signature = {"real": real.get(BAND_POWER.name)}
+    for name, (study, predictions) in controls.items():
+        signature[name] = predictions.get(BAND_POWER.name)
+        models = [model for model in predictions if MODELS[model].scored]
+        scores = {model: score(predictions[model], labels, study.scoring) for model in models}
+        results[name] = {
+            "models": {model: {key: scores[model][key] for key in CONTROL_KEYS} for model in models},
+            "differences": {
+                model: compare_with_control(
+                    real[model],
+                    predictions[model],
+                    scoring,
+                    [exchange.comparable(some, trials, rate, window) for some in (real[model], predictions[model])],
+                )
+                for model in models
+            },
+        }
+    of_signature = {name: score(w, labels, scoring) if w else None for name, w in signature.items()}
+    results[BAND_POWER.name] = {
+        name: {key: scores[key] for key in ("accuracy", "ci95", "balanced_ci95")} if scores else None
+        for name, scores in of_signature.items()
+    }
+    return {"fingerprint": results | {"chance": 1 / len(labels)}}

@@ -1,0 +1,135 @@
+"""What a group run is asked for, and whether exactly this has been finished before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from predann_bids import __version__
+from predann_bids.bids.derivatives import Derivative
+from predann_bids.config import Science, science_hash
+from predann_bids.files import read_json, write_json
+from predann_bids.workflows.execution import Execution
+
+NOTE = ".finished.json"
+FOLDERS = ("fold-*", "also/*/fold-*", "control/*/fold-*", "figures", "tables")
+OUTPUTS = ("metrics.json", "predictions.tsv", "splits.tsv", "history.csv", "config.toml", "report.html")
+
+
+@dataclass(frozen=True)
+class GroupOutcome:
+    """What came of a group run: metrics and report, or the folds that are still to do.
+
+    Parameters
+    ----------
+    directory : Path
+        Where everything is.
+    metrics : mapping or None
+        Content of metrics.json.
+    report : Path or None
+        The page.
+    missing_folds : tuple of int
+        Folds without which nothing can be pooled.
+    """
+
+    directory: Path
+    metrics: Mapping[str, Any] | None
+    report: Path | None
+    missing_folds: tuple[int, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Say it in a few lines."""
+        from predann_bids.report.group.sentences import results_sentence
+
+        if self.metrics is None:
+            missing = ", ".join(map(str, self.missing_folds))
+            return [f"Folds still to do: {missing}. The run that finds all folds done pools them."]
+        shown = self.report or self.directory / "metrics.json"
+        return [results_sentence(self.metrics), f"Report: {shown}"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that a group run depends on.
+
+    Parameters
+    ----------
+    bids_dir, output_dir : Path
+        Dataset and derivatives.
+    label : str
+        Name of the run.
+    science : Science
+        Configuration, with the preprocessing of the derivatives.
+    derivatives : tuple of Derivative
+        Recordings that are selected.
+    audio : mapping of str to Path
+        Label of each stimulus to its audio file.
+    execution : Execution
+        How to run.
+    from_model : Path, optional
+        A decoder that was trained elsewhere.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    label: str
+    science: Science
+    derivatives: tuple[Derivative, ...]
+    audio: Mapping[str, Path]
+    execution: Execution
+    from_model: Path | None = None
+
+    @property
+    def directory(self) -> Path:
+        """Where the run is kept."""
+        return self.output_dir / "group" / self.label
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        """Fingerprints of the derivatives."""
+        return tuple(derivative.sidecar.get("ScienceHash") for derivative in self.derivatives)
+
+    def fingerprint(self) -> str:
+        """Return what changes as soon as anything is asked for in another way, or made from other files."""
+        names = [derivative.name for derivative in self.derivatives]
+        audio = [[label, *_state(file)] for label, file in self.audio.items()]
+        model = [_state(file) for file in _files_of(self.from_model)]
+        return science_hash(self.science, names, self.sources, audio, model, str(self.from_model), __version__)
+
+    def finished(self) -> GroupOutcome | None:
+        """Return the outcome of a run that has done exactly this and whose files are as it left them."""
+        note, page = self.directory / NOTE, self.directory / "report.html"
+        if not note.is_file():
+            return None
+        written = read_json(note)
+        wanted = page if self.execution.report else None
+        if written.get("Request") != self.fingerprint() or (wanted and page.name not in written.get("Files", {})):
+            return None
+        if any(_state(self.directory / name) != state for name, state in written["Files"].items()):
+            return None
+        return GroupOutcome(self.directory, read_json(self.directory / "metrics.json"), wanted)
+
+    def finish(self) -> None:
+        """Note that this is done, and the state of its files."""
+        files = [self.directory / name for name in OUTPUTS]
+        folders = [folder for pattern in FOLDERS for folder in self.directory.glob(pattern)]
+        files += [file for folder in folders for file in folder.rglob("*")]
+        kept = sorted(file for file in files if file.is_file() and not file.name.startswith("."))
+        states = {file.relative_to(self.directory).as_posix(): _state(file) for file in kept}
+        write_json(self.directory / NOTE, {"Request": self.fingerprint(), "Files": states})
+
+
+def _files_of(model: Path | None) -> list[Path]:
+    if model is None:
+        return []
+    return sorted(model.glob("fold-*/*")) if model.is_dir() else [model]
+
+
+def _state(file: Path) -> list[int]:
+    """Size and time of change of a file; nothing if it is not there."""
+    if not file.is_file():
+        return []
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns]

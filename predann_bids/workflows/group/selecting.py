@@ -1,0 +1,75 @@
+"""Which derivatives a run is about, and how they were made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from predann_bids.bids.derivatives import Derivative
+from predann_bids.bids.recordings import Selection
+from predann_bids.config import Preprocessing
+from predann_bids.errors import NothingSelected, UnusableData, WrongUsage
+
+
+def select(derivatives: Sequence[Derivative], selection: Selection, output_dir: Path) -> list[Derivative]:
+    """Keep the derivatives that are asked for.
+
+    Raises
+    ------
+    NothingSelected
+        A participant was not preprocessed, or nothing is left.
+    WrongUsage
+        The filters name entities that derivatives do not have.
+    """
+    present = {derivative.participant for derivative in derivatives}
+    missing = [label for label in selection.participants if label not in present]
+    if missing:
+        raise NothingSelected(
+            f"{output_dir} has no preprocessed participant {', '.join(missing)}; it has {', '.join(sorted(present))}."
+        )
+    unknown = set(selection.filters) - {"subject", "session", "task", "run", "suffix", "extension", "datatype"}
+    if unknown:
+        raise WrongUsage(
+            f"The filter file names {', '.join(sorted(unknown))}; the group level knows subject, session, task, run."
+        )
+    wanted = {
+        "participant": (selection.participants, selection.filters.get("subject")),
+        "session": (selection.sessions, selection.filters.get("session")),
+        "task": (selection.tasks, selection.filters.get("task")),
+        "run": (selection.runs, selection.filters.get("run")),
+    }
+    chosen = [
+        derivative
+        for derivative in derivatives
+        if all(_has_label(getattr(derivative, entity), labels) for entity, pair in wanted.items() for labels in pair)
+    ]
+    if not chosen:
+        raise NothingSelected(f"The filters select none of the preprocessed recordings of {output_dir}. Loosen them.")
+    return chosen
+
+
+def _has_label(label: str, wanted: Any) -> bool:
+    """Say whether a label is among those wanted; of runs, which are numbers, 1 and 01 are the same."""
+    if not wanted:
+        return True
+    several = [str(one) for one in ([wanted] if isinstance(wanted, str | int) else wanted)]
+    return label in several or (label.isdigit() and int(label) in {int(one) for one in several if one.isdigit()})
+
+
+def preprocessing_of(derivatives: Sequence[Derivative]) -> Preprocessing:
+    """Read from the derivatives how they were made, which must be the same for all."""
+    made = {json.dumps(d.sidecar.get("PreprocessingConfiguration"), sort_keys=True): d for d in derivatives}
+    if len(made) > 1:
+        one, other, *_ = made.values()
+        raise UnusableData(
+            f"{one.paths.sidecar} and {other.paths.sidecar} were preprocessed differently. Run the participant level"
+            " again with one configuration, or select with --participant-label."
+        )
+    try:
+        return Preprocessing.model_validate(derivatives[0].sidecar.get("PreprocessingConfiguration"))
+    except ValueError as error:
+        raise UnusableData(
+            f"{derivatives[0].paths.sidecar} does not say how it was made. Run the participant level again."
+        ) from error
