@@ -79,20 +79,23 @@ class Simulated:
     def source(self, science: Science) -> Any:
         """Open the stores that a preset takes its windows from."""
         from predann_bids.data.batches import AudioStore, EegStore
-        from predann_bids.data.waveforms import WaveformStore, write_waveform
-        from predann_bids.learning.fitting import Source
-        from predann_bids.models.decoders.temporal import TemporalSettings
+        from predann_bids.data.source import Source
+        from predann_bids.data.waveforms import WaveformStore
+        from predann_bids.learning.features import keep_features
+        from predann_bids.models.audio.log_mel import BANDS
+        from predann_bids.models.decoder import DECODERS
         from predann_bids.signals.brainvision import MappedRecording
 
         windows = science.windows
         mapped = MappedRecording(self.recording(), np.ones(len(CHANNELS), np.float32), CHANNELS, RATE.hz)
         one = EegStore.open([mapped], by_window=windows.scaling == "window")
         everyone = {name: getattr(one, name) * self.people for name in ("recordings", "columns", "scalings")}
-        if science.training.is_published:
-            file = write_waveform(self.song, self.directory, int(AUDIO_RATE.hz))
+        features = DECODERS[science.training.encoders].hears(science.training)
+        if features == "waveform":
+            file = keep_features(self.song, features, RATE.hz, self.directory)
             audio: Any = WaveformStore.open([file] * len(SONGS), RATE, AUDIO_RATE)
         else:
-            shape = (TemporalSettings.n_bands, self.heard + RATE.samples(4))
+            shape = (BANDS, self.heard + RATE.samples(4))
             spectra = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
             audio = AudioStore((spectra,) * len(SONGS))
         eeg, length, delay = replace(one, **everyone), RATE.samples(windows.length), RATE.samples(windows.delay)

@@ -248,7 +248,8 @@ def synchronise(options: argparse.Namespace) -> None:
 
 def default_epochs(options: argparse.Namespace) -> Figures:
     """Seconds of the epochs of preset `default`: training and validation, by `fit` itself."""
-    from predann_bids.learning.fitting import Hardware, TrainingBatches, fit
+    from predann_bids.learning.fitting import Hardware, fit
+    from predann_bids.learning.sampling import TrainingBatches
     from predann_bids.models.decoders.temporal import TemporalSettings
     from predann_bids.models.temporal.layers import HALVING
 
@@ -256,7 +257,12 @@ def default_epochs(options: argparse.Namespace) -> Figures:
     source, split, training = made.source(configured), made.split(configured), configured.training
     frames = source.audio.features[0].shape[1] // HALVING
     settings = TemporalSettings(
-        source.eeg.channels, tuple("abcdefghij"), RATE.hz, configured.windows.delay, configured.windows.length, frames
+        source.eeg.channels,
+        tuple("abcdefghij"),
+        RATE.hz,
+        configured.windows.delay,
+        configured.windows.length,
+        memory_frames=frames,
     )
     ends: list[float] = []
     hardware = Hardware("cpu" if options.device == "cpu" else "gpu")
@@ -264,12 +270,13 @@ def default_epochs(options: argparse.Namespace) -> Figures:
         fit(
             source,
             split,
+            "temporal",
             settings,
             training,
             directory=Path(scratch),
             name="default",
             hardware=hardware,
-            report=lambda epochs, _: ends.extend([time.perf_counter()] * epochs),
+            on_progress=lambda epochs, _: ends.extend([time.perf_counter()] * epochs),
         )
     taken = np.diff(ends).tolist()  # what is before the end of the first epoch warms up
     windows = len(TrainingBatches(source, split.train, training.batch_size, (0,), int)) * training.batch_size

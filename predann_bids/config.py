@@ -257,11 +257,6 @@ class Training(Section):
         """Seeds with which each decoder is trained, once with each."""
         return self.seeds or tuple(range(self.seed, self.seed + self.n_seeds))
 
-    @property
-    def is_published(self) -> bool:
-        """Whether the networks are the published ones."""
-        return self.encoders != "temporal"
-
 
 class Evaluation(Section):
     """How decisions are scored."""

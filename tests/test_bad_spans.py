@@ -18,7 +18,7 @@ from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import draw, fitting, grid
 from predann_bids.errors import UnusableData
 from predann_bids.learning.evaluation import WindowPredictions, decide, window_table
-from predann_bids.learning.probing.probe import erode
+from predann_bids.learning.probing.perturbations import erode
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.scaling import Scaling
 from predann_bids.timing import Rate, Span

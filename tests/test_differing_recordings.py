@@ -14,11 +14,14 @@ from predann_bids.cli import make_command, run
 from predann_bids.config import Science
 from predann_bids.data.bad_spans import read_bad_spans
 from predann_bids.errors import UnusableData
+from predann_bids.learning.models import PREDANN
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.timing import Rate
 from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.group.audio import find_audio
+from predann_bids.workflows.group.fits import list_fits
 from predann_bids.workflows.group.material import gather
-from predann_bids.workflows.group.studies import Study, list_fits
+from predann_bids.workflows.group.studies import Study
 
 QUICK = ("--n-folds", "2", "--epochs", "2", "--batch-size", "12", "--window", "2", "--skip-bids-validation")
 QUICK = (*QUICK, "--n-procs", "1", "--no-probe")
@@ -66,12 +69,19 @@ def differing(derivatives, tmp_path):
 
 def gathered(output, dataset, **windows):
     science = Science.model_validate({"windows": {"length": 2.0, **windows}})
-    return gather(read_derivatives(output), [dataset / "stimuli"], science, Execution(n_procs=1)), science
+    return gathered_as(output, dataset, science), science
+
+
+def gathered_as(output, dataset, science):
+    derivatives = read_derivatives(output)
+    audio = find_audio(derivatives, [dataset / "stimuli"])
+    kept = output / "group" / ".audio"
+    return gather(derivatives, audio, science, Execution(n_procs=1), features=["log-mel"], directory=kept)
 
 
 def fingerprints(output, dataset, **windows):
     (material, _), science = gathered(output, dataset, **windows)
-    study = Study(science, material, tuple(material.splits(science)), ("predann",), output)
+    study = Study(science, material, tuple(material.splits(science)), (PREDANN,), output)
     return [fit.training_fingerprint for fit in list_fits(study, [], Execution())]
 
 
@@ -83,13 +93,13 @@ def test_a_cut_derivative_is_still_one_that_mne_reads(differing):
 
 def test_common_channels_are_used_and_told(differing, dataset):
     (material, notes), science = gathered(differing, dataset)
-    assert len(material.source(science).eeg.channels) == 5
+    assert len(material.source(science, "log-mel").eeg.channels) == 5
     assert any("Of 8 channels, only the 5 were used" in note for note in notes)
 
 
 def test_interpolation_brings_all_recordings_to_the_channels_of_most(differing, dataset):
     (material, notes), science = gathered(differing, dataset, channels="interpolate")
-    eeg = material.source(science).eeg
+    eeg = material.source(science, "log-mel").eeg
     assert eeg.channels == map_brainvision(header(differing, "01")).channels
     assert material.montage.interpolated == (0, 1, 2, 0)
     assert set(material.positions()) == set(eeg.channels)
@@ -104,7 +114,7 @@ def test_what_annotations_call_bad_is_told(differing, dataset):
 
 def test_bad_spans_are_used_where_the_configuration_keeps_them(differing, dataset):
     science = Science.model_validate({"windows": {"length": 2.0}, "preprocessing": {"bad_spans": "keep"}})
-    material, notes = gather(read_derivatives(differing), [dataset / "stimuli"], science, Execution(n_procs=1))
+    material, notes = gathered_as(differing, dataset, science)
     assert not any(trial.bad for trial in material.trials)
     assert not material.bad
     assert not any("annotations" in note for note in notes)

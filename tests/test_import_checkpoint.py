@@ -15,8 +15,8 @@ import predann_bids
 from predann_bids.cli import run
 from predann_bids.errors import CannotCreateOutput, MissingInput, UnusableData, WrongUsage
 from predann_bids.models.checkpoints import for_songs, load_decoder, read_decoder
-from predann_bids.models.imported import NMED_T_SONGS, read_public_checkpoint
 from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings
+from predann_bids.models.imported import NMED_T_SONGS, read_public_checkpoint
 from predann_bids.tools.cli import tools
 from predann_bids.workflows.importing import import_checkpoint
 

@@ -5,13 +5,17 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from predann_bids.data.batches import AudioStore, EegStore
+from predann_bids.data.source import Source
 from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import grid
 from predann_bids.errors import ReadOrWriteFailed, UnusableData
-from predann_bids.learning import linear
-from predann_bids.learning.fitting import Source
-from predann_bids.learning.linear import LinearDecoder, fit_linear, halved, onset_features, unwhitened
+from predann_bids.learning import closed_form
+from predann_bids.learning.closed_form import solve, unwhitened
+from predann_bids.models.audio.onsets import onset_features
+from predann_bids.models.decoders.linear import LinearDecoder, LinearSettings
+from predann_bids.models.linear import backward
+from predann_bids.models.linear.backward import BackwardModel, halved
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.timing import Rate, Span
 
@@ -37,7 +41,15 @@ def listening(*, response=1.0, noise=1.0, delay=DELAY, seed=0):
             trials.append(Trial(str(person), "", "", "", person, number, onset, SONG, 0))
         channels = tuple("ABCD"[:CHANNELS])
         recordings.append(MappedRecording(data.astype(np.float32), np.ones(CHANNELS, np.float32), channels, RATE.hz))
-    return Source(tuple(trials), EegStore.open(recordings), AudioStore(tuple(songs)), LENGTH, delay)
+    audio = AudioStore(tuple(map(onset_features, songs)))
+    return Source(tuple(trials), EegStore.open(recordings), audio, LENGTH, delay)
+
+
+def fit_linear(source, split, rate, *, whitened):
+    """Fit a linear decoder, and give its model."""
+    store = source.eeg if whitened else unwhitened(source.eeg)
+    settings = LinearSettings(source.eeg.channels, ("a", "b"), rate.hz, whitened=whitened)
+    return solve(LinearDecoder, dataclasses.replace(source, eeg=store), split, settings).model
 
 
 @pytest.fixture
@@ -53,7 +65,7 @@ def similarity(decoder, source, stretches):
     found = decoder.reconstruct(store.windows(source.trials, windows, LENGTH, source.delay))
     each = []
     for row, (trial, start) in enumerate(zip(windows.trial, windows.start, strict=True)):
-        heard = halved(onset_features(source.audio.features[source.trials[trial].stimulus])[:, start : start + LENGTH])
+        heard = halved(source.audio.features[source.trials[trial].stimulus][:, start : start + LENGTH])
         each += [np.corrcoef(found[row, feature], heard[feature])[0, 1] for feature in range(2)]
     return np.mean(each)
 
@@ -66,7 +78,7 @@ def standardised(source, stretch):
         .apply(source.eeg.recordings[trial.recording].data[begin : begin + stretch.span.length])
         .astype(float)
     )
-    heard = onset_features(source.audio.features[trial.stimulus])[:, stretch.span.start : stretch.span.stop]
+    heard = source.audio.features[trial.stimulus][:, stretch.span.start : stretch.span.stop]
     eeg, heard = (part[:, 0::2] / 2 + part[:, 1::2] / 2 for part in (eeg, heard.astype(float)))
     heard = (heard - heard.mean(axis=1, keepdims=True)) / heard.std(axis=1, keepdims=True)
     return eeg - eeg.mean(axis=1, keepdims=True), heard
@@ -110,7 +122,7 @@ def test_flux_sees_energy_that_moves_between_bands_and_the_envelope_does_not():
 
 @pytest.mark.parametrize("delay", [0, DELAY, 14, -4])
 def test_coefficients_are_those_of_an_explicit_ridge_regression(split, monkeypatch, delay):
-    monkeypatch.setattr(linear, "ALPHAS", (0.1,))
+    monkeypatch.setattr(backward, "ALPHAS", (0.1,))
     source = listening(delay=delay)
     split = dataclasses.replace(split, train=(Stretch(0, Span(0, 600)), Stretch(1, Span(80, 960))))
     decoder = fit_linear(source, split, RATE, whitened=True)
@@ -136,14 +148,17 @@ def test_coefficients_are_those_of_an_explicit_ridge_regression(split, monkeypat
 
 def test_every_alpha_gives_what_fitting_with_it_alone_gives(split, monkeypatch):
     source, several = listening(noise=3.0), []
-    monkeypatch.setattr(
-        linear, "_correlations", lambda decoders, *_: several.extend(decoders) or np.zeros(len(decoders))
-    )
+
+    def keep(decoders, *_):
+        several.extend(decoder.model for decoder in decoders)
+        return np.zeros(len(decoders))
+
+    monkeypatch.setattr(closed_form, "_correlations", keep)
     fit_linear(source, split, RATE, whitened=True)
     together = list(several)
-    assert len(together) == len(linear.ALPHAS) > 3
+    assert len(together) == len(backward.ALPHAS) > 3
     for decoder in together:
-        monkeypatch.setattr(linear, "ALPHAS", (decoder.alpha,))
+        monkeypatch.setattr(backward, "ALPHAS", (decoder.alpha,))
         several.clear()
         fit_linear(source, split, RATE, whitened=True)
         np.testing.assert_allclose(decoder.coefficients, several[0].coefficients, rtol=1e-3, atol=1e-5)
@@ -151,12 +166,12 @@ def test_every_alpha_gives_what_fitting_with_it_alone_gives(split, monkeypatch):
 
 def test_of_more_data_than_needed_as_many_stretches_are_drawn_as_are(split, monkeypatch):
     everything = (*split.train, *split.validation, *split.test)
-    drawn = linear._at_most(everything, 3 * SONG)
+    drawn = closed_form._at_most(everything, 3 * SONG)
     assert len(drawn) == 3
     assert list(drawn) == [stretch for stretch in everything if stretch in drawn]
-    assert linear._at_most(everything, 100 * SONG) == list(everything)
+    assert closed_form._at_most(everything, 100 * SONG) == list(everything)
     source = listening()
-    monkeypatch.setattr(linear, "MOST_HOURS", 3 * SONG / RATE.hz / 3600)
+    monkeypatch.setattr(closed_form, "MOST_HOURS", 3 * SONG / RATE.hz / 3600)
     some = [dataclasses.replace(split, train=stretches) for stretches in (everything, tuple(drawn))]
     found, expected = (fit_linear(source, s, RATE, whitened=True).coefficients for s in some)
     np.testing.assert_array_equal(found, expected)
@@ -165,7 +180,7 @@ def test_of_more_data_than_needed_as_many_stretches_are_drawn_as_are(split, monk
 def test_a_window_is_reconstructed_from_its_own_samples_alone():
     rng = np.random.default_rng(0)
     lags = np.arange(-3, 5)
-    decoder = LinearDecoder(rng.standard_normal((2, 3, 8)).astype(np.float32), lags, 1.0, 0.0, True)
+    decoder = BackwardModel(rng.standard_normal((2, 3, 8)).astype(np.float32), lags, 1.0, 0.0, True)
     eeg = rng.standard_normal((70, 3, 41)).astype(np.float32)
     expected = np.zeros((70, 2, 20))
     for t in range(20):
@@ -177,7 +192,7 @@ def test_a_window_is_reconstructed_from_its_own_samples_alone():
 
 
 def test_lags_longer_than_a_window_reconstruct_nothing():
-    decoder = LinearDecoder(np.ones((2, 3, 2), np.float32), np.array([-11, -10]), 1.0, 0.0, True)
+    decoder = BackwardModel(np.ones((2, 3, 2), np.float32), np.array([-11, -10]), 1.0, 0.0, True)
     assert not decoder.reconstruct(np.ones((1, 3, 20), np.float32)).any()
 
 
@@ -262,9 +277,9 @@ def test_the_alpha_is_the_one_that_reconstructs_validation_windows_best(split, m
     source = listening(noise=noise)
     chosen = fit_linear(source, split, RATE, whitened=True)
     by_alpha = {}
-    for alpha in linear.ALPHAS:
+    for alpha in backward.ALPHAS:
         with monkeypatch.context() as patch:
-            patch.setattr(linear, "ALPHAS", (alpha,))
+            patch.setattr(backward, "ALPHAS", (alpha,))
             decoder = fit_linear(source, split, RATE, whitened=True)
         by_alpha[alpha] = similarity(decoder, source, split.validation)
     assert chosen.alpha == max(by_alpha, key=by_alpha.get)
@@ -288,12 +303,12 @@ def test_flat_eeg_gives_weights_of_zero(split):
 @pytest.fixture
 def decoder():
     weights = np.random.default_rng(0).standard_normal((2, 3, 8)).astype(np.float32)
-    return LinearDecoder(weights, np.arange(-3, 5), 0.1, 0.25, False)
+    return BackwardModel(weights, np.arange(-3, 5), 0.1, 0.25, False)
 
 
 def test_a_saved_decoder_is_read_back_the_same(decoder, tmp_path):
     decoder.save(tmp_path / "linear.npz")
-    found = LinearDecoder.load(tmp_path / "linear.npz")
+    found = BackwardModel.load(tmp_path / "linear.npz")
     np.testing.assert_array_equal(found.coefficients, decoder.coefficients)
     np.testing.assert_array_equal(found.lags, decoder.lags)
     assert (found.alpha, found.correlation, found.whitened) == (0.1, 0.25, False)
@@ -305,22 +320,22 @@ def test_a_saved_decoder_is_read_back_the_same(decoder, tmp_path):
 def test_a_file_that_is_no_decoder_is_refused(tmp_path, content):
     (tmp_path / "linear.npz").write_bytes(content)
     with pytest.raises(UnusableData, match="no linear decoder"):
-        LinearDecoder.load(tmp_path / "linear.npz")
+        BackwardModel.load(tmp_path / "linear.npz")
 
 
 def test_an_array_that_is_no_decoder_is_refused(tmp_path):
     with (tmp_path / "linear.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     with pytest.raises(UnusableData, match="no linear decoder"):
-        LinearDecoder.load(tmp_path / "linear.npz")
+        BackwardModel.load(tmp_path / "linear.npz")
 
 
 def test_a_file_that_would_have_to_be_unpickled_is_refused(tmp_path):
     np.savez(tmp_path / "linear.npz", coefficients=np.array([print], dtype=object), lags=0, alpha=0, correlation=0)
     with pytest.raises(UnusableData, match="no linear decoder"):
-        LinearDecoder.load(tmp_path / "linear.npz")
+        BackwardModel.load(tmp_path / "linear.npz")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ReadOrWriteFailed, match=r"linear\.npz"):
-        LinearDecoder.load(tmp_path / "linear.npz")
+        BackwardModel.load(tmp_path / "linear.npz")

@@ -6,6 +6,7 @@ from predann_bids.config import Science
 from predann_bids.data.trials import Trial
 from predann_bids.errors import UnusableData
 from predann_bids.timing import Rate, Span
+from predann_bids.workflows.group.audio import StimulusAudio
 from predann_bids.workflows.group.material import Material
 from predann_bids.workflows.group.notes import order_notes
 
@@ -34,7 +35,7 @@ def test_the_order_is_that_of_onsets_not_of_rows():
 
 
 def material(trials):
-    return Material((), tuple(trials), ("a", "b"), (), Rate(100))
+    return Material((), tuple(trials), ("a", "b"), StimulusAudio({}, Rate(100)), Rate(100))
 
 
 def test_a_rotated_recording_has_its_bad_eeg_elsewhere_and_none_where_it_has_none():

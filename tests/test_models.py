@@ -5,11 +5,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from predann_bids.data.batches import AudioStore
+from predann_bids.data.source import Source
 from predann_bids.errors import MissingInput, UnusableData
+from predann_bids.models.audio.log_mel import LogMel
 from predann_bids.models.checkpoints import FORMAT, load_decoder, save_decoder
+from predann_bids.models.decoders.temporal import TemporalDecoder, TemporalSettings, logits_within_batch
 from predann_bids.models.losses import predann_loss, similarity
-from predann_bids.models.temporal.audio_encoder import LogMel
-from predann_bids.models.decoders.temporal import MOMENT_STRIDE, Decoder, TemporalSettings, logits_within_batch
+from predann_bids.models.memory import MOMENT_STRIDE
 from predann_bids.models.temporal.layers import middle
 
 SONGS = ("a", "b", "c")
@@ -18,12 +21,15 @@ SONGS = ("a", "b", "c")
 @pytest.fixture
 def decoder():
     torch.manual_seed(0)
-    settings = TemporalSettings(
-        ("Fz", "Cz", "Pz"), SONGS, 125.0, 0.2, 1.0, memory_frames=200, n_bands=8, width=6, dimensions=4
-    )
-    decoder = Decoder(settings).eval()
-    decoder.remember([torch.randn(8, frames) for frames in (400, 300, 200)])
+    settings = TemporalSettings(("Fz", "Cz", "Pz"), SONGS, 125.0, 0.2, 1.0, memory_frames=200, width=6, dimensions=4)
+    decoder = TemporalDecoder(settings).eval()
+    decoder.remember(songs(*(torch.randn(32, frames) for frames in (400, 300, 200))))
     return decoder
+
+
+def songs(*features):
+    """The features of whole songs, as decoders ask for them."""
+    return Source((), None, AudioStore(tuple(one.numpy() for one in features)), 125, 0).songs()
 
 
 def by_hand(eeg, audio, temperature):
@@ -102,7 +108,7 @@ def test_songs_that_do_not_last_that_long_are_no_candidates(decoder):
 
 
 def test_a_decoder_that_remembers_nothing_says_so():
-    decoder = Decoder(TemporalSettings(("Fz",), SONGS, 125.0, 0.2, 1.0, memory_frames=100, n_bands=8))
+    decoder = TemporalDecoder(TemporalSettings(("Fz",), SONGS, 125.0, 0.2, 1.0, memory_frames=100, n_bands=8))
     with pytest.raises(RuntimeError, match="remember"):
         decoder.encode_eeg(torch.randn(1, 1, 125))
 

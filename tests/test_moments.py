@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from predann_bids.models.published import moments
-from predann_bids.models.published.moments import embed_moments
 from predann_bids.models.published.encoder import KINDS, PublishedEncoder, padding
+from predann_bids.models.published.moments import embed_moments
 
 
 def make_encoder(kind="2d", *, far=True):

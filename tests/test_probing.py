@@ -12,24 +12,14 @@ from statsmodels.stats.multitest import multipletests
 from torch import nn
 
 from predann_bids.data.batches import AudioStore, EegStore
+from predann_bids.data.source import Source
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.errors import UnusableData
-from predann_bids.learning.fitting import Source
+from predann_bids.learning.probing.counts import BANDS, Band, Probe, Tally, bands_inside
+from predann_bids.learning.probing.geometry import rank_correlation
+from predann_bids.learning.probing.perturbations import band_stop, erode, other_windows
 from predann_bids.learning.probing.pooling import pool_probes
-from predann_bids.learning.probing.probe import (
-    BANDS,
-    DELAYS_S,
-    Band,
-    Effort,
-    Probe,
-    Tally,
-    band_stop,
-    bands_inside,
-    erode,
-    other_windows,
-    probe,
-    rank_correlation,
-)
+from predann_bids.learning.probing.probe import DELAYS_S, Effort, probe
 from predann_bids.learning.statistics import Scoring
 from predann_bids.models.decoders.temporal import TemporalDecoder, TemporalSettings
 from predann_bids.models.temporal.layers import centre, halve
@@ -76,9 +66,9 @@ def world(kind="broad", seed=0, people=("01", "02")):
     eeg = EegStore(tuple(recordings), columns, recordings[0].channels, (PLAIN,) * len(people))
     audio = AudioStore(tuple(np.repeat(song[None].astype(np.float32), 4, axis=0) for song in songs))
     settings = TemporalSettings(
-        eeg.channels, ("a", "b", "c"), RATE.hz, 0.2, 1.0, HEARD // 2, n_bands=4, width=2, dimensions=1
+        eeg.channels, ("a", "b", "c"), RATE.hz, 0.2, 1.0, memory_frames=HEARD // 2, n_bands=4, width=2, dimensions=1
     )
-    decoder = Decoder(settings)
+    decoder = TemporalDecoder(settings)
     decoder.eeg_encoder = ReadsOneChannel()
     decoder.memory[:, 0] = halve(torch.from_numpy(songs).float()[None])[0]
     decoder.memory_lengths[:] = HEARD // 2
@@ -300,7 +290,7 @@ def test_songs_that_are_no_candidates_are_never_named():
 
 
 def test_where_windows_are_many_some_are_left_out_evenly(monkeypatch):
-    monkeypatch.setattr("predann_bids.learning.probing.probe.FEWEST_WINDOWS", 1)
+    monkeypatch.setattr("predann_bids.learning.probing.perturbations.FEWEST_WINDOWS", 1)
     found = measure(*world(), effort=Effort(decisions=60))
     assert found.by_band.windows.tolist() == [5, 5]
     assert found.by_channel.windows.tolist() == [6, 6]

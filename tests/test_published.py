@@ -10,11 +10,11 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
-from predann_bids.models.checkpoints import load_decoder, save_decoder
 from predann_bids.learning.memory import keep_memory
+from predann_bids.models.checkpoints import load_decoder, save_decoder
+from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings, published_objective
 from predann_bids.models.published import blocks
 from predann_bids.models.published.blocks import Block, Columns, Pooled, Statistics, pool, pool_and_measure
-from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings, published_objective
 from predann_bids.models.published.encoder import PublishedEncoder, _columns, padding
 
 SONGS = tuple("abcdefghij")

@@ -21,10 +21,10 @@ from predann_bids.data.trials import Stretch, Trial, list_trials
 from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Windows, draw_single, place_in_spans
 from predann_bids.errors import TryAgain, WrongUsage
-from predann_bids.models.checkpoints import save_decoder
 from predann_bids.learning.evaluation import WindowPredictions, decide
-from predann_bids.learning.fitting import PublishedTraining
+from predann_bids.learning.fitting import NetworkTraining
 from predann_bids.learning.retrieval import Candidates, Representations, rank
+from predann_bids.models.checkpoints import save_decoder
 from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
@@ -198,7 +198,7 @@ def test_of_each_presentation_the_first_part_is_used():
 def test_training_takes_the_steps_of_plain_adam():
     torch.manual_seed(0)
     settings = PublishedSettings(("a", "b"), ("x", "y"), audio_s=0.01)
-    module = PublishedTraining(settings.plain(), SCIENCE.training.model_dump(mode="json"), 1)
+    module = NetworkTraining("2d", settings.plain(), SCIENCE.training.model_dump(mode="json"), 1)
     reference = PublishedDecoder(settings)
     reference.load_state_dict(module.decoder.state_dict())
     ours, plain = module.configure_optimizers(), torch.optim.Adam(reference.parameters(), lr=0.003)
@@ -365,13 +365,15 @@ def test_matrix_products_of_windows_stay_on_one_processor():
 
 
 def test_a_training_for_which_there_is_no_memory_is_refused_with_what_would_fit():
-    refuse_too_little_memory(48, 1200, 3.0, limit_gb=10.5)
-    refuse_too_little_memory(48, 6, 3.0, limit_gb=2.5)  # there are not more windows than six
-    refuse_too_little_memory(48, 1200, 1.0, limit_gb=4.5)
-    with pytest.raises(TryAgain, match=r"needs 10\.0 GB of memory, and there are 4\.5 GB.*--batch-size 18,"):
-        refuse_too_little_memory(48, 1200, 3.0, limit_gb=4.5)
+    training = SCIENCE.training  # 48 windows in a batch
+    refuse_too_little_memory(training, 1200, 3.0, limit_gb=10.5)
+    refuse_too_little_memory(training, 6, 3.0, limit_gb=2.5)  # there are not more windows than six
+    refuse_too_little_memory(training, 1200, 1.0, limit_gb=4.5)
+    refuse_too_little_memory(resolve().training, 1200, 3.0, limit_gb=0.1)  # a small network tries
+    with pytest.raises(TryAgain, match=r"needs 10\.0 GB of memory, but only 4\.5 GB .*--batch-size 18,"):
+        refuse_too_little_memory(training, 1200, 3.0, limit_gb=4.5)
     with pytest.raises(TryAgain, match=r"Give it more\."):
-        refuse_too_little_memory(48, 1200, 3.0, limit_gb=0.5)
+        refuse_too_little_memory(training, 1200, 3.0, limit_gb=0.5)
 
 
 def test_audio_context_is_exact_though_half_of_it_is_no_whole_number_of_eeg_samples():

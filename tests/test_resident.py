@@ -100,8 +100,8 @@ def test_moments_of_a_stimulus_and_the_stimuli_themselves_are_those_of_the_store
     starts, samples = sound.moments_of(1, LENGTH)
     np.testing.assert_array_equal(starts, waveforms.moments_of(1, LENGTH)[0])
     assert samples == 132_300
-    assert sound.waveforms is waveforms.waveforms
-    assert make_resident(eeg, spectra, CPU, room=LENGTH)[1].features is spectra.features
+    assert sound.stimuli is waveforms.waveforms
+    assert make_resident(eeg, spectra, CPU, room=LENGTH)[1].stimuli is spectra.features
 
 
 def test_no_windows_are_no_error(eeg, waveforms):

@@ -107,7 +107,9 @@ def test_similarity_is_the_cosine_that_the_decoder_matches_by():
     rng = np.random.default_rng(3)
     some = songs(rng, (60, 60))
     windows, similarities, _ = ranked(some, noise=1.0, rng=np.random.default_rng(8))
-    decoder = Decoder(TemporalSettings(("a",), ("x", "y"), 100.0, 0.0, 0.2, memory_frames=60, dimensions=DIMENSIONS))
+    decoder = TemporalDecoder(
+        TemporalSettings(("a",), ("x", "y"), 100.0, 0.0, 0.2, memory_frames=60, dimensions=DIMENSIONS)
+    )
     decoder.memory[:] = torch.from_numpy(np.stack(some))
     decoder.memory_lengths[:] = 60
     again = np.random.default_rng(8)

@@ -4,12 +4,15 @@ import torch
 
 from predann_bids.config import Training
 from predann_bids.data.batches import AudioStore, EegStore
+from predann_bids.data.source import Source
 from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import grid
 from predann_bids.learning import fitting as training
-from predann_bids.learning.fitting import Hardware, Source, TrainingBatches, fit, represent
+from predann_bids.learning.fitting import Hardware, fit
+from predann_bids.learning.inference import predict
 from predann_bids.learning.retrieval import Candidates, rank
+from predann_bids.learning.sampling import TrainingBatches
 from predann_bids.models.decoders.temporal import TemporalSettings
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.timing import Span
@@ -48,12 +51,13 @@ def train(source, split, tmp_path):
         return fit(
             source,
             split,
+            "temporal",
             settings,
             config,
             directory=tmp_path / directory,
             name="x",
             hardware=Hardware(),
-            report=report,
+            on_progress=report,
         )
 
     return train
@@ -92,7 +96,7 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(train, monkeyp
 @pytest.mark.parametrize("finished", [1, 2])
 def test_a_training_that_goes_on_draws_the_noise_that_it_would_have_drawn(train, monkeypatch, finished):
     monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
-    step, save = training.DecoderTraining.training_step, training._SaveOnce.on_train_epoch_end
+    step, save = training.NetworkTraining.training_step, training._SaveOnce.on_train_epoch_end
     drawn = {}
 
     def step_and_tell(self, batch, number):
@@ -104,7 +108,7 @@ def test_a_training_that_goes_on_draws_the_noise_that_it_would_have_drawn(train,
         if trainer.current_epoch + 1 == finished:
             raise SystemExit(9)
 
-    monkeypatch.setattr(training.DecoderTraining, "training_step", step_and_tell)
+    monkeypatch.setattr(training.NetworkTraining, "training_step", step_and_tell)
     train(directory="whole")
     whole = dict(drawn)
     with monkeypatch.context() as dying:
@@ -163,7 +167,7 @@ def test_a_data_set_smaller_than_a_batch_is_still_one_step(source, split):
 def test_a_trained_decoder_predicts_what_it_remembers_of_the_song_that_was_heard(train, source, split):
     decoder, _ = train(CONFIG.model_copy(update={"epochs": 20, "patience": 20}))
     windows = grid(split.test, LENGTH, 20)
-    probabilities, representations = represent(decoder, source, windows)
+    probabilities, representations = predict(decoder, source, windows)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert representations.windows.shape == (len(windows), decoder.settings.dimensions, LENGTH // 2)
     candidates = Candidates.of(source.trials, split.test, len(representations.songs), length=LENGTH, stride=20)

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predann_bids.data.batches import EegStore
+from predann_bids.data.kept import map_array
 from predann_bids.data.trials import Trial
-from predann_bids.data.waveforms import WaveformStore, map_waveform, write_waveform
+from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Windows
 from predann_bids.errors import MissingInput, ReadOrWriteFailed, UnusableData
+from predann_bids.learning.features import keep_features
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.timing import Rate
 
@@ -115,6 +117,14 @@ def test_moments_of_a_stimulus_are_the_windows_that_fit_into_it():
     assert len(one.moments_of(0, 501)[0]) == 0
 
 
+def keep_waveform(audio, directory):
+    return keep_features(audio, "waveform", 125.0, directory)
+
+
+def map_waveform(file):
+    return map_array(file, n_dims=1)
+
+
 @pytest.fixture
 def audio(tmp_path):
     path = tmp_path / "song.wav"
@@ -125,48 +135,51 @@ def audio(tmp_path):
 
 def test_a_waveform_is_the_mean_of_the_channels_and_mapped(audio, tmp_path):
     path, sound = audio
-    file = write_waveform(path, tmp_path / "work", AUDIO_RATE)
+    file = keep_waveform(path, tmp_path / "work")
     (waveform,) = WaveformStore.open([file], Rate(125), Rate(AUDIO_RATE)).waveforms
     assert isinstance(waveform, np.memmap)
     assert not waveform.flags.writeable
     np.testing.assert_allclose(waveform, (sound[:, 0] + sound[:, 1]) / 2, atol=1e-7)
 
 
-def test_another_rate_makes_another_waveform(audio, tmp_path):
-    files = [write_waveform(audio[0], tmp_path, rate_hz) for rate_hz in (AUDIO_RATE, 22_050)]
-    assert [len(map_waveform(file)) for file in files] == [2000, 1000]
+def test_features_of_other_kinds_and_rates_lie_in_other_files(audio, tmp_path):
+    files = [
+        keep_features(audio[0], *kind, tmp_path)
+        for kind in (("waveform", 125.0), ("log-mel", 125.0), ("log-mel", 250.0))
+    ]
+    assert [map_array(file).shape for file in files] == [(2000,), (32, 5), (32, 11)]
 
 
 def test_a_waveform_is_written_once(audio, tmp_path):
-    first = write_waveform(audio[0], tmp_path, AUDIO_RATE)
+    first = keep_waveform(audio[0], tmp_path)
     written = first.stat().st_mtime_ns
-    assert write_waveform(audio[0], tmp_path, AUDIO_RATE) == first
+    assert keep_waveform(audio[0], tmp_path) == first
     assert first.stat().st_mtime_ns == written
-    assert sorted(tmp_path.iterdir()) == sorted([audio[0], first])
+    assert [file for file in tmp_path.rglob("*") if file.is_file() and file != audio[0]] == [first]
 
 
 def test_audio_that_has_changed_makes_another_waveform(audio, tmp_path):
     path, sound = audio
-    first = write_waveform(path, tmp_path, AUDIO_RATE)
+    first = keep_waveform(path, tmp_path)
     soundfile.write(path, sound[::-1], AUDIO_RATE, subtype="FLOAT")
-    second = write_waveform(path, tmp_path, AUDIO_RATE)
+    second = keep_waveform(path, tmp_path)
     np.testing.assert_array_equal(map_waveform(second), map_waveform(first)[::-1])
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[:-4], lambda _: b"", lambda _: b"no array", lambda w: w[:50]])
 def test_a_waveform_that_is_not_whole_is_written_again(audio, tmp_path, damage):
-    file = write_waveform(audio[0], tmp_path, AUDIO_RATE)
+    file = keep_waveform(audio[0], tmp_path)
     whole = file.read_bytes()
     file.write_bytes(damage(whole))
     with pytest.raises(UnusableData, match=r"is not whole\. Delete it"):
         WaveformStore.open([file], Rate(125), Rate(AUDIO_RATE))
-    assert write_waveform(audio[0], tmp_path, AUDIO_RATE).read_bytes() == whole
+    assert keep_waveform(audio[0], tmp_path).read_bytes() == whole
 
 
 @pytest.mark.parametrize("other", [np.zeros(3), np.zeros((2, 3), np.float32)])
 def test_an_array_that_is_no_waveform_is_refused(tmp_path, other):
     np.save(tmp_path / "other.npy", other)
-    with pytest.raises(UnusableData, match="instead of one row of float32"):
+    with pytest.raises(UnusableData, match="instead of 1-D float32"):
         map_waveform(tmp_path / "other.npy")
 
 
@@ -174,15 +187,15 @@ def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(MissingInput, match=r"song\.npy is missing"):
         map_waveform(tmp_path / "song.npy")
     with pytest.raises(ReadOrWriteFailed, match=r"song\.wav cannot be read: No such file"):
-        write_waveform(tmp_path / "song.wav", tmp_path, AUDIO_RATE)
+        keep_waveform(tmp_path / "song.wav", tmp_path)
 
 
 def test_audio_that_cannot_be_read_leaves_nothing_behind(tmp_path):
     path = tmp_path / "song.wav"
     path.write_bytes(b"no sound")
     with pytest.raises(UnusableData, match="cannot be read as audio"):
-        write_waveform(path, tmp_path, AUDIO_RATE)
-    assert list(tmp_path.iterdir()) == [path]
+        keep_waveform(path, tmp_path)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
 
 
 def test_samples_are_those_of_a_plain_implementation(tmp_path):
@@ -197,7 +210,7 @@ def test_samples_are_those_of_a_plain_implementation(tmp_path):
     heard = trial()
     starts = np.array([0, 1, 333, 625])
     eeg = EegStore.open([recording], by_window=True).windows([heard], windows(*starts), 375, 25)
-    waveforms = WaveformStore.open([write_waveform(song, tmp_path, AUDIO_RATE)], Rate(125), Rate(AUDIO_RATE))
+    waveforms = WaveformStore.open([keep_waveform(song, tmp_path)], Rate(125), Rate(AUDIO_RATE))
     audio = waveforms.windows([heard], windows(*starts), 375)
     for row, start in enumerate(starts):
         plain_eeg, plain_audio = plain.sample(samples.T, song, heard.onset + start, heard.onset)

@@ -15,7 +15,7 @@ from predann_bids.arrays import Doubles
 from predann_bids.config import Training
 from predann_bids.models.audio.onsets import NAMES
 from predann_bids.models.decoder import DECODERS, Blueprint, ClosedForm, OnProgress, Songs, silent
-from predann_bids.models.linear.backward import ALPHAS, BackwardModel, halved, ridge
+from predann_bids.models.linear.backward import BackwardModel, halved, ridge
 from predann_bids.models.memory import at_one_moment, evidence, padded
 from predann_bids.models.settings import Settings
 from predann_bids.timing import Rate
@@ -68,7 +68,7 @@ class LinearDecoder(ClosedForm):
         solutions = ridge(eeg, audio, lags, Rate(settings.rate_hz / HALVING))
         models = [
             BackwardModel(coefficients, lags, alpha, np.nan, settings.whitened)
-            for alpha, coefficients in zip(ALPHAS, solutions, strict=True)
+            for alpha, coefficients in solutions.items()
         ]
         return [cls(settings, model) for model in models]
 

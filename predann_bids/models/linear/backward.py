@@ -99,7 +99,7 @@ def halved(series: Singles) -> Singles:
     return means
 
 
-def ridge(eeg: Doubles, audio: Doubles, lags: Ints, frames: Rate) -> list[Singles]:
+def ridge(eeg: Doubles, audio: Doubles, lags: Ints, frames: Rate) -> dict[float, Singles]:
     """Solve the ridge regression from lagged EEG to audio features for each of `ALPHAS`.
 
     Parameters
@@ -115,7 +115,7 @@ def ridge(eeg: Doubles, audio: Doubles, lags: Ints, frames: Rate) -> list[Single
 
     Returns
     -------
-    list of ndarray, shape (F, C, L)
+    dict of float to ndarray, shape (F, C, L)
         Coefficients for each of `ALPHAS`.
     """
     import mne
@@ -132,8 +132,8 @@ def ridge(eeg: Doubles, audio: Doubles, lags: Ints, frames: Rate) -> list[Single
     # MNE solves for one alpha; what it has added up over time, which takes longest, serves for the others too
     coefficients = regression.coef_.reshape(audio.shape[1], -1).T
     right = regression.cov_ @ coefficients + ALPHAS[0] * power * coefficients
-    solutions = []
+    solutions = {}
     for alpha in ALPHAS:
         solved = cho_solve(cho_factor(regression.cov_ + alpha * power * np.eye(len(right))), right)
-        solutions.append(solved.T.reshape(regression.coef_.shape)[:, :, ::-1].astype(np.float32))
+        solutions[alpha] = solved.T.reshape(regression.coef_.shape)[:, :, ::-1].astype(np.float32)
     return solutions

@@ -10,6 +10,7 @@ from predann_bids.config import Windows as Config
 from predann_bids.data.channels import electrode, electrodes
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, grid
+from predann_bids.models.decoder import DECODERS
 from predann_bids.report.text import count
 from predann_bids.signals.montage import Montage
 from predann_bids.timing import Rate
@@ -84,27 +85,33 @@ def windows_before_and_after(trials: Sequence[Trial], windows: Config, rate: Rat
 
 
 def preset_notes(science: Science, *, trained: bool = True) -> tuple[str, ...]:
-    """Tell when only a part is as published, and what it does not show; `trained` is False of given decoders."""
+    """Say where the derivatives are not as the preset asks, and what a run leaves out.
+
+    Parameters
+    ----------
+    science : Science
+        Configuration, with the preprocessing of the derivatives.
+    trained : bool
+        Whether decoders are trained here, and not given.
+    """
     notes = []
-    if science.preset == "published":
-        published = resolve(preset="published")
-        differing = [
-            name
-            for name in ("l_freq", "h_freq", "notch", "reference", "interpolation", "resample", "resampling", "ica")
-            if getattr(science.preprocessing, name) != getattr(published.preprocessing, name)
-        ]
-        if differing:
-            notes.append(
-                "The derivatives were not made as published: they differ in"
-                f" {', '.join(differing)}. Run the participant level with --preset published as well."
-            )
+    wanted, made = resolve(preset=science.preset).preprocessing, science.preprocessing
+    differing = [name for name in type(made).model_fields if getattr(made, name) != getattr(wanted, name)]
+    if differing and science.preset != "default":  # which is no protocol that one could depart from
+        notes.append(
+            f"The derivatives were not made as published: they differ in {', '.join(differing)}. Run the participant"
+            f" level with --preset {science.preset} as well."
+        )
     if not science.splitting.validation and trained:
         notes.append(
-            "There is no validation set: as published, training is followed on the test data. Nothing is chosen by"
-            " them; the decoders are those of the last epoch."
+            "There is no validation set: as published, the progress of training is shown on the test data. They are not"
+            " used to choose anything; the decoders are those of the last epoch."
         )
-    if science.training.is_published and science.evaluation.probe:
-        notes.append("What a network uses is measured of the networks 'temporal' only, and was left out.")
+    if science.evaluation.probe and not DECODERS[science.training.encoders].can_be_probed:
+        notes.append(
+            f"What the network uses was not measured, as the networks '{science.training.encoders}' cannot match single"
+            " moments."
+        )
     return tuple(notes)
 
 
