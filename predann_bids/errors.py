@@ -8,14 +8,14 @@
     ├── UnknownAnalysisLevel     17
     ├── NothingSelected          18   the filters leave no recording
     ├── WrongUsage               64   the command line or the configuration
-    ├── UnusableData             65   the data are there, but cannot be used
+    ├── UnusableData             65   the data exist but cannot be used
     ├── MissingInput             66   no EEG, no audio, participant level not run
     ├── CannotCreateOutput       73
     ├── ReadOrWriteFailed        74
     └── TryAgain                 75   another process holds the lock, no space left
 
-The codes are those of the BIDS execution specification and of sysexits.h. A message is one plain sentence or two:
-what was found and where (file and row), what was expected, how to mend it.
+The codes are those of the BIDS execution specification and of sysexits.h. A message is a plain sentence or two: what
+was found and where (file and row), what was expected, and how to fix it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SomeParticipantsFailed(PredannError):
 
 
 class InvalidDataset(PredannError):
-    """The input is no BIDS dataset, or the validator finds an error that matters for EEG."""
+    """The input is not a BIDS dataset, or the validator finds an error that matters for EEG."""
 
     exit_code = 16
 
@@ -55,19 +55,19 @@ class NothingSelected(PredannError):
 
 
 class WrongUsage(PredannError):
-    """The command line or the configuration cannot be understood, or contradicts itself."""
+    """The command line or the configuration cannot be understood or contradicts itself."""
 
     exit_code = 64
 
 
 class UnusableData(PredannError):
-    """The data are there but cannot be used."""
+    """The data exist but cannot be used."""
 
     exit_code = 65
 
 
 class MissingInput(PredannError):
-    """A file that is needed is not there."""
+    """A required file does not exist."""
 
     exit_code = 66
 
@@ -79,7 +79,7 @@ class CannotCreateOutput(PredannError):
 
 
 class ReadOrWriteFailed(PredannError):
-    """A read or a write failed half-way."""
+    """A file could not be read or written."""
 
     exit_code = 74
 
@@ -91,12 +91,12 @@ class TryAgain(PredannError):
 
 
 def in_words(error: Exception) -> PredannError:
-    """Say in a sentence what an error means that nobody foresaw where it arose; also gives it an exit code."""
+    """Turn any error into one with an exit code and a sentence for the user."""
     if isinstance(error, PredannError):
         return error
     if isinstance(error, OSError):
         kind = TryAgain if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN) else ReadOrWriteFailed
         return kind(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.")
     if isinstance(error, MemoryError):
-        return TryAgain("The memory does not suffice. Use fewer processes with --n-procs, or a larger machine.")
-    return PredannError(f"Something unforeseen happened ({type(error).__name__}: {' '.join(str(error).split())}).")
+        return TryAgain("Not enough memory. Use fewer processes (--n-procs) or a larger machine.")
+    return PredannError(f"Unexpected error ({type(error).__name__}: {' '.join(str(error).split())}).")

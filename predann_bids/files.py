@@ -15,14 +15,14 @@ from predann_bids.errors import ReadOrWriteFailed, TryAgain, UnusableData
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Give a name beside `path` to write to, and rename it to `path` when the block ends without an error.
+    """Give a temporary path beside `path` to write to, and rename it to `path` if the block ends without an error.
 
     Raises
     ------
     ReadOrWriteFailed
         The file cannot be written.
     TryAgain
-        No space is left.
+        The disk is full.
     """
     beside = path.with_name(f".writing-{uuid.uuid4().hex[:8]}-{path.name}")  # process ids repeat across containers
     try:
@@ -31,21 +31,21 @@ def written_whole(path: Path) -> Iterator[Path]:
         beside.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TryAgain(f"No space is left for {path}. Free some and repeat the command.") from error
+            raise TryAgain(f"No space is left for {path}. Free some space and run the same command again.") from error
         raise ReadOrWriteFailed(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        with suppress(OSError):  # there is nothing to remove, or no directory to remove it from
+        with suppress(OSError):  # renamed already, or never written
             beside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file, whole or not at all."""
     with written_whole(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all; infinite and undefined numbers are refused, as JSON has none."""
+    """Write a JSON file, whole or not at all; infinite and undefined numbers are refused, as JSON has none."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -55,7 +55,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises
     ------
     UnusableData
-        It is not valid.
+        The file is not valid JSON, or not an object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))

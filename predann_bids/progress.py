@@ -1,4 +1,4 @@
-"""Progress for people: a bar on a terminal, a line every few seconds anywhere else."""
+"""Progress for people: a bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ QUIET_S = 5.0
 
 
 class Progress:
-    """Tell how far a job has come, on standard error.
+    """Show on standard error how far a job has come.
 
     Parameters
     ----------
     title : str
         What is being done.
     total : int
-        Number of units of work.
+        Number of units of work, such as recordings.
     """
 
     def __init__(self, title: str, total: int) -> None:
@@ -53,14 +53,14 @@ class Progress:
             self._say()
 
     def advance(self, units: int = 1, note: str = "") -> None:
-        """Count finished work, and say what is being done."""
+        """Count finished units of work; `note` says what is being done."""
         self._done += units
         self._note = note or self._note
         self._bar.update(self._task, advance=units, note=self._note)
         self.beat()
 
     def beat(self) -> None:
-        """Give a sign of life where there is no terminal and nothing was said for some seconds."""
+        """Print a sign of life if there is no terminal and nothing was printed for some seconds."""
         if not self._console.is_terminal and time.monotonic() - self._said >= QUIET_S:
             self._say()
 

@@ -1,4 +1,4 @@
-"""Seconds and samples: the only place where one becomes the other."""
+"""Seconds and samples: the only place where one is converted into the other."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Rate:
             raise ValueError(f"a sampling rate must be a positive number of Hz, not {self.hz}")
 
     def samples(self, seconds: float) -> int:
-        """Nearest whole number of samples; halves go up, so that equal steps stay equal."""
+        """Return the nearest whole number of samples; halves are rounded up, so that equal steps stay equal."""
         return math.floor(seconds * self.hz + 0.5)
 
     def seconds(self, samples: float) -> float:
-        """Duration of a number of samples, which need not be whole, in seconds."""
+        """Return the duration in seconds of a number of samples, which need not be whole."""
         return samples / self.hz
 
 
@@ -48,9 +48,9 @@ class Span:
         return self.stop - self.start
 
     def shift(self, samples: int) -> Span:
-        """Return the same stretch, later by a number of samples."""
+        """Return the same stretch, shifted to later by a number of samples."""
         return Span(self.start + samples, self.stop + samples)
 
     def overlaps(self, other: Span) -> bool:
-        """Tell whether at least one sample lies in both."""
+        """Return whether at least one sample lies in both spans."""
         return max(self.start, other.start) < min(self.stop, other.stop)

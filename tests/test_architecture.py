@@ -16,8 +16,8 @@ ALLOWED = {
     "models": set(),
     "learning": {"models", "data"},
     "report": {"learning", "data", "bids", "signals"},
-    "workflows": {"learning", "report", "data", "models", "bids", "signals", "progress"},
-    "tools": {"cli", "options", "progress", "bids", "signals", "workflows"},
+    "workflows": {"learning", "report", "data", "models", "bids", "signals", "progress", "console"},
+    "tools": {"cli", "command", "options", "progress", "console", "bids", "signals", "workflows"},
 }
 
 

@@ -70,7 +70,7 @@ def stopped(dataset, tmp_path_factory):
 def test_what_keeps_eeg_from_being_understood_stops_a_run(stopped, name, content, words):
     message, root = stopped
     assert f"{root / name} {words}" in message
-    assert message.endswith("--skip-bids-validation.")
+    assert message.endswith("Fix these files, or run with --skip-bids-validation to use what can be read.")
 
 
 @pytest.mark.parametrize("content", ['{"Name": ', "", "[]"])
@@ -132,7 +132,7 @@ def test_a_dataset_of_which_a_tool_says_that_it_made_it_is_taken(dataset_copy):
 def test_participants_in_another_encoding_at_which_the_validator_crashes_do_not_stop_a_run(dataset_copy):
     write(dataset_copy, "participants.tsv", b"\xe4\n")
     (sentence,) = validate_dataset(dataset_copy)
-    assert "came to no result" in sentence
+    assert "gave no result" in sentence
 
 
 @pytest.mark.parametrize("target", ["nowhere", "../../.git/annex/objects/MD5E-s1--0"], ids=["any", "DataLad"])
@@ -148,7 +148,7 @@ def test_a_kind_of_finding_is_listed_once_with_examples(dataset_copy):
     for number in range(7):
         write(dataset_copy, f"notes-{number}.txt", "x")
     (line,) = validate_dataset(dataset_copy)
-    assert line == "The BIDS validator warns of: NOT_INCLUDED (7: notes-0.txt, notes-1.txt, notes-2.txt, ...)."
+    assert line == "The BIDS validator warns: NOT_INCLUDED (7: notes-0.txt, notes-1.txt, notes-2.txt, ...)."
 
 
 # -- what is selected --------------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def crashing(monkeypatch):
 
 def test_a_validator_that_crashes_does_not_stop_a_run(dataset, crashing):
     (sentence,) = validate_dataset(dataset)
-    assert "came to no result (error: Uncaught RangeError)" in sentence
+    assert "gave no result (error: Uncaught RangeError)" in sentence
     assert "--skip-bids-validation" in sentence
 
 
@@ -233,7 +233,7 @@ def test_a_validator_that_is_not_there_is_told(dataset, tmp_path, app, monkeypat
     monkeypatch.setattr(validation.shutil, "which", lambda *_, **__: None)
     code, _, err = app(dataset, tmp_path / "out", "participant", "--no-report")
     assert code == 66
-    assert "bids-validator-deno is not installed; install it or use --skip-bids-validation" in err
+    assert "bids-validator-deno is not installed. Install it, or run with --skip-bids-validation" in err
 
 
 # -- the command -------------------------------------------------------------------------------------------------------

@@ -1,18 +1,19 @@
-"""One analysis level from start to end: validate, work, say what came of it."""
+"""One analysis level from start to end: validate, work, summarise."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Science
+from predann_bids.console import plain_console, say
 from predann_bids.errors import CannotCreateOutput, WrongUsage
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.validation import validate_dataset
@@ -33,48 +34,95 @@ def run_level(
     folds: Sequence[int],
     from_model: Path | None = None,
 ) -> None:
-    """Run an analysis level and print a summary; see `run_participant` and `run_group`."""
+    """Run an analysis level and print a summary.
+
+    Parameters
+    ----------
+    level : str
+        'participant' or 'group'.
+    bids_dir, output_dir : Path
+        The dataset, which is never written to, and the directory of the derivatives.
+    science : Science
+        Everything that changes results.
+    selection : Selection
+        Which recordings.
+    stimuli_dir : Path, optional
+        Where the audio is.
+    stimulus_map : str, optional
+        A file, or the name of a map that comes with the package; participant level only.
+    execution : Execution
+        How the work is done.
+    validate : bool
+        Run the BIDS validator first.
+    label, folds, from_model
+        As in `run_group`.
+
+    Raises
+    ------
+    PredannError
+        As `validate_dataset`, `run_participant` and `run_group`; `WrongUsage` or `CannotCreateOutput` if the output
+        directory is part of the dataset or cannot be written to.
+    """
     _refuse_inside_input(output_dir, bids_dir)
     _refuse_unwritable(output_dir)
-    if execution.work_dir:
-        _use_for_temporary_files(execution.work_dir)
-    if validate:
-        _validate(bids_dir, selection)
-    if level == "participant":
-        _participant(bids_dir, output_dir, science, selection, stimuli_dir, stimulus_map, execution)
-    else:
-        _group(bids_dir, output_dir, science, selection, stimuli_dir, execution, label, folds, from_model)
+    with temporary_files_in(execution.work_dir):
+        if validate:
+            _validate(bids_dir, selection)
+        if level == "participant":
+            _participant(bids_dir, output_dir, science, selection, stimuli_dir, stimulus_map, execution)
+        else:
+            _group(bids_dir, output_dir, science, selection, stimuli_dir, execution, label, folds, from_model)
 
 
-def _validate(bids_dir: Path, selection: Selection) -> None:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.print(f"Validating {bids_dir} ...", highlight=False, soft_wrap=True, markup=False)
-    # hundreds of participants take the validator half a minute, without a word
-    with console.status(f"Validating {escape(str(bids_dir))} ..."):
-        notes = validate_dataset(bids_dir, selection)
-    for note in notes:
-        console.print(note, highlight=False, soft_wrap=True, markup=False)
+@contextmanager
+def temporary_files_in(work_dir: Path | None) -> Iterator[None]:
+    """Put temporary files of this process and of those that it starts into a directory, until the block ends.
 
-
-def _use_for_temporary_files(work_dir: Path) -> None:
+    Raises
+    ------
+    CannotCreateOutput
+        The directory cannot be created.
+    """
+    if work_dir is None:
+        yield
+        return
     try:
         work_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotCreateOutput(
             f"The work directory {work_dir} cannot be created: {error.strerror}. Choose another with --work-dir."
         ) from error
-    tempfile.tempdir = os.environ["TMPDIR"] = str(work_dir)
+    directory, variable = tempfile.tempdir, os.environ.get("TMPDIR")
+    tempfile.tempdir = os.environ["TMPDIR"] = str(work_dir.absolute())
+    try:
+        yield
+    finally:
+        tempfile.tempdir = directory
+        if variable is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = variable
+
+
+def _validate(bids_dir: Path, selection: Selection) -> None:
+    console = plain_console(stderr=True)
+    if not console.is_terminal:
+        say(f"Validating {bids_dir} ...", stderr=True)
+    # with hundreds of participants the validator is silent for half a minute
+    with console.status(f"Validating {escape(str(bids_dir))} ..."):
+        notes = validate_dataset(bids_dir, selection)
+    for note in notes:
+        say(note, stderr=True)
 
 
 def _refuse_inside_input(output_dir: Path, bids_dir: Path) -> None:
-    """Keep the promise that the input is never written to; `derivatives/` is no part of it."""
+    """Keep the promise that the dataset is never written to; its `derivatives/` does not belong to it."""
     output, source = output_dir.resolve(), bids_dir.resolve()
     inside = output.relative_to(source).parts if output.is_relative_to(source) else ("derivatives", "outside")
     if inside[:1] != ("derivatives",) or len(inside) < 2:
         raise WrongUsage(
-            f"The output directory {output_dir} is the dataset itself or a part of it, which is never written to."
-            f" Choose a directory outside of {bids_dir}, or {bids_dir / 'derivatives' / 'predann-bids'}."
+            f"The output directory {output_dir} is the dataset itself or lies inside it, and the dataset is never"
+            f" written to. Choose a directory outside {bids_dir}, or {bids_dir / 'derivatives' / 'predann-bids'}."
         )
 
 
@@ -110,11 +158,9 @@ def _participant(
                 f"{outcome.music_s / 60:.1f}",
                 ", ".join(outcome.bad_channels) or "none",
             )
-        out = Console()
-        # a file or a pipe has no width, and names must not be cut
-        (out if out.is_terminal else Console(width=200)).print(table)
+        plain_console().print(table)
         for warning in dict.fromkeys(w for outcome in outcomes for w in outcome.warnings):
-            Console(stderr=True).print(f"Warning: {warning}", highlight=False, soft_wrap=True, markup=False)
+            say(f"Warning: {warning}", stderr=True)
 
     run_participant(
         bids_dir,
@@ -126,7 +172,7 @@ def _participant(
         execution=execution,
         on_done=summarise,
     )
-    Console().print(f"Derivatives: {output_dir}", highlight=False, soft_wrap=True)
+    say(f"Derivatives: {output_dir}")
 
 
 def _group(
@@ -154,4 +200,4 @@ def _group(
         from_model=from_model,
     )
     for line in outcome.lines():
-        Console().print(line, highlight=False, soft_wrap=True, markup=False)
+        say(line)

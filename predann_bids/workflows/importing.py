@@ -1,4 +1,4 @@
-"""Bring a decoder from elsewhere into this project's form."""
+"""Import decoders that were trained elsewhere."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from predann_bids.errors import CannotCreateOutput
 
 
 def import_checkpoint(file: Path, out: Path, *, songs: Sequence[str] = (), overwrite: bool = False) -> str:
-    """Write a checkpoint of the authors' public code as one that `predann_bids.load_decoder` reads.
+    """Convert a checkpoint of the authors' public code into one that `predann_bids.load_decoder` reads.
 
     Parameters
     ----------
     file : Path
-        The checkpoint; it is read without executing anything in it.
+        The checkpoint. It is read without executing anything in it.
     out : Path
         File to write.
     songs : sequence of str
-        Names of the classes; by default those of NMED-T where there are ten.
+        Names of the classes; by default those of NMED-T, if there are ten.
     overwrite : bool
-        Replace `out` if it is there.
+        Replace `out` if it exists.
 
     Returns
     -------
     str
-        A sentence that says what was found.
+        A sentence that describes the decoder.
 
     Raises
     ------
     CannotCreateOutput
-        `out` is there already, or is a directory.
+        `out` exists already, or is a directory.
     MissingInput, UnusableData, WrongUsage
         As `models.imported.read_public_checkpoint`.
     """
     if out.is_dir() or (out.exists() and not overwrite):
-        found = "is a directory" if out.is_dir() else "exists already; --overwrite replaces it"
-        raise CannotCreateOutput(f"The decoder cannot be written: {out} {found}.")
+        reason = "is a directory" if out.is_dir() else "exists already; --overwrite replaces it"
+        raise CannotCreateOutput(f"The decoder cannot be written: {out} {reason}.")
     from predann_bids.models.checkpoints import save_decoder
     from predann_bids.models.imported import read_public_checkpoint
 
@@ -44,4 +44,4 @@ def import_checkpoint(file: Path, out: Path, *, songs: Sequence[str] = (), overw
     save_decoder(decoder, out, imported_from=file.name, imported=facts)
     kind = {"2d": "2-D", "1d": "1-D"}[decoder.settings.kind]
     trained = f", trained for {facts['epoch']} epochs" if "epoch" in facts else ""  # Lightning 1.4 counts finished ones
-    return f"{kind} networks that tell {len(decoder.settings.songs)} songs apart{trained}."
+    return f"{kind} networks for {len(decoder.settings.songs)} songs{trained}."

@@ -1,4 +1,4 @@
-"""Ask the BIDS validator before any work is done, and stop for nothing but what keeps EEG from being understood."""
+"""Run the BIDS validator before any work is done, and stop only for errors that make the EEG unreadable."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ from predann_bids.files import read_json
 
 SHOWN, EXAMPLES = 5, 3
 DESCRIPTION = "dataset_description.json"
-# what PredANN-BIDS has to read to know what a recording is, by the end of the name
+# the files without which a recording cannot be understood, by the end of their names
 READERS: dict[str, Callable[[Path], Any]] = {
     DESCRIPTION: read_json,
     "_eeg.json": read_json,
     "_coordsystem.json": read_json,
     "_events.tsv": read_events,
 }
-# what the validator cannot know when it sees some of the participants only
+# findings that mean nothing when the validator sees only some of the participants
 ABOUT_ALL = ("PARTICIPANT_ID_MISMATCH", "PHENOTYPE_SUBJECTS_MISSING", "SIDECAR_WITHOUT_DATAFILE")
 
 Issue = Mapping[str, Any]
 
 
 class _ValidatorFailed(Exception):
-    """The validator came to no result; the message says what it said last."""
+    """The validator gave no result; the message is what it printed last."""
 
 
 def validate_dataset(bids_dir: Path, selection: Selection | None = None) -> list[str]:
-    """Run bids-validator-deno with the project's configuration on what is selected of a dataset.
+    """Run bids-validator-deno with the project's configuration on the selected part of a dataset.
 
     Parameters
     ----------
     bids_dir : Path
         The dataset. It is not written to.
     selection : Selection, optional
-        Findings about other participants, sessions, tasks and runs do not stop a run.
+        Errors in other participants, sessions, tasks and runs do not stop a run.
 
     Returns
     -------
     list of str
-        Sentences about what the validator finds that does not stop a run.
+        Sentences about findings that do not stop a run.
 
     Raises
     ------
     InvalidDataset
-        There is no dataset, or a file that says what the EEG is cannot be read.
+        There is no dataset, or a file that describes the EEG cannot be read.
     MissingInput
         The validator is not installed.
     """
@@ -83,14 +83,14 @@ def _refuse(bids_dir: Path, suspects: Iterable[Path]) -> None:
         more = f" There are {len(problems) - SHOWN} more such files." if len(problems) > SHOWN else ""
         raise InvalidDataset(
             f"The dataset {bids_dir} is not valid: {' '.join(problems[:SHOWN])}{more}"
-            " Mend this, or go on with what can be used with --skip-bids-validation."
+            " Fix these files, or run with --skip-bids-validation to use what can be read."
         )
 
 
 def _failed(failure: _ValidatorFailed) -> str:
     return (
-        f"The BIDS validator came to no result ({failure}), so only the files that say what the EEG is were checked."
-        " --skip-bids-validation does without it."
+        f"The BIDS validator gave no result ({failure}), so only the files that describe the EEG were checked."
+        " --skip-bids-validation turns the check off."
     )
 
 
@@ -99,25 +99,24 @@ def _failed(failure: _ValidatorFailed) -> str:
 
 def _issues(root: Path) -> list[Issue]:
     command = [_validator(), str(root), "--config", str(_config()), "--format", "json"]
-    # not UTF-8 only: names of files are bytes
+    # names of files are bytes, and not always UTF-8
     finished = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     try:
-        # hundreds of thousands of recommendations are dropped while they are read
+        # there may be hundreds of thousands of recommendations: they are dropped while the report is read
         report = json.loads(finished.stdout, object_hook=lambda o: None if o.get("severity") == "ignore" else o)
         return [issue for issue in report["issues"]["issues"] if issue]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        said = re.sub(r"\x1b\[[0-9;]*m", "", finished.stderr or finished.stdout).strip().split("\n")[0]
-        raise _ValidatorFailed(said[-200:] or f"it ended with exit code {finished.returncode}") from error
+        printed = re.sub(r"\x1b\[[0-9;]*m", "", finished.stderr or finished.stdout).strip().split("\n")[0]
+        raise _ValidatorFailed(printed[-200:] or f"it ended with exit code {finished.returncode}") from error
 
 
 def _validator() -> str:
     # beside the interpreter when the environment is not activated
-    found = shutil.which("bids-validator-deno", path=sysconfig.get_path("scripts")) or shutil.which(
-        "bids-validator-deno"
-    )
-    if not found:
-        raise MissingInput("bids-validator-deno is not installed; install it or use --skip-bids-validation.")
-    return found
+    name = "bids-validator-deno"
+    program = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
+    if not program:
+        raise MissingInput(f"{name} is not installed. Install it, or run with --skip-bids-validation.")
+    return program
 
 
 def _config() -> Path:
@@ -129,9 +128,9 @@ def _config() -> Path:
 
 @contextmanager
 def _selected(bids_dir: Path, participants: tuple[str, ...]) -> Iterator[tuple[Path, bool]]:
-    """Give a directory with links to some participants, and whether it is the whole dataset after all.
+    """Give a directory with links to the chosen participants, or the dataset itself and True if that is all of them.
 
-    The validator has no option for this, and takes half a minute for 500 participants with 8 recordings each.
+    The validator has no option to choose participants, and takes half a minute for 500 with 8 recordings each.
     """
     chosen = set(participants_on_disk(bids_dir)) & set(participants)
     if not chosen or len(chosen) == len(participants_on_disk(bids_dir)):
@@ -152,21 +151,20 @@ def _file(bids_dir: Path, issue: Issue) -> Path:
 
 
 def _listing(issues: Iterable[Issue]) -> list[str]:
-    """Name each kind of finding once, with how many there are and what some are about."""
+    """Name each kind of finding once, with their number and some examples."""
     kinds: dict[str, list[str]] = defaultdict(list)
     for issue in issues:
-        about = issue.get("subCode") or Path(issue.get("location") or "").name
-        kinds[issue["code"]].append(about)
+        kinds[issue["code"]].append(issue.get("subCode") or Path(issue.get("location") or "").name)
     words = []
     for code, subjects in sorted(kinds.items()):
-        named = sorted({about for about in subjects if about})
+        named = sorted({subject for subject in subjects if subject})
         more = ", ..." if len(named) > EXAMPLES else ""
         words.append(f"{code} ({len(subjects)}{': ' * bool(named)}{', '.join(named[:EXAMPLES])}{more})")
-    return [f"The BIDS validator warns of: {'; '.join(words)}."] if words else []
+    return [f"The BIDS validator warns: {'; '.join(words)}."] if words else []
 
 
 def _is_about(path: Path, bids_dir: Path, selection: Selection) -> bool:
-    """Tell whether a file applies to EEG that is selected: the entities in its name, and the directories it is in."""
+    """Return whether a file applies to selected EEG, by the directories it lies in and the entities in its name."""
     *directories, name = path.relative_to(bids_dir).parts
     if any(not directory.startswith(("sub-", "ses-")) and directory != "eeg" for directory in directories):
         return False
@@ -185,7 +183,7 @@ def _plain(label: str) -> str:
 
 
 def _problem(path: Path) -> str | None:
-    """Say why a file that is there cannot be read; one that is not, or is empty, is told with its recording."""
+    """Say why an existing file cannot be read; missing and empty ones are reported with their recordings."""
     reader = next((reader for end, reader in READERS.items() if path.name.endswith(end)), None)
     try:
         if reader and path.is_file() and (path.stat().st_size or path.name == DESCRIPTION):

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Column, Table
 
 from predann_bids import __version__
 from predann_bids.bids.derivatives import read_derivatives
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Science, science_hash
+from predann_bids.console import plain_console, say
 from predann_bids.errors import (
     CannotCreateOutput,
     InvalidDataset,
@@ -180,8 +180,6 @@ def raise_failures(sweep: Sweep, outcome: SweepOutcome) -> None:
 
 def summarise(sweep: Sweep, outcome: SweepOutcome) -> None:
     """Print a summary: a row for each point and model, or for the first model alone when there are many points."""
-    out = Console()
-    out = out if out.is_terminal else Console(width=200)  # a file or a pipe has no width, and names must not be cut
     table = Table(
         *(key.axis for key in sweep.keys), Column("model", no_wrap=True), "by song logits (%)", "by match (%)"
     )
@@ -195,10 +193,10 @@ def summarise(sweep: Sweep, outcome: SweepOutcome) -> None:
         values = next(point.values for point in sweep.points if point.label == label)
         told = "not done yet" if outcome.failures[label].kind is TryAgain else "failed"
         table.add_row(*(value_text(values[key.name]) for key in sweep.keys), told, "", "")
-    out.print(table, markup=False)
+    plain_console().print(table)
     page = outcome.directory / "sweep.html"
     shown = page if page.is_file() else outcome.directory / "sweep.tsv"
-    out.print(f"{len(outcome.results)} of {len(sweep.points)} points: {shown}", highlight=False, soft_wrap=True)
+    say(f"{len(outcome.results)} of {len(sweep.points)} points: {shown}")
 
 
 def _share(row: Mapping[Hashable, Any], prefix: str) -> str:
@@ -211,13 +209,12 @@ def _share(row: Mapping[Hashable, Any], prefix: str) -> str:
 
 
 def _run_points(runs: _Runs, *, validate: bool) -> dict[str, Failure]:
-    console = Console(stderr=True)
     failures: dict[str, Failure] = {}
     for number, point in enumerate(runs.sweep.points, start=1):
         heading = f"Point {number} of {len(runs.sweep.points)}: {runs.sweep.said(point)}"
         kept = not runs.execution.overwrite and runs.is_finished(point)
         note = "kept as it is" if kept else f"group/{point.label}"
-        console.print(f"{heading} ({note})", highlight=False, soft_wrap=True, markup=False)
+        say(f"{heading} ({note})", stderr=True)
         if kept:
             continue
         failure = _run_point(runs, point, validate=validate)
@@ -225,7 +222,7 @@ def _run_points(runs: _Runs, *, validate: bool) -> dict[str, Failure]:
         if failure:
             failures[point.label] = failure
             told = "Left out for now" if failure.kind is TryAgain else "Failed"
-            console.print(f"{told}: {failure.message}", highlight=False, soft_wrap=True, markup=False)
+            say(f"{told}: {failure.message}", stderr=True)
             if runs.execution.stop_on_first_crash:
                 break
     return failures
