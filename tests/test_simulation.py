@@ -9,10 +9,14 @@ from mne_bids import BIDSPath, read_raw_bids
 from predann_bids.cli import run
 from predann_bids.timing import Rate, Span
 from predann_bids.tools.cli import tools
-from predann_bids.tools.simulation import brain
+from predann_bids.tools.simulation import eeg
+from predann_bids.tools.simulation.background import blinks, line_noise
 from predann_bids.tools.simulation.dataset import electrode_names, simulate
+from predann_bids.tools.simulation.response import audio_features, draw_listener, response, wave_kernels
+from predann_bids.tools.simulation.session import Playback, Session
 from predann_bids.tools.simulation.settings import Simulation
-from predann_bids.tools.simulation.songs import AUDIO_RATE, make_song
+from predann_bids.tools.simulation.songs import choose_style, make_song
+from predann_bids.tools.simulation.synthesis import AUDIO_RATE
 
 RATE = Rate(250)
 TINY = Simulation(participants=1, songs=2, seconds=4, channels=4, sampling_rate=100, seed=5)
@@ -32,13 +36,13 @@ def electrodes():
 
 
 @pytest.fixture(scope="module")
-def drive():
-    return brain.hear(make_song(0, 8, np.random.SeedSequence(1)), AUDIO_RATE, RATE)
+def features():
+    return audio_features(make_song(0, 8, np.random.SeedSequence(1)), AUDIO_RATE, RATE)
 
 
-def record(electrodes, drive, snr, seed=3):
-    playbacks = [brain.Playback(0, Span(500, 500 + drive.shape[1]))]
-    return brain.record(electrodes, RATE, 3000, playbacks, [drive], snr, np.random.SeedSequence(seed))
+def record(electrodes, features, snr, seed=3):
+    session = Session(electrodes, RATE, 3000, (Playback(0, Span(500, 500 + features.shape[1])),))
+    return eeg.record(session, [features], snr, np.random.SeedSequence(seed))
 
 
 def test_the_dataset_is_valid_bids(dataset, validator_errors):
@@ -78,59 +82,58 @@ def test_participants_hear_the_songs_in_orders_of_their_own(dataset):
     assert len(orders) > 1
 
 
-def test_the_strength_of_the_response_changes_nothing_else(electrodes, drive):
-    silent, weak, strong = (record(electrodes, drive, snr) for snr in (0, 0.1, 0.4))
+def test_the_strength_of_the_response_changes_nothing_else(electrodes, features):
+    silent, weak, strong = (record(electrodes, features, snr) for snr in (0, 0.1, 0.4))
     assert (silent[:, :500] == strong[:, :500]).all()
     np.testing.assert_allclose(strong - silent, 2 * (weak - silent), rtol=1e-6, atol=1e-9)
 
 
-def test_the_signal_to_noise_ratio_is_the_one_asked_for(electrodes, drive):
+def test_the_signal_to_noise_ratio_is_the_one_asked_for(electrodes, features):
     from scipy.signal import welch
 
-    silent, loud = record(electrodes, drive, 0), record(electrodes, drive, 0.25)
-    heard = slice(500, 500 + drive.shape[1])
+    silent, loud = record(electrodes, features, 0), record(electrodes, features, 0.25)
+    music = slice(500, 500 + features.shape[1])
     powers = []
-    for eeg in (loud - silent, silent):
-        hz, density = welch(eeg[:, heard], 250, nperseg=500)
+    for signal in (loud - silent, silent):
+        hz, density = welch(signal[:, music], 250, nperseg=500)
         powers.append(density[:, (hz >= 1) & (hz <= 30)].sum(axis=1).mean())
     assert powers[0] / powers[1] == pytest.approx(0.25, rel=0.25)
 
 
 def test_the_response_to_a_click_peaks_near_50_100_and_200_ms(electrodes):
-    listener = brain.draw_listener(electrodes, np.random.default_rng(0))
+    listener = draw_listener(electrodes, np.random.default_rng(0))
     click = np.zeros((7, 250))
     click[0, 0] = 1
-    kernels = brain.wave_kernels(listener, RATE)
+    kernels = wave_kernels(listener, RATE)
     peaks = [RATE.seconds(int(np.abs(kernel).argmax())) for kernel in kernels]
     np.testing.assert_allclose(peaks, [0.05, 0.1, 0.2], atol=0.03)
-    evoked = brain.response(listener, RATE, 500, [brain.Playback(0, Span(100, 350))], [click])
+    evoked = response(Session(electrodes, RATE, 500, (Playback(0, Span(100, 350)),)), listener, [click])
     strength = np.abs(evoked).mean(axis=0)
     assert strength[:100].max() < 1e-6 * strength.max()
     assert 0.03 < RATE.seconds(int(strength.argmax()) - 100) < 0.25
 
 
-def test_an_onset_is_followed_at_the_moment_it_is_heard():
+def test_the_response_follows_an_onset_at_the_moment_of_the_onset():
     audio = np.zeros(44100)
     audio[22050:] = np.sin(2 * np.pi * 440 * np.arange(22050) / 44100)
-    flux = brain.hear(audio, AUDIO_RATE, RATE)[0]
+    flux = audio_features(audio, AUDIO_RATE, RATE)[0]
     assert RATE.seconds(int(flux.argmax())) == pytest.approx(0.5, abs=0.012)
 
 
 def test_line_noise_lies_at_50_hz(electrodes):
-    noise = brain.line_noise(16, RATE, 2500, np.random.default_rng(0))
+    noise = line_noise(Session(electrodes, RATE, 2500), np.random.default_rng(0))
     spectrum = np.abs(np.fft.rfft(noise, axis=1)).mean(axis=0)
     assert np.fft.rfftfreq(2500, 1 / 250)[spectrum.argmax()] == 50
 
 
 def test_blinks_are_strongest_at_the_forehead():
     places = np.array([[0.3, 0.9, 0.3], [0, 0, 1], [0, -0.95, 0.3]])
-    eeg = brain.blinks(places / np.linalg.norm(places, axis=1, keepdims=True), RATE, 10_000, np.random.default_rng(0))
-    assert eeg[0].max() > 3 * np.abs(eeg[1:]).max()
+    electrodes = places / np.linalg.norm(places, axis=1, keepdims=True)
+    potentials = blinks(Session(electrodes, RATE, 10_000), np.random.default_rng(0))
+    assert potentials[0].max() > 3 * np.abs(potentials[1:]).max()
 
 
 def test_songs_differ_in_tempo_and_sound():
-    from predann_bids.tools.simulation.songs import choose_style
-
     styles = [choose_style(number, np.random.default_rng(0)) for number in range(4)]
     tempi = sorted(style.tempo_bpm for style in styles)
     assert min(np.diff(tempi)) > 5

@@ -1,4 +1,4 @@
-"""Write an EEG-BIDS dataset of people listening to music, in which the music is physically present."""
+"""Write a simulated EEG-BIDS dataset of participants listening to music."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ import mne
 import mne_bids
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 import predann_bids
+from predann_bids.arrays import Doubles
 from predann_bids.timing import Rate, Span
-from predann_bids.tools.simulation.brain import LINE_HZ, Playback, hear, record
+from predann_bids.tools.simulation.background import LINE_HZ
+from predann_bids.tools.simulation.eeg import record
+from predann_bids.tools.simulation.response import audio_features
+from predann_bids.tools.simulation.session import Playback, Session
 from predann_bids.tools.simulation.settings import Simulation
-from predann_bids.tools.simulation.songs import AUDIO_RATE, make_song
-
-Array = NDArray[np.float64]
-Progress = Callable[[str, int, int], None]
+from predann_bids.tools.simulation.songs import make_song
+from predann_bids.tools.simulation.synthesis import AUDIO_RATE
 
 TASK = "music"
 FIXATION_CODE, FIRST_SONG_CODE = 1, 11
 PAUSE_SECONDS = (5.0, 8.0)
 
-# Electrodes in the order in which they join a growing cap: 10-20 system, then the caps of 32 and of 64. What a cap of
-# 128 has besides follows in its own order.
+# Electrodes in the order in which they join a growing cap: those of the 10-20 system, of a cap of 32, and of one of 64.
+# The rest of a cap of 128 follows in its own order.
 CAP = (
     "Cz Fz C3 C4 Fp1 Fp2 O1 O2 Pz F3 F4 P3 P4 T7 T8 F7 F8 P7 P8 "
     "Oz FC1 FC2 CP1 CP2 FC5 FC6 CP5 CP6 AF3 AF4 PO3 PO4 "
@@ -40,17 +41,17 @@ CAP = (
 MONTAGE = "brainproducts-RNP-BA-128"
 
 
-def simulate(out_dir: Path, simulation: Simulation, *, on_progress: Progress | None = None) -> Path:
+def simulate(out_dir: Path, simulation: Simulation, *, on_progress: Callable[[str], None] = lambda _: None) -> Path:
     """Write the dataset, whole or not at all.
 
     Parameters
     ----------
     out_dir : pathlib.Path
-        Where to; made if missing, refused if anything is in it.
+        Where to write it; created if missing, refused if it is not empty.
     simulation : Simulation
         What to simulate.
-    on_progress : callable, optional
-        Called after each song and each recording with its name, how many are done, and how many there will be.
+    on_progress : callable
+        Called with its name after each song and each recording.
 
     Returns
     -------
@@ -60,21 +61,18 @@ def simulate(out_dir: Path, simulation: Simulation, *, on_progress: Progress | N
     Raises
     ------
     FileExistsError
-        If `out_dir` is a file, or a directory that is not empty.
+        `out_dir` is a file, or a directory that is not empty.
     """
-    total = simulation.songs + simulation.participants
     rate = Rate(simulation.sampling_rate)
     with _whole_or_not_at_all(Path(out_dir)) as root:
-        drives = []
+        features = []
         for number in range(simulation.songs):
             song = _write_song(root / "stimuli" / song_file(number), number, simulation)
-            drives.append(hear(song, AUDIO_RATE, rate))
-            if on_progress:
-                on_progress(song_file(number), number + 1, total)
+            features.append(audio_features(song, AUDIO_RATE, rate))
+            on_progress(song_file(number))
         for number in range(simulation.participants):
-            _write_recording(root, number, drives, simulation)
-            if on_progress:
-                on_progress(f"sub-{_label(number)}", simulation.songs + number + 1, total)
+            _write_recording(root, number, features, simulation)
+            on_progress(f"sub-{_label(number)}")
         _describe_dataset(root, simulation)
     return Path(out_dir)
 
@@ -83,8 +81,8 @@ def simulate(out_dir: Path, simulation: Simulation, *, on_progress: Progress | N
 def _whole_or_not_at_all(out_dir: Path) -> Iterator[Path]:
     """Lend a directory beside `out_dir`, which takes its place if all goes well and disappears if not."""
     if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        found = "is not empty" if out_dir.is_dir() else "is a file"
-        raise FileExistsError(f"{out_dir} {found}; choose a directory that is empty or does not exist yet")
+        reason = "is not empty" if out_dir.is_dir() else "is a file"
+        raise FileExistsError(f"{out_dir} {reason}; choose a directory that is empty or does not exist yet")
     # What exists may be a mount point, which cannot be replaced: then build inside it.
     nearby = out_dir if out_dir.exists() else out_dir.parent
     nearby.mkdir(parents=True, exist_ok=True)
@@ -93,7 +91,7 @@ def _whole_or_not_at_all(out_dir: Path) -> Iterator[Path]:
         (root / "stimuli").mkdir(parents=True)
         yield root
         if nearby is out_dir:
-            # dataset_description.json last: before, nothing takes this for a dataset.
+            # dataset_description.json last: without it, nothing takes this for a dataset.
             for entry in sorted(root.iterdir(), key=lambda path: path.name == "dataset_description.json"):
                 entry.rename(out_dir / entry.name)
         else:
@@ -114,7 +112,7 @@ def _seed(simulation: Simulation, *path: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(simulation.seed, spawn_key=path)
 
 
-def _write_song(path: Path, number: int, simulation: Simulation) -> Array:
+def _write_song(path: Path, number: int, simulation: Simulation) -> Doubles:
     """Write a song as 16-bit WAV; return the waveform."""
     song = make_song(number, simulation.seconds, _seed(simulation, 0, number))
     soundfile.write(path, song, int(AUDIO_RATE.hz), subtype="PCM_16")
@@ -125,10 +123,10 @@ def _write_song(path: Path, number: int, simulation: Simulation) -> Array:
 
 
 def plan_session(simulation: Simulation, rng: np.random.Generator) -> tuple[list[Playback], int]:
-    """Draw a participant's session: what is heard when, and how many samples of EEG it takes.
+    """Draw what a participant hears when, and how many samples of EEG the session takes.
 
-    Every repetition is a block of all songs in random order. The recording begins and ends with rest, and between any
-    two songs there are 5 to 8 s of silence.
+    Every repetition is a block of all songs in random order. Before, between and after songs there are 5 to 8 s of
+    silence.
     """
     rate = Rate(simulation.sampling_rate)
     length = rate.samples(simulation.seconds)
@@ -149,29 +147,22 @@ def electrode_names(channels: int) -> list[str]:
     return [*CAP, *others][:channels]
 
 
-def electrode_places(montage: mne.channels.DigMontage, names: Sequence[str]) -> Array:
-    """Places (C, 3) of electrodes on the unit sphere."""
-    known = montage.get_positions()["ch_pos"]
-    metres = np.array([known[name] for name in names])
-    places: Array = metres / np.linalg.norm(metres, axis=1, keepdims=True)
+def electrode_places(montage: mne.channels.DigMontage, names: Sequence[str]) -> Doubles:
+    """Return the positions (C, 3) of electrodes on the unit sphere."""
+    positions = montage.get_positions()["ch_pos"]
+    metres = np.array([positions[name] for name in names])
+    places: Doubles = metres / np.linalg.norm(metres, axis=1, keepdims=True)
     return places
 
 
-def _write_recording(root: Path, number: int, drives: Sequence[Array], simulation: Simulation) -> None:
+def _write_recording(root: Path, number: int, features: Sequence[Doubles], simulation: Simulation) -> None:
     """Simulate a participant and write the recording with its sidecars."""
     rate = Rate(simulation.sampling_rate)
     montage = mne.channels.make_standard_montage(MONTAGE)
     names = electrode_names(simulation.channels)
     playbacks, n_samples = plan_session(simulation, np.random.default_rng(_seed(simulation, 1, number, 0)))
-    microvolts = record(
-        electrode_places(montage, names),
-        rate,
-        n_samples,
-        playbacks,
-        drives,
-        simulation.snr,
-        _seed(simulation, 1, number, 1),
-    )
+    session = Session(electrode_places(montage, names), rate, n_samples, tuple(playbacks))
+    microvolts = record(session, features, simulation.snr, _seed(simulation, 1, number, 1))
     info = mne.create_info(names, rate.hz, "eeg", verbose="error")
     raw = mne.io.RawArray(1e-6 * microvolts, info, verbose="error")
     raw.set_montage(montage, verbose="error")
@@ -181,9 +172,9 @@ def _write_recording(root: Path, number: int, drives: Sequence[Array], simulatio
 
 
 def event_rows(playbacks: Sequence[Playback], n_samples: int, simulation: Simulation) -> list[dict[str, Any]]:
-    """Rows of events.tsv: the music, and the silence before, between and after."""
+    """Return the rows of events.tsv: the music, and the silence before, between and after."""
     rate = Rate(simulation.sampling_rate)
-    # Of the audio as it is in the file, which need not be a whole number of EEG samples.
+    # the length of the audio file, which need not be a whole number of EEG samples
     music_seconds = AUDIO_RATE.seconds(AUDIO_RATE.samples(simulation.seconds))
     rows = []
     silence = 0
@@ -209,7 +200,7 @@ def _event(rate: Rate, sample: int, duration: float, trial_type: str, value: int
 
 
 def _write_bids(root: Path, label: str, raw: mne.io.BaseRaw, rows: Sequence[dict[str, Any]]) -> None:
-    """Write through MNE-BIDS, then say in the sidecars what it cannot know."""
+    """Write with MNE-BIDS, then add to the sidecars what it cannot know."""
     path = mne_bids.BIDSPath(root=root, subject=label, task=TASK, datatype="eeg")
     events = np.array([[row["sample"], 0, row["value"]] for row in rows])
     names = {f"{row['trial_type']} {row['stim_file']}": row["value"] for row in rows}
@@ -218,7 +209,7 @@ def _write_bids(root: Path, label: str, raw: mne.io.BaseRaw, rows: Sequence[dict
     )
     stem = root / f"sub-{label}" / "eeg" / f"sub-{label}_task-{TASK}"
     _write_table(stem.with_name(f"{stem.name}_events.tsv"), rows)
-    # One description for all recordings stands at the root.
+    # one description at the root is valid for all recordings
     stem.with_name(f"{stem.name}_events.json").unlink(missing_ok=True)
     sidecar = stem.with_name(f"{stem.name}_eeg.json")
     _write_json(sidecar, json.loads(sidecar.read_text(encoding="utf-8")) | EEG_SIDECAR)
@@ -269,7 +260,7 @@ The songs in `stimuli` are in the public domain (CC0), like everything else here
 
 
 def _describe_dataset(root: Path, simulation: Simulation) -> None:
-    """Write what describes the dataset as a whole, in place of MNE-BIDS's templates."""
+    """Describe the dataset as a whole, in place of MNE-BIDS's templates."""
     parameters = ", ".join(f"{name}={value}" for name, value in asdict(simulation).items())
     description = {
         "Name": "Simulated EEG of people listening to music",

@@ -1,4 +1,4 @@
-"""What can be asked of a simulated dataset; light, so that a help text need not wait for MNE."""
+"""Settings of a simulated dataset, in a light module: a help text must not wait for MNE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Simulation:
     Parameters
     ----------
     participants, songs : int
-        How many of each; all participants hear all songs, in an order of their own.
+        Number of each; every participant hears all songs, in random order.
     seconds : float
         Length of every song.
     repetitions : int
@@ -22,10 +22,10 @@ class Simulation:
     sampling_rate : float
         Of the EEG, in Hz.
     snr : float
-        Power of the response to the music over power of everything else, from 1 to 30 Hz; with 0 the EEG holds no
-        music at all and is otherwise the same.
+        Power of the response to the music over power of everything else, from 1 to 30 Hz; with 0 there is no response
+        and everything else is the same.
     seed : int
-        Same simulation, same bytes.
+        Seed of everything random.
     """
 
     participants: int = 8
@@ -48,7 +48,7 @@ class Simulation:
         _require("seed", self.seed, 0, 2**63 - 1)
 
 
-def _require(name: str, found: float, lowest: float, highest: float) -> None:
-    """Refuse a number out of bounds; written so that NaN is out of bounds too."""
-    if not lowest <= found <= highest:
-        raise ValueError(f"{name} is {found}; it must be between {lowest} and {highest}")
+def _require(name: str, value: float, lowest: float, highest: float) -> None:
+    """Refuse a number out of bounds, NaN included."""
+    if not lowest <= value <= highest:
+        raise ValueError(f"{name} is {value}; it must be between {lowest} and {highest}")

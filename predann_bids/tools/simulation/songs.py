@@ -1,24 +1,19 @@
-"""Songs composed and synthesised from a seed, so that a demonstration needs no download and no licence.
+"""Songs composed from a seed, so that a demonstration needs neither a download nor a licence.
 
-Neighbouring songs differ in tempo, metre, scale, key and instrument. Within a song rhythm, texture and percussion
-change from bar to bar: a stretch of a few seconds is recognisable by when its notes start, which is what EEG follows
+Songs with neighbouring numbers differ in tempo, metre, scale, key and instrument. Within a song rhythm, texture and
+percussion change from bar to bar, so that a few seconds can be recognised by the onsets of the notes, which EEG follows
 best.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from predann_bids.timing import Rate
-
-AUDIO_RATE = Rate(44100)
-
-Waveform = NDArray[np.float64]
+from predann_bids.arrays import Doubles
+from predann_bids.tools.simulation.synthesis import Note, level_loudness, synthesise
 
 SCALES = {
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -76,17 +71,6 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Note:
-    """One sound: when it starts and how long it lasts (s), what plays it, at which pitch (MIDI) and level (0 to 1)."""
-
-    onset: float
-    duration: float
-    instrument: str
-    pitch: int
-    level: float
-
-
-@dataclass(frozen=True)
 class Section:
     """A few bars of one character."""
 
@@ -96,17 +80,17 @@ class Section:
     drum_density: float
 
 
-def make_song(number: int, seconds: float, seed: np.random.SeedSequence) -> Waveform:
+def make_song(number: int, seconds: float, seed: np.random.SeedSequence) -> Doubles:
     """Compose and synthesise one song.
 
     Parameters
     ----------
     number : int
-        0, 1, ...: neighbours in number are unlike in style.
+        0, 1, ...: songs with neighbouring numbers differ in style.
     seconds : float
         Length of the song.
     seed : numpy.random.SeedSequence
-        Same number, length and seed: same song.
+        Seed of everything random; equal arguments give equal songs.
 
     Returns
     -------
@@ -121,8 +105,8 @@ def make_song(number: int, seconds: float, seed: np.random.SeedSequence) -> Wave
 def choose_style(number: int, rng: np.random.Generator) -> Style:
     """Return the style of a song; only the key depends on chance.
 
-    Multiples of the golden ratio, modulo one, keep clear of each other however many there are, so any number of songs
-    spreads over the range of tempi.
+    Multiples of the golden ratio, modulo one, keep apart however many there are, so that any number of songs spreads
+    over the range of tempi.
     """
     golden = (np.sqrt(5) - 1) / 2
     place = (0.3 + number * golden) % 1.0
@@ -225,148 +209,3 @@ def _pitch(style: Style, degree: int) -> int:
     """MIDI number of a scale degree; degrees count on through the octaves, in both directions."""
     octave, step = divmod(degree, len(style.scale))
     return style.tonic + 12 * octave + style.scale[step]
-
-
-def synthesise(notes: list[Note], seconds: float, rng: np.random.Generator) -> Waveform:
-    """Play the notes: (samples,) at `AUDIO_RATE`, at whatever level comes of it."""
-    n_samples = AUDIO_RATE.samples(seconds)
-    song = np.zeros(n_samples)
-    drums = {name: hit(rng) for name, hit in DRUMS.items()}
-    played: dict[tuple[str, int, float], Waveform] = {}
-    for note in notes:
-        key = (note.instrument, note.pitch, round(note.duration, 6))
-        if key not in played:
-            is_drum = note.instrument in drums
-            played[key] = drums[note.instrument] if is_drum else _play(*key)
-        start = AUDIO_RATE.samples(note.onset)
-        sound = played[key][: n_samples - start]
-        song[start : start + len(sound)] += note.level * sound
-    return song
-
-
-def level_loudness(song: Waveform, rms: float = 0.12) -> Waveform:
-    """Bring a song to a given root mean square; peaks are bent by a hyperbolic tangent rather than cut."""
-    power = np.sqrt(np.mean(song**2))
-    if power == 0.0:
-        return song
-    bent = np.tanh(song * (rms / power))
-    level: Waveform = bent * (rms / np.sqrt(np.mean(bent**2)))
-    # The second gain is near 1; the clip only meets a song of a few samples.
-    return np.clip(level, -0.999, 0.999)
-
-
-def _play(instrument: str, pitch: int, seconds: float) -> Waveform:
-    """One note of a pitched instrument, with its release."""
-    voice = VOICES[instrument]
-    release = 0.12
-    time = np.arange(AUDIO_RATE.samples(seconds + release)) / AUDIO_RATE.hz
-    frequency = 440.0 * 2.0 ** ((pitch - 69) / 12)
-    sound = voice.oscillator(frequency, time)
-    return voice.level * sound * adsr(time, seconds, voice.attack, voice.decay, voice.sustain, release)
-
-
-def adsr(time: Waveform, held: float, attack: float, decay: float, sustain: float, release: float) -> Waveform:
-    """Envelope of a note: rise in `attack`, fall in `decay` to `sustain`, let go after `held` (times in s)."""
-    breakpoints = np.array([0.0, attack, attack + decay])
-    pressed = np.interp(time, breakpoints, [0.0, 1.0, sustain])
-    let_go = np.clip(1.0 - (time - held) / release, 0.0, 1.0)
-    envelope: Waveform = pressed * let_go**2
-    return envelope
-
-
-def _partials(frequency: float, time: Waveform, amplitudes: tuple[float, ...], damping: float = 0.0) -> Waveform:
-    """Sum of harmonics; with `damping` (1/s) the n-th dies away n times as fast as the first, as on a string."""
-    sound = np.zeros_like(time)
-    for harmonic, amplitude in enumerate(amplitudes, start=1):
-        if amplitude and harmonic * frequency < 0.4 * AUDIO_RATE.hz:
-            wave = amplitude * np.sin(2 * np.pi * harmonic * frequency * time)
-            sound += wave * np.exp(-damping * harmonic * time) if damping else wave
-    return sound
-
-
-def _pluck(frequency: float, time: Waveform) -> Waveform:
-    return _partials(frequency, time, (1.0, 0.6, 0.45, 0.3, 0.2, 0.15, 0.1), damping=2.2)
-
-
-def _flute(frequency: float, time: Waveform) -> Waveform:
-    # Vibrato as a phase that swings: 5 Hz, a fifth of a radian at the fundamental, and its harmonics with it.
-    swing = 0.2 * np.sin(2 * np.pi * 5.0 * time)
-    phase = 2 * np.pi * frequency * time + swing
-    sound: Waveform = np.sin(phase) + 0.25 * np.sin(2 * phase) + 0.08 * np.sin(3 * phase)
-    return sound
-
-
-def _bell(frequency: float, time: Waveform) -> Waveform:
-    index = 2.5 * np.exp(-5.0 * time)
-    modulator = index * np.sin(2 * np.pi * 3.5 * frequency * time)
-    sound: Waveform = np.sin(2 * np.pi * frequency * time + modulator) * np.exp(-2.5 * time)
-    return sound
-
-
-def _organ(frequency: float, time: Waveform) -> Waveform:
-    return _partials(frequency, time, (0.8, 0.6, 0.5, 0.4, 0.0, 0.25, 0.0, 0.2))
-
-
-def _brass(frequency: float, time: Waveform) -> Waveform:
-    # The brighter the louder: the modulation index follows the attack.
-    index = 2.2 * (1.0 - np.exp(-time / 0.04))
-    phase = 2 * np.pi * frequency * time
-    sound: Waveform = np.sin(phase + index * np.sin(phase))
-    return sound
-
-
-def _bass(frequency: float, time: Waveform) -> Waveform:
-    return _partials(frequency, time, (1.0, 0.5, 0.25, 0.1), damping=1.0)
-
-
-def _pad(frequency: float, time: Waveform) -> Waveform:
-    return _partials(frequency, time, (1.0, 0.3, 0.2)) + _partials(1.004 * frequency, time, (0.6, 0.2))
-
-
-@dataclass(frozen=True)
-class Voice:
-    """A pitched instrument: its tone, its envelope (times in s) and its level in the mix."""
-
-    oscillator: Callable[[float, Waveform], Waveform]
-    attack: float
-    decay: float
-    sustain: float
-    level: float
-
-
-VOICES = {
-    "pluck": Voice(_pluck, attack=0.003, decay=0.10, sustain=0.8, level=0.7),
-    "flute": Voice(_flute, attack=0.045, decay=0.08, sustain=0.8, level=0.9),
-    "bell": Voice(_bell, attack=0.002, decay=0.20, sustain=0.7, level=0.9),
-    "organ": Voice(_organ, attack=0.015, decay=0.05, sustain=0.85, level=0.5),
-    "brass": Voice(_brass, attack=0.030, decay=0.12, sustain=0.7, level=0.8),
-    "bass": Voice(_bass, attack=0.008, decay=0.15, sustain=0.7, level=0.8),
-    "pad": Voice(_pad, attack=0.080, decay=0.30, sustain=0.7, level=0.7),
-}
-
-
-def _drum(
-    rng: np.random.Generator, seconds: float, low_hz: float, fall_hz: float, body: float, rattle: float, treble: bool
-) -> Waveform:
-    """One stroke: a body whose pitch falls by `fall_hz` to `low_hz`, and noise, which `treble` rids of its bass.
-
-    Both die away, with a time constant of a quarter of `seconds`.
-    """
-    time = np.arange(AUDIO_RATE.samples(seconds)) / AUDIO_RATE.hz
-    # The phase is the integral of the frequency low_hz + fall_hz exp(-t / 35 ms).
-    phase = 2 * np.pi * (low_hz * time - fall_hz * 0.035 * np.expm1(-time / 0.035))
-    # The second difference of white noise is its treble.
-    noise = rng.standard_normal(len(time) + 2)
-    noise = np.diff(noise, n=2) if treble else noise[2:]
-    sound: Waveform = (body * np.sin(phase) + rattle * noise) * np.exp(-4.0 * time / seconds)
-    return sound
-
-
-DRUMS: dict[str, Callable[[np.random.Generator], Waveform]] = {
-    "kick": partial(_drum, seconds=0.28, low_hz=50.0, fall_hz=90.0, body=1.0, rattle=0.0, treble=False),
-    "tom": partial(_drum, seconds=0.30, low_hz=110.0, fall_hz=50.0, body=0.9, rattle=0.03, treble=False),
-    "snare": partial(_drum, seconds=0.20, low_hz=190.0, fall_hz=20.0, body=0.5, rattle=0.4, treble=False),
-    "hat": partial(_drum, seconds=0.08, low_hz=0.0, fall_hz=0.0, body=0.0, rattle=0.4, treble=True),
-    "shaker": partial(_drum, seconds=0.14, low_hz=0.0, fall_hz=0.0, body=0.0, rattle=0.25, treble=False),
-    "block": partial(_drum, seconds=0.07, low_hz=900.0, fall_hz=200.0, body=0.9, rattle=0.02, treble=False),
-}
