@@ -11,25 +11,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from predann_bids import __version__
+from predann_bids.command import BidsAppCommand
 from predann_bids.config import Science, read_selection, resolve
 from predann_bids.errors import MissingInput, PredannError, UnknownAnalysisLevel, WrongUsage, in_words
-from predann_bids.options import (
-    OFF_SWITCHES,
-    SCIENCE_FLAGS,
-    ListOption,
-    configuration_options,
-    execution_options,
-    expand_arguments,
-    group_options,
-    science_options,
-    selection_options,
-)
+from predann_bids.options import PATH, option_groups, typed_science
 
 if TYPE_CHECKING:
     from predann_bids.bids.recordings import Selection
     from predann_bids.workflows.execution import Execution
 
 LEVELS = ("participant", "group")
+USAGE = "BIDS_DIR OUTPUT_DIR {participant,group}"
+HELP = """\
+Identify, from EEG, which music a person was hearing.
+
+The level 'participant' preprocesses the EEG in BIDS_DIR and writes BIDS derivatives to OUTPUT_DIR. The level 'group'
+trains a PredANN decoder on them and evaluates it.
+"""
 EPILOG = """\b
 Examples:
   predann-bids /data/ds /data/out participant --participant-label 01 02
@@ -47,51 +45,24 @@ missing; 73 output cannot be created; 74 read or write failed; 75 try again.
 """
 
 
-class BidsAppCommand(click.Command):
-    """A command that is typed like every BIDS App."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Rewrite lists and underscores before click parses."""
-        lists = frozenset(name for option in self.params if isinstance(option, ListOption) for name in option.opts)
-        return super().parse_args(ctx, expand_arguments(args, lists))
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Show the three arguments as required, although the execution specification's options may stand for them."""
-        return ["BIDS_DIR", "OUTPUT_DIR", "{participant,group}", "[OPTIONS]"]
-
-
-def make_command() -> click.Command:
-    """Build the command; everything in it comes from the tables in `options`."""
-    path = click.Path(path_type=Path)
-    arguments: list[click.Parameter] = [
-        click.Argument(["bids_dir"], type=path, required=False),
-        click.Argument(["output_dir"], type=path, required=False),
-        click.Argument(["analysis_level"], required=False),
-        click.Option(["--input-dataset"], type=path, help="The same as BIDS_DIR."),
-        click.Option(["--output-location"], type=path, help="The same as OUTPUT_DIR."),
-        click.Option(["--analysis-level", "level_option"], help="The same as the third argument."),
-    ]
-    version = click.Option(
-        ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
-    )
-    options = [
-        *selection_options(),
-        *configuration_options(),
-        *science_options(),
-        *group_options(),
-        *execution_options(),
-    ]
-    return BidsAppCommand(
+def make_command() -> BidsAppCommand:
+    """Build the command; its options come from `options.option_groups`."""
+    command = BidsAppCommand(
         "predann-bids",
+        usage=USAGE,
+        # not required, as the execution specification's options may stand for them
+        arguments=[
+            click.Argument(["bids_dir"], type=PATH, required=False),
+            click.Argument(["output_dir"], type=PATH, required=False),
+            click.Argument(["analysis_level"], required=False),
+        ],
+        groups=option_groups(),
         callback=run_app,
-        params=[*arguments, *options, version],
-        help=(
-            "Tell which music was playing from EEG.\n\nThe level 'participant' preprocesses the EEG of BIDS_DIR into"
-            " BIDS derivatives in OUTPUT_DIR; the level 'group' trains a PredANN decoder on them and evaluates it."
-        ),
+        help=HELP,
         epilog=EPILOG,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
+    version = click.version_option(__version__, message="%(prog)s %(version)s", prog_name=command.name)
+    return version(command)
 
 
 def run_app(**given: Any) -> None:
@@ -136,12 +107,12 @@ def run(command: click.Command, arguments: list[str]) -> int:
     except click.UsageError as error:
         return _fail(f"{error.format_message()} See {command.name} --help.", WrongUsage.exit_code, verbose)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("Interrupted; the same command goes on where it stopped.", 130, verbose=False)
+        return _fail("Interrupted. Run the same command again to continue where it stopped.", 130, verbose=False)
     except Exception as error:
-        told = in_words(error)
-        # else it is a defect of this program; a traceback is of no use to most users
-        foreseen = isinstance(error, PredannError) or type(told) is not PredannError
-        return _fail(f"{told}" if foreseen else f"{told} -v shows where; please report it.", told.exit_code, verbose)
+        explained = in_words(error)
+        is_defect = not isinstance(error, PredannError) and type(explained) is PredannError
+        advice = " Please report it, with what -v prints." if is_defect else ""
+        return _fail(f"{explained}{advice}", explained.exit_code, verbose)
     return 0
 
 
@@ -155,37 +126,25 @@ def _fail(sentence: str, code: int, verbose: bool) -> int:
 def _one(given: dict[str, Any], argument: str, option: str, name: str) -> Any:
     values = [value for value in (given[argument], given[option]) if value is not None]
     if not values:
-        raise WrongUsage(f"{name} is missing. Usage: predann-bids BIDS_DIR OUTPUT_DIR {{participant,group}} [OPTIONS].")
+        raise WrongUsage(f"{name} is missing. Usage: predann-bids {USAGE} [OPTIONS].")
     if len(values) == 2 and values[0] != values[1]:
         raise WrongUsage(f"{name} is given twice, as '{values[0]}' and as '{values[1]}'.")
     return values[0]
 
 
 def science_of(given: Mapping[str, Any]) -> Science:
-    """Resolve the configuration that was asked for."""
-    return resolve(preset=given["preset"], file=given["config"], flags=flags_of(given))
-
-
-def flags_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Gather what was typed of the configuration: dotted names to values; a command may lack some of the options."""
-    flags = {dotted: given.get(dotted.replace(".", "__")) for dotted in SCIENCE_FLAGS.values()}
-    chosen = {dotted: value for dotted, value in flags.items() if value is not None}
-    if given["evaluation__also_splits"]:
-        chosen["evaluation.also_splits"] = tuple(given["evaluation__also_splits"])
-    for flag, (dotted, _) in OFF_SWITCHES.items():
-        if given[flag.removeprefix("--").replace("-", "_")]:
-            chosen[dotted] = False
-    return chosen
+    """Resolve the configuration from what was typed."""
+    return resolve(preset=given["preset"], file=given["config"], flags=typed_science(given))
 
 
 def selection_of(given: Mapping[str, Any]) -> Selection:
-    """Gather which recordings were asked for."""
+    """Gather which recordings were typed, or else written in the configuration file; options may be missing."""
     from predann_bids.bids.recordings import Selection, read_filter_file
 
-    written = read_selection(given["config"]) if given["config"] else {}
+    written = read_selection(given["config"]) if given.get("config") else {}
 
     def labels(entity: str, prefix: str) -> tuple[str, ...]:
-        typed = _labels(given[f"{entity}_label"], prefix)
+        typed = read_labels(given[f"{entity}_label"], prefix)
         return typed or tuple(written.get(f"{entity}s", ()))
 
     return Selection(
@@ -198,27 +157,36 @@ def selection_of(given: Mapping[str, Any]) -> Selection:
     )
 
 
-def _labels(values: Sequence[str], prefix: str) -> tuple[str, ...]:
-    words: list[str] = []
-    for value in values:
-        if Path(value).is_file():
-            words += _read_labels(Path(value))
-        elif "/" in value:
-            raise MissingInput(f"The file {value} with labels does not exist.")
+def read_labels(words: Sequence[str], prefix: str) -> tuple[str, ...]:
+    """Return labels as they were typed, or read from files that were typed, without prefix and each once.
+
+    Raises
+    ------
+    MissingInput
+        A file of labels does not exist.
+    WrongUsage
+        It is not a text file.
+    """
+    labels: list[str] = []
+    for word in words:
+        if Path(word).is_file():
+            labels += _read_label_file(Path(word))
+        elif "/" in word:
+            raise MissingInput(f"The label file {word} does not exist.")
         else:
-            words.append(value)
-    return tuple(dict.fromkeys(word.removeprefix(prefix) for word in words))
+            labels.append(word)
+    return tuple(dict.fromkeys(label.removeprefix(prefix) for label in labels))
 
 
-def _read_labels(file: Path) -> list[str]:
+def _read_label_file(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8").split()
     except UnicodeDecodeError as error:
-        raise WrongUsage(f"{file} is no text file with one label per line.") from error
+        raise WrongUsage(f"{file} is not a text file with one label per line.") from error
 
 
 def execution_of(given: Mapping[str, Any]) -> Execution:
-    """Gather how the work was asked to be done."""
+    """Gather how the work is to be done."""
     from predann_bids.workflows.execution import Execution
 
     return Execution(
@@ -233,9 +201,3 @@ def execution_of(given: Mapping[str, Any]) -> Execution:
         num_nodes=given["num_nodes"],
         precision=given["precision"],
     )
-
-
-def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        click.echo(f"predann-bids {__version__}")
-        ctx.exit()

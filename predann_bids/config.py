@@ -1,17 +1,15 @@
-"""The configuration: what changes results (science) and what only changes how they are made (execution).
+"""The configuration: everything that changes results (science), as opposed to how the work is done (execution).
 
 Science is a tree of frozen sections. Only science goes into hashes, so a run with more processes or another output
-directory finds finished work again. Values come from, in rising order: preset, TOML file, command line.
-Each field's description is the only documentation of its option: `--help`, `boutiques.json` and `docs/options.md` are
-made from it.
+directory finds its finished work again. Values come from the preset, the TOML file and the command line; later ones
+win. A field is the only place where a key is described: `option` makes it an option of the command line, and `--help`,
+`boutiques.json` and `docs/options.md` are made from its description.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -24,33 +22,74 @@ from predann_bids.errors import MissingInput, WrongUsage
 from predann_bids.files import write_text
 
 Preset = Literal["default", "published"]
-# marks a field that was added after the first release; see `science_hash`
+# marks a field that was added after the first release; see `science_hash`; `option("--flag") | ADDED` is both
 ADDED: JsonDict = {"added": True}
 SplitName = Literal["participant", "chunk", "time", "stimulus", "session", "run"]
+
+
+def option(flag: str, *, help: str = "", metavar: str = "", choices: Sequence[str] = ()) -> JsonDict:
+    """Mark a field as an option of the command line.
+
+    The field's type decides how it is typed: a tuple takes all words up to the next option, a bool is a switch that
+    reverses the default, anything else takes one value.
+
+    Parameters
+    ----------
+    flag : str
+        Name of the option, such as `--delay`.
+    help : str
+        Help text where the field's description does not fit, as for a switch.
+    metavar : str
+        What stands for the value in help texts; by default the name of its type, or the choices.
+    choices : sequence of str
+        Names to choose from, where the field's type does not list them.
+
+    Returns
+    -------
+    dict
+        For the field's `json_schema_extra`.
+    """
+    given: JsonDict = {"flag": flag, "help": help, "metavar": metavar, "choices": [*choices]}
+    return {name: value for name, value in given.items() if value}
 
 
 class Section(BaseModel):
     """Base of all sections: frozen, and strict about names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # built on first use: `--help` needs no validator
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Preprocessing(Section):
     """From a raw recording to its derivative; the participant level."""
 
-    l_freq: float = Field(1.0, ge=0, description="Lower edge of the band-pass in Hz; 0 leaves it open.")
-    h_freq: float = Field(40.0, ge=0, description="Upper edge of the band-pass in Hz; 0 leaves it open.")
+    l_freq: float = Field(
+        1.0,
+        ge=0,
+        description="Lower edge of the band-pass in Hz; 0 leaves it open.",
+        json_schema_extra=option("--l-freq"),
+    )
+    h_freq: float = Field(
+        40.0,
+        ge=0,
+        description="Upper edge of the band-pass in Hz; 0 leaves it open.",
+        json_schema_extra=option("--h-freq"),
+    )
     notch: Literal["auto", "none"] | Annotated[float, Field(gt=0)] = Field(
         "auto",
         description="Line frequency in Hz to remove with its harmonics, 'auto' for the sidecar's"
         " PowerLineFrequency, or 'none'.",
+        json_schema_extra=option("--notch"),
     )
     line_noise: Literal["notch", "zapline"] = Field(
         "notch",
         description="How line noise is removed: FIR notch filters, or 'zapline' (de Cheveigné 2020), which spares the"
         " spectrum around.",
+        json_schema_extra=option("--line-noise"),
     )
-    resample: float = Field(125.0, gt=0, description="Sampling rate of the derivative in Hz.")
+    resample: float = Field(
+        125.0, gt=0, description="Sampling rate of the derivative in Hz.", json_schema_extra=option("--resample")
+    )
     resampling: Literal["polyphase", "fourier"] = Field(
         "polyphase",
         description="How the sampling rate is changed: 'polyphase', or 'fourier' by cutting the spectrum of the whole"
@@ -61,11 +100,13 @@ class Preprocessing(Section):
         min_length=1,
         description="Reference of the derivative: 'average', 'mastoids', 'rest' (REST, Yao 2001), names of channels"
         " joined by commas, or 'none' to keep that of the recording.",
+        json_schema_extra=option("--reference"),
     )
     bad_channels: Literal["none", "auto"] = Field(
         "none",
         description="'auto' looks for bad channels as the PREP pipeline does; flat channels and those that channels.tsv"
         " marks as bad are taken as bad in any case.",
+        json_schema_extra=option("--bad-channels"),
     )
     bad_channels_correlation: float = Field(
         0.4, gt=0, lt=1, description="A channel is bad when it correlates less than this with all others, too often."
@@ -83,7 +124,9 @@ class Preprocessing(Section):
         "spline", description="Whether bad channels are interpolated (spherical splines) or stay, marked as bad."
     )
     ica: Literal["none", "auto"] = Field(
-        "none", description="'auto' removes independent components that ICLabel takes for artefacts."
+        "none",
+        description="'auto' removes independent components that ICLabel takes for artefacts.",
+        json_schema_extra=option("--ica"),
     )
     ica_reject: tuple[Literal["eye", "muscle", "heart", "channel"], ...] = Field(
         ("eye", "muscle", "heart", "channel"), min_length=1, description="Kinds of components to remove."
@@ -116,35 +159,43 @@ class Preprocessing(Section):
 class Windows(Section):
     """How presentations are cut into windows of EEG and audio."""
 
-    length: float = Field(3.0, gt=0, description="Length of a window in seconds.")
-    delay: float = Field(0.2, ge=-2, le=2, description="The EEG is taken this much later than the audio, in seconds.")
+    length: float = Field(3.0, gt=0, description="Window length in seconds.", json_schema_extra=option("--window"))
+    delay: float = Field(
+        0.2,
+        ge=-2,
+        le=2,
+        description="How much later the EEG is taken than the audio, in seconds.",
+        json_schema_extra=option("--delay"),
+    )
     audio_context: float = Field(
         0.0,
         ge=0,
-        description="Length in seconds of the audio that the audio network sees in training, centred on the EEG"
-        " window; 0 means as long as it.",
+        description="Length of the audio that the audio network sees in training, in seconds, centred on the EEG"
+        " window; 0 means the window length.",
+        json_schema_extra=option("--audio-context"),
     )
-    stride: float = Field(1.0, gt=0, description="Distance of evaluation windows in seconds.")
+    stride: float = Field(1.0, gt=0, description="Interval between evaluation windows in seconds.")
     first: float = Field(
-        0.0, ge=0, description="Use no more than this of each presentation, in seconds from its onset; 0 uses all."
+        0.0, ge=0, description="Use only this much of each presentation, in seconds from its onset; 0 uses all of it."
     )
     scaling: Literal["recording", "window"] = Field(
         "recording",
-        description="Standardise and whiten each recording, or scale each channel of each window by its median and"
-        " interquartile range, as published.",
+        description="'recording' standardises and whitens each recording; 'window' scales each channel of each window"
+        " by its median and interquartile range, as published.",
     )
     placing: Literal["grid", "spans"] = Field(
         "grid",
-        description="Where evaluation windows lie: one every stride, or one at a random place in each of the spans"
-        " that a stretch of test data is cut into, as published.",
+        description="Where evaluation windows lie: 'grid' places one every stride; 'spans' cuts the test data into"
+        " spans and places one at random in each, as published.",
     )
     span: float = Field(8.0, gt=0, description="Length of the spans of 'spans' in seconds.")
-    span_stride: float = Field(1.6, gt=0, description="Distance of the spans of 'spans' in seconds.")
+    span_stride: float = Field(1.6, gt=0, description="Interval between the spans of 'spans' in seconds.")
     channels: Literal["common", "interpolate", "all"] = Field(
         "common",
-        description="What to do when recordings differ in their channels: use those that all have in 'common' and that"
-        " are good in all, or 'interpolate' all recordings to one montage; 'all' are those in common, good or bad, as"
+        description="Channels to use. 'common': those present and good in every recording; 'interpolate': those of one"
+        " montage, to which every recording is interpolated; 'all': those present in every recording, good or bad, as"
         " published.",
+        json_schema_extra=option("--channels"),
     )
 
     @model_validator(mode="after")
@@ -166,27 +217,29 @@ class Splitting(Section):
 
     split: SplitName = Field(
         "participant",
-        description="What is never shared by training and test data: whole participants; whole songs ('stimulus');"
-        " sessions or runs; a part of every presentation ('time'), or chunks of it as published ('chunk'). The last"
-        " two let what marks a recording pass for music.",
+        description="What training and test data never share: participants, songs ('stimulus'), sessions or runs;"
+        " with 'time', a part of every presentation; with 'chunk', chunks of it, as published. Under 'time' and 'chunk'"
+        " a decoder can succeed by recognising the recording instead of the music.",
+        json_schema_extra=option("--split"),
     )
     n_folds: int = Field(
         0,
         ge=0,
-        description="Number of folds; 0 means the single published 75/25 split for 'chunk', one fold for each session"
-        " or run, and otherwise 4, or as many as the participants allow, or as leave two songs to each test of"
-        " 'stimulus'.",
+        description="Number of folds; 0 means the single published 75/25 split for 'chunk', one fold per session or"
+        " run for 'session' and 'run', and otherwise 4, or fewer if there are fewer participants or, for 'stimulus',"
+        " if a test set would hold fewer than two songs.",
+        json_schema_extra=option("--n-folds"),
     )
-    chunk: float = Field(10.0, gt=0, description="Length of a chunk in seconds; what the split 'chunk' divides.")
+    chunk: float = Field(10.0, gt=0, description="Chunk length in seconds, for the split 'chunk'.")
     validation: float = Field(
         0.15,
         ge=0,
         lt=1,
-        description="Share of the training data (participants, recordings, chunks or time) kept for early stopping; 0"
-        " trains on all of it.",
+        description="Share of the training data (participants, recordings, chunks or time) held back for early"
+        " stopping; 0 trains on all of it.",
     )
     split_seed: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
-        "auto", description="Seed of the division; 'auto' takes that of the training."
+        "auto", description="Seed of the split; 'auto' uses the training seed."
     )
 
 
@@ -195,49 +248,72 @@ class Training(Section):
 
     encoders: Literal["temporal", "2d", "1d"] = Field(
         "temporal",
-        description="Networks: 'temporal' ones on log-mel spectra; or the published ones on waveforms, whose EEG"
-        " network sees channels by time as an image ('2d') or convolves over time ('1d').",
+        description="Networks: 'temporal' works on log-mel spectra; '2d' and '1d' are the published networks on"
+        " waveforms, whose EEG network treats channels by time as an image ('2d') or convolves over time ('1d').",
+        json_schema_extra=option("--encoders"),
+    )
+    predann_weight: float = Field(
+        3.0,
+        ge=0,
+        description="Weight of the PredANN objective; the baseline has 0.",
+        json_schema_extra=option("--predann-weight"),
     )
     teacher: str = Field(
         "joint",
         min_length=1,
-        json_schema_extra=ADDED,
+        json_schema_extra=option("--teacher") | ADDED,
         description="What the EEG network learns to predict: 'joint', an audio network that is trained with it on"
         " log-mel spectra; or the name of frozen audio features that this network takes instead.",
     )
-    predann_weight: float = Field(3.0, ge=0, description="Weight of the PredANN objective; the baseline has 0.")
     temperature: float = Field(0.1, gt=0, description="Temperature of the PredANN objective.")
     stop_gradient: bool = Field(
-        False, description="Whether the PredANN objective trains the EEG network alone, as published, or both."
+        False, description="Whether the PredANN objective trains only the EEG network, as published, or both networks."
     )
-    epochs: int = Field(50, ge=1, description="Longest training, in epochs.")
-    batch_size: int = Field(96, ge=2, description="Windows per training step.")
-    learning_rate: float = Field(1e-2, gt=0, description="Highest learning rate.")
+    epochs: int = Field(
+        50, ge=1, description="Maximum number of training epochs.", json_schema_extra=option("--epochs")
+    )
+    batch_size: int = Field(
+        96, ge=2, description="Windows per training step.", json_schema_extra=option("--batch-size")
+    )
+    learning_rate: float = Field(
+        1e-2, gt=0, description="Peak learning rate.", json_schema_extra=option("--learning-rate")
+    )
     schedule: Literal["cosine", "constant"] = Field(
-        "cosine", description="Whether the learning rate rises and falls along a cosine, or stays."
+        "cosine", description="Whether the learning rate rises and falls along a cosine, or stays constant."
     )
-    weight_decay: float = Field(1e-2, ge=0, description="Weight decay of AdamW; with 0 it is Adam.")
+    weight_decay: float = Field(1e-2, ge=0, description="Weight decay of AdamW; 0 makes it Adam.")
     drawing: Literal["filled", "single"] = Field(
         "filled",
-        description="Windows of an epoch: as many as fit side by side into the training data, or a single one from each"
-        " chunk of splitting.chunk seconds, as published.",
+        description="Windows in an epoch: 'filled' takes as many as fit side by side in the training data; 'single'"
+        " takes one from each chunk of splitting.chunk seconds, as published.",
     )
     keep: Literal["best", "last"] = Field(
         "best",
-        description="Stop early and keep the weights of the lowest validation loss, or train for all epochs and keep"
-        " the last, as published.",
+        description="'best' stops early and keeps the weights with the lowest validation loss; 'last' trains for all"
+        " epochs and keeps the final weights, as published.",
     )
-    patience: int = Field(15, ge=1, description="Epochs without a better validation loss before training stops.")
+    patience: int = Field(
+        15, ge=1, description="Epochs without improvement of the validation loss before training stops."
+    )
     validate_every: int = Field(1, ge=1, description="Epochs from one validation to the next.")
-    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    seed: int = Field(0, ge=0, description="Seed of everything random.", json_schema_extra=option("--seed"))
     n_seeds: int = Field(
-        1, ge=1, description="Train each decoder this many times, from --seed upwards, on the same folds, and pool."
+        1,
+        ge=1,
+        description="Train each decoder with this many seeds, from --seed upwards, on the same folds, and pool the"
+        " results.",
+        json_schema_extra=option("--n-seeds"),
     )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (),
-        description="These seeds instead of those from --seed upwards; a --seed given beside a preset wins over them.",
+        description="Seeds to use instead of those from --seed upwards; a --seed typed beside a preset replaces the"
+        " preset's seeds.",
     )
-    baseline: bool = Field(True, description="Also train the matched model with PredANN weight 0.")
+    baseline: bool = Field(
+        True,
+        description="Also train the matched model with PredANN weight 0.",
+        json_schema_extra=option("--no-baseline", help="Do not train the matched model with PredANN weight 0."),
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -263,24 +339,37 @@ class Evaluation(Section):
 
     lengths: tuple[float, ...] = Field(
         (),
-        description="Lengths of the evaluated segments in seconds: the window's and it plus whole strides; empty means"
-        " the window's length and 1 to 4 strides more, as far as spans hold them.",
+        description="Lengths of the evaluated segments in seconds, each the window length plus whole strides; empty"
+        " means the window length and 1 to 4 strides more, as far as they fit into the spans.",
     )
     resamples: int = Field(9999, ge=99, description="Bootstrap resamples of participants.")
-    linear: bool = Field(True, description="Also evaluate the linear reference, a backward temporal response function.")
-    probe: bool = Field(True, description="Also measure what the network uses: delays, channels, frequency bands.")
+    linear: bool = Field(
+        True,
+        description="Also evaluate the linear reference, a backward temporal response function.",
+        json_schema_extra=option("--no-linear", help="Do not evaluate the linear reference."),
+    )
+    probe: bool = Field(
+        True,
+        description="Also measure what the network uses: delays, channels, frequency bands.",
+        json_schema_extra=option("--no-probe", help="Do not measure what the network uses."),
+    )
     permutations: int = Field(
         0,
         ge=0,
-        description="Label permutations for the chance level; those of 'chunk' and 'time' train every decoder anew.",
+        description="Number of label permutations for the chance level; for the splits 'chunk' and 'time', each trains"
+        " every decoder again.",
+        json_schema_extra=option("--permutations"),
     )
     control: Literal["none", "fingerprint"] = Field(
         "none",
-        description="'fingerprint' does everything again on data in which music and EEG do not belong together, to"
-        " tell music from what marks the recordings.",
+        description="'fingerprint' repeats the analysis on data in which music and EEG do not belong together, which"
+        " shows how much accuracy comes from marks of the recordings and not from the music.",
+        json_schema_extra=option("--control"),
     )
     also_splits: tuple[SplitName, ...] = Field(
-        (), description="Splits to evaluate as well, such as 'stimulus' for songs never trained on."
+        (),
+        description="Further splits to evaluate, such as 'stimulus' for songs never trained on.",
+        json_schema_extra=option("--also-split", metavar="SPLIT..."),
     )
 
 
@@ -288,11 +377,11 @@ class Science(Section):
     """Everything that changes results."""
 
     preset: Preset = Field("default", description="Starting point of the configuration.")
-    preprocessing: Preprocessing = Preprocessing()
-    windows: Windows = Windows()
-    splitting: Splitting = Splitting()
-    training: Training = Training()
-    evaluation: Evaluation = Evaluation()
+    preprocessing: Preprocessing = Field(default_factory=Preprocessing)
+    windows: Windows = Field(default_factory=Windows)
+    splitting: Splitting = Field(default_factory=Splitting)
+    training: Training = Field(default_factory=Training)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
 
     @model_validator(mode="after")
     def _lengths_are_made_of_windows(self) -> Self:
@@ -301,7 +390,7 @@ class Science(Section):
             steps = (wanted - length) / stride
             if steps < 0 or abs(steps - round(steps)) > 1e-6:
                 raise ValueError(
-                    f"evaluation.lengths: {wanted:g} s is not a window ({length:g} s) and whole strides ({stride:g} s)"
+                    f"evaluation.lengths: {wanted:g} s is not a window ({length:g} s) plus whole strides ({stride:g} s)"
                 )
         return self
 
@@ -316,15 +405,16 @@ class Science(Section):
         return self
 
     @model_validator(mode="after")
-    def _best_is_told_from_validation(self) -> Self:
+    def _best_weights_need_validation(self) -> Self:
         if self.training.keep == "best" and not self.splitting.validation:
             raise ValueError(
-                "splitting.validation is 0, but the best weights are to be kept: set training.keep = 'last'"
+                "splitting.validation is 0, but training.keep = 'best' needs validation data: set training.keep ="
+                " 'last'"
             )
         if self.training.keep == "best" and self.training.validate_every > self.training.epochs:
             raise ValueError(
-                f"training.validate_every ({self.training.validate_every}) exceeds the number of epochs"
-                f" ({self.training.epochs}), but the best weights are to be kept"
+                f"training.validate_every ({self.training.validate_every}) exceeds training.epochs"
+                f" ({self.training.epochs}), but training.keep = 'best' needs at least one validation"
             )
         return self
 
@@ -332,10 +422,29 @@ class Science(Section):
     def lengths(self) -> tuple[float, ...]:
         """Lengths of the evaluated segments in seconds, the window's first."""
         length, stride = self.windows.length, self.windows.stride
-        given = self.evaluation.lengths or tuple(length + steps * stride for steps in range(5))
+        lengths = self.evaluation.lengths or tuple(length + steps * stride for steps in range(5))
         if self.windows.placing == "spans" and not self.evaluation.lengths:
-            given = tuple(one for one in given if one < self.windows.span)
-        return tuple(sorted({length, *given}))
+            lengths = tuple(seconds for seconds in lengths if seconds < self.windows.span)
+        return tuple(sorted({length, *lengths}))
+
+
+def keys() -> dict[str, FieldInfo]:
+    """Return the fields of all sections by their dotted names, such as `windows.delay`."""
+    return {
+        f"{section}.{key}": field for section, kind in sections().items() for key, field in kind.model_fields.items()
+    }
+
+
+def sections() -> dict[str, type[Section]]:
+    """Return the sections of the configuration by name."""
+    kinds = {name: field.annotation for name, field in Science.model_fields.items()}
+    return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Section)}
+
+
+def option_of(field: FieldInfo) -> JsonDict:
+    """Return what `option` says of a field; empty for a field that only the configuration file can set."""
+    extra = field.json_schema_extra
+    return extra if isinstance(extra, dict) and "flag" in extra else {}
 
 
 # Akama et al. 2025, "Methods": every number that differs from the defaults
@@ -396,12 +505,12 @@ def resolve(
     Raises
     ------
     WrongUsage
-        A key is unknown or a value does not fit; the message names both and the nearest known key.
+        A key is unknown, and the message names the nearest known one; or a value does not fit.
     MissingInput
-        The file is not there.
+        The file does not exist.
     """
     values = _read(file) if file else {}
-    values.pop("selection", None)  # no science; see `read_selection`
+    values.pop("selection", None)  # not science; see `read_selection`
     _refuse_unknown(values, Science, file)
     chosen = preset or values.get("preset", "default")
     if chosen not in PRESETS:
@@ -422,7 +531,7 @@ def dump(science: Science, path: Path, **more: Mapping[str, Any]) -> None:
 
 
 def read_selection(file: Path) -> dict[str, list[str]]:
-    """Read which participants, sessions, tasks and runs a written configuration was about."""
+    """Read which participants, sessions, tasks and runs a written configuration selects."""
     selection = _read(file).get("selection", {})
     if not isinstance(selection, dict) or not all(isinstance(value, list) for value in selection.values()):
         raise WrongUsage(f"{file}: [selection] must hold lists of labels.")
@@ -456,10 +565,12 @@ def _is_added(field: FieldInfo) -> bool:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise MissingInput(f"There is no configuration file {file}.") from error
+        raise MissingInput(f"The configuration file {file} does not exist.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WrongUsage(f"{file} is not valid TOML: {error}.") from error
 
@@ -474,7 +585,7 @@ def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_seeds_below(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Drop a list of seeds where a later layer names a seed or their number: who does that wants no others."""
+    """Drop a list of seeds if a later layer gives a first seed or a number of seeds, which would contradict it."""
     named = [index for index, layer in enumerate(layers) if {"seed", "n_seeds"} & set(layer.get("training", {}))]
     last = max(named, default=0)
     return [
@@ -499,23 +610,19 @@ def _nested(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _refuse_unknown(
     values: Mapping[str, Any], section: type[Section], file: Path | None, above: Sequence[str] = ()
 ) -> None:
+    from predann_bids.registry import nearest
+
     known = section.model_fields
     for key, value in values.items():
         name = ".".join([*above, key])
         if key not in known:
-            raise WrongUsage(f"{file}: unknown key '{name}'. {_nearest(key, known, above)}")
+            names = [".".join([*above, one]) for one in known]
+            raise WrongUsage(f"{file}: unknown key '{name}'. {nearest(name, names)}")
         kind = known[key].annotation
         if isinstance(kind, type) and issubclass(kind, Section):
             if not isinstance(value, Mapping):
-                raise WrongUsage(f"{file}: '{name}' is a section, [{name}], not a value.")
+                raise WrongUsage(f"{file}: '{name}' must be a section, [{name}], and not a value.")
             _refuse_unknown(value, kind, file, [*above, key])
-
-
-def _nearest(key: str, known: Mapping[str, Any], above: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    if close:
-        return f"Did you mean '{'.'.join([*above, close[0]])}'?"
-    return f"Known here: {', '.join(known)}."
 
 
 def _sentence(error: ValidationError, file: Path | None, written: Mapping[str, Any]) -> str:

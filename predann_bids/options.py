@@ -1,172 +1,178 @@
-"""The command line's options as data: `--help`, `boutiques.json` and `docs/options.md` are made from this table.
+"""The options of `predann-bids` as data; `--help`, `boutiques.json` and `docs/options.md` are made from them.
 
-Options that change results take their help and their default from the configuration's fields; the others are described
-here.
+Options that change results are fields of the configuration, and described there; the others are described here.
 """
 
 from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import click
+from pydantic.fields import FieldInfo
 
-from predann_bids.config import PRESETS, Evaluation, Science, Section, SplitName
+from predann_bids.command import Groups, ListOption
+from predann_bids.config import PRESETS, keys, option_of
 
-# flag on the command line -> dotted name in the configuration
-SCIENCE_FLAGS = {
-    "--l-freq": "preprocessing.l_freq",
-    "--h-freq": "preprocessing.h_freq",
-    "--notch": "preprocessing.notch",
-    "--line-noise": "preprocessing.line_noise",
-    "--resample": "preprocessing.resample",
-    "--reference": "preprocessing.reference",
-    "--bad-channels": "preprocessing.bad_channels",
-    "--ica": "preprocessing.ica",
-    "--channels": "windows.channels",
-    "--encoders": "training.encoders",
-    "--split": "splitting.split",
-    "--n-folds": "splitting.n_folds",
-    "--predann-weight": "training.predann_weight",
-    "--delay": "windows.delay",
-    "--window": "windows.length",
-    "--audio-context": "windows.audio_context",
-    "--epochs": "training.epochs",
-    "--batch-size": "training.batch_size",
-    "--learning-rate": "training.learning_rate",
-    "--seed": "training.seed",
-    "--n-seeds": "training.n_seeds",
-    "--permutations": "evaluation.permutations",
-    "--control": "evaluation.control",
-}
+RECORDINGS = "Which recordings"
+CONFIGURATION = "Configuration"
+PREPROCESSING = "Preprocessing (participant level)"
+DECODING = "Training and evaluation (group level)"
+RUNNING = "Running"
+OTHERS = "Other names of the arguments, and information"
 
-# flag that turns something off -> dotted name in the configuration, help
-OFF_SWITCHES = {
-    "--no-baseline": ("training.baseline", "Do not train the matched model with PredANN weight 0."),
-    "--no-linear": ("evaluation.linear", "Do not evaluate the linear reference."),
-    "--no-probe": ("evaluation.probe", "Do not measure what the network uses."),
-}
+PATH = click.Path(path_type=Path)
 
 
-class ListOption(click.Option):
-    """An option that takes all the values up to the next option, as users of BIDS Apps type them."""
-
-    def __init__(self, names: Sequence[str], **settings: Any) -> None:
-        super().__init__(names, multiple=True, **settings)
-
-
-def expand_arguments(arguments: Sequence[str], list_flags: frozenset[str]) -> list[str]:
-    """Rewrite a command line to what click can parse.
-
-    Underscores in option names become hyphens (`--participant_label`), and a list option is repeated for each of its
-    values (``--participant-label 01 02`` becomes ``--participant-label 01 --participant-label 02``).
-    """
-    expanded: list[str] = []
-    current, wanted = "", 0
-    for position, argument in enumerate(arguments):
-        if argument == "--":
-            return [*expanded, *arguments[position:]]
-        if argument.startswith("--"):
-            name, equals, value = argument.partition("=")
-            argument = name.replace("_", "-") + equals + value
-        if argument.startswith("-") and not _is_number(argument):
-            if wanted:
-                expanded.append(current)  # without a value: click says so
-            current, wanted = (argument, 1) if argument in list_flags else ("", 0)
-            if not current:
-                expanded.append(argument)
-        elif current:
-            expanded += [current, argument]
-            wanted = 0
-        else:
-            expanded.append(argument)
-    return [*expanded, current] if wanted else expanded
+def option_groups() -> Groups:
+    """Return all options under their headings, in the order in which help and documents show them."""
+    return {
+        RECORDINGS: list(selection_options()),
+        CONFIGURATION: list(configuration_options()),
+        PREPROCESSING: science_options("preprocessing"),
+        DECODING: list(group_options()),
+        RUNNING: list(running_options()),
+        OTHERS: list(argument_options()),
+    }
 
 
-def science_options() -> Iterator[click.Option]:
-    """Make an option for each flag that changes results; unset means that file or preset decide."""
-    for flag, dotted in SCIENCE_FLAGS.items():
-        section, key = dotted.split(".")
-        model = Science.model_fields[section].annotation
-        assert isinstance(model, type)
-        assert issubclass(model, Section)
-        field = model.model_fields[key]
-        help_text = f"{field.description} [default: {field.default}]"
-        yield click.Option([flag, dotted.replace(".", "__")], type=_click_type(field.annotation), help=help_text)
-    yield ListOption(
-        ["--also-split", "evaluation__also_splits"],
-        type=click.Choice(typing.get_args(SplitName)),
-        metavar="SPLIT...",
-        help=f"{Evaluation.model_fields['also_splits'].description} [default: none]",
+# -- options that change results ---------------------------------------------------------------------------------------
+
+
+def science_options(section: str) -> list[click.Option]:
+    """Make an option for each field of a section that has a flag, switches last; unset, file or preset decide."""
+    fields = {dotted: field for dotted, field in keys().items() if dotted.startswith(f"{section}.")}
+    options = [science_option(dotted, field) for dotted, field in fields.items() if option_of(field)]
+    return sorted(options, key=lambda option: option.is_flag)
+
+
+def science_option(dotted: str, field: FieldInfo) -> click.Option:
+    """Make the option of a field: a switch for a bool, a list for a tuple, else one value."""
+    described: dict[str, Any] = option_of(field)
+    names = [described["flag"], parameter_name(dotted)]
+    text, metavar = described.get("help") or field.description, described.get("metavar")
+    if field.annotation is bool:
+        return click.Option(names, is_flag=True, flag_value=not field.default, default=None, type=bool, help=text)
+    kind, default = click_type(field), field.default
+    if typing.get_origin(field.annotation) is tuple:
+        words = " ".join(map(str, default)) or "none"
+        return ListOption(names, type=kind, metavar=metavar, help=f"{text} [default: {words}]")
+    return click.Option(names, type=kind, metavar=metavar, help=f"{text} [default: {default}]")
+
+
+def click_type(field: FieldInfo) -> click.ParamType[Any]:
+    """Return how the command line reads a value of a field, or an item of it if it is a tuple."""
+    kind = field.annotation
+    if typing.get_origin(kind) is tuple:
+        kind = typing.get_args(kind)[0]
+    choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else option_of(field).get("choices")
+    if choices:
+        return click.Choice(typing.cast(Sequence[str], choices))
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return click.STRING  # the configuration knows which words and numbers fit
+    numbers: dict[Any, click.ParamType[Any]] = {float: click.FLOAT, int: click.INT}
+    return numbers.get(kind, click.STRING)
+
+
+def science_flags() -> dict[str, str]:
+    """Return the dotted name of the configuration key that each flag sets."""
+    return {str(option_of(field)["flag"]): dotted for dotted, field in keys().items() if option_of(field)}
+
+
+def parameter_name(dotted: str) -> str:
+    """Return the name under which click hands on what was typed for a key."""
+    return dotted.replace(".", "__")
+
+
+def typed_science(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather what was typed of the configuration, by dotted names; a command need not have all of the options."""
+    typed = {dotted: given.get(parameter_name(dotted)) for dotted in science_flags().values()}
+    return {dotted: value for dotted, value in typed.items() if value is not None and value != ()}
+
+
+# -- options that do not -----------------------------------------------------------------------------------------------
+
+
+def selection_options(*, without: Collection[str] = ()) -> Iterator[click.Option]:
+    """Options that choose recordings, and say where their music is; `without` leaves some out by their names."""
+    options = (
+        ListOption(
+            ["--participant-label", "--subject-label"],
+            metavar="LABEL...",
+            help="Participants to use, with or without 'sub-'; or a file with one label per line. [default: all]",
+        ),
+        ListOption(["--session-label"], metavar="LABEL...", help="Sessions to use. [default: all]"),
+        ListOption(["--task-label"], metavar="LABEL...", help="Tasks to use. [default: all]"),
+        ListOption(["--run-label"], metavar="LABEL...", help="Runs to use. [default: all]"),
+        click.Option(["--stimuli-dir"], type=PATH, help="Directory of the audio files. [default: BIDS_DIR/stimuli]"),
+        click.Option(
+            ["--stimulus-map"],
+            metavar="FILE",
+            help="TSV file that says which audio the events or recordings stand for; or the name of a map that comes"
+            " with the program, such as ds003774.",
+        ),
+        click.Option(
+            ["--bids-filter-file"], type=PATH, help='JSON file of pybids filters, such as {"eeg": {"task": "music"}}.'
+        ),
+        click.Option(["--bids-database-dir"], type=PATH, help="Directory of a pybids index to create or reuse."),
+        click.Option(["--skip-bids-validation"], is_flag=True, help="Do not run the BIDS validator first."),
     )
-    for flag, (_, help_text) in OFF_SWITCHES.items():
-        yield click.Option([flag], is_flag=True, help=help_text)
-
-
-def selection_options() -> Iterator[click.Option]:
-    """Options that choose recordings."""
-    yield ListOption(
-        ["--participant-label", "--subject-label"],
-        metavar="LABEL...",
-        help="Participants to use, with or without 'sub-'; or a file with one label per line. [default: all]",
-    )
-    yield ListOption(["--session-label"], metavar="LABEL...", help="Sessions to use. [default: all]")
-    yield ListOption(["--task-label"], metavar="LABEL...", help="Tasks to use. [default: all]")
-    yield ListOption(["--run-label"], metavar="LABEL...", help="Runs to use. [default: all]")
-    path = click.Path(path_type=Path)
-    yield click.Option(
-        ["--bids-filter-file"], type=path, help='pybids filters as JSON, e.g. {"eeg": {"task": "music"}}.'
-    )
-    yield click.Option(["--bids-database-dir"], type=path, help="Directory of a pybids index to make or reuse.")
-    yield click.Option(["--skip-bids-validation"], is_flag=True, help="Do not run the BIDS validator first.")
-    yield click.Option(["--stimuli-dir"], type=path, help="Where the audio is. [default: BIDS_DIR/stimuli]")
-    yield click.Option(
-        ["--stimulus-map"],
-        metavar="FILE",
-        help="TSV that says which events or recordings mean which audio, or the name of a map that comes with the"
-        " program, such as ds003774.",
-    )
-
-
-def execution_options() -> Iterator[click.Option]:
-    """Options that change how work is done, but no result."""
-    path = click.Path(path_type=Path)
-    yield click.Option(["-w", "--work-dir"], type=path, help="Directory for temporary files. [default: the system's]")
-    yield click.Option(["--n-procs"], type=click.IntRange(1), help="Processes at once. [default: one per processor]")
-    yield click.Option(
-        ["--mem-gb"], type=click.FloatRange(0.5), help="Memory to stay within, in GB. [default: what is free]"
-    )
-    yield click.Option(["--overwrite"], is_flag=True, help="Do finished work again.")
-    yield click.Option(["--no-report"], is_flag=True, help="Do not write HTML reports.")
-    yield click.Option(["--stop-on-first-crash"], is_flag=True, help="Do not go on after a participant has failed.")
-    yield click.Option(["-v", "--verbose"], count=True, help="Say more; with an error, show where it happened.")
+    yield from (option for option in options if option.name not in without)
 
 
 def configuration_options() -> Iterator[click.Option]:
     """Options that name whole configurations."""
-    path = click.Path(path_type=Path)
-    yield click.Option(["--config"], type=path, help="TOML configuration; flags win over it, it wins over the preset.")
-    yield click.Option(["--preset"], type=click.Choice(list(PRESETS)), help="Starting point. [default: default]")
+    yield click.Option(
+        ["--preset"], type=click.Choice(list(PRESETS)), help="Configuration to start from. [default: default]"
+    )
+    yield click.Option(
+        ["--config"], type=PATH, help="TOML configuration file. It overrides the preset, and options override it."
+    )
 
 
 def group_options() -> Iterator[click.Option]:
-    """Options of the group level that change no result."""
-    yield click.Option(["--label"], default="predann", show_default=True, help="Name of this group run.")
-    yield click.Option(
-        ["--from-model"],
-        type=click.Path(path_type=Path),
-        help="Evaluate the decoder of another group run (its directory, or a checkpoint) on these derivatives, without"
-        " training. Recordings that it was trained on are left out.",
-    )
+    """Options of the group level, the name of the run first."""
+    yield label_option()
+    yield from decoding_options()
     yield ListOption(
         ["--fold"],
         type=click.IntRange(1),
         metavar="K...",
-        help="Do these folds only; the run that finds all folds done pools them. [default: all]",
+        help="Run only these folds; the run that finds all folds finished pools them. [default: all]",
     )
+    yield click.Option(
+        ["--from-model"],
+        type=PATH,
+        help="Evaluate the decoder of another group run (its directory, or a checkpoint) on these derivatives, without"
+        " training. Recordings that it was trained on are left out.",
+    )
+
+
+def label_option(default: str = "predann", what: str = "group run") -> click.Option:
+    """Make the option that names a run."""
+    return click.Option(["--label"], default=default, show_default=True, help=f"Name of this {what}.")
+
+
+def decoding_options() -> Iterator[click.Option]:
+    """Options of the group level that change results."""
+    for section in ("splitting", "evaluation", "training", "windows"):
+        yield from science_options(section)
+
+
+def running_options() -> Iterator[click.Option]:
+    """Options that change how the work is done, but no result."""
+    yield click.Option(["--n-procs"], type=click.IntRange(1), help="Parallel processes. [default: one per processor]")
+    yield click.Option(
+        ["--mem-gb"], type=click.FloatRange(0.5), help="Memory limit in GB. [default: the memory that is free]"
+    )
+    yield click.Option(["-w", "--work-dir"], type=PATH, help="Directory for temporary files. [default: the system's]")
+    yield click.Option(["--overwrite"], is_flag=True, help="Redo finished work.")
+    yield click.Option(["--no-report"], is_flag=True, help="Do not write HTML reports.")
+    yield click.Option(["--stop-on-first-crash"], is_flag=True, help="Stop as soon as one participant fails.")
+    yield click.Option(["-v", "--verbose"], count=True, help="After an error, also print the traceback.")
     accelerators = click.Choice(["auto", "cpu", "gpu", "cuda", "mps", "tpu"])
     yield click.Option(
         ["--accelerator"], type=accelerators, default="auto", show_default=True, help="Passed to Lightning."
@@ -178,19 +184,8 @@ def group_options() -> Iterator[click.Option]:
     yield click.Option(["--precision"], default="32-true", show_default=True, help="Passed to Lightning.")
 
 
-def _click_type(annotation: Any) -> click.ParamType[Any]:
-    origin, members = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Literal:
-        return click.Choice(members)
-    if origin in (typing.Union, types.UnionType):
-        return click.STRING  # the configuration knows which words and numbers fit
-    known: dict[Any, click.ParamType[Any]] = {float: click.FLOAT, int: click.INT}
-    return known.get(annotation, click.STRING)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def argument_options() -> Iterator[click.Option]:
+    """Options that stand for the arguments, as the BIDS execution specification names them."""
+    yield click.Option(["--input-dataset"], type=PATH, help="Same as BIDS_DIR.")
+    yield click.Option(["--output-location"], type=PATH, help="Same as OUTPUT_DIR.")
+    yield click.Option(["--analysis-level", "level_option"], help="Same as the third argument.")

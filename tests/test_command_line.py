@@ -5,8 +5,9 @@ import click
 import pytest
 
 from predann_bids import __version__
-from predann_bids.cli import _labels, make_command, run
-from predann_bids.options import SCIENCE_FLAGS, ListOption, expand_arguments
+from predann_bids.cli import make_command, read_labels, run
+from predann_bids.command import ListOption, expand_arguments
+from predann_bids.options import science_flags
 
 LISTS = frozenset({"--participant-label", "--fold"})
 
@@ -29,12 +30,12 @@ def test_lists_and_underscores_are_typed_as_in_other_bids_apps(typed, parsed):
 
 
 def test_labels_are_taken_with_and_without_prefix_once_each():
-    assert _labels(["sub-01", "02", "01"], "sub-") == ("01", "02")
+    assert read_labels(["sub-01", "02", "01"], "sub-") == ("01", "02")
 
 
 def test_labels_may_stand_in_a_file_one_per_line(tmp_path):
     (tmp_path / "labels.txt").write_text("sub-03\n04\n")
-    assert _labels([str(tmp_path / "labels.txt")], "sub-") == ("03", "04")
+    assert read_labels([str(tmp_path / "labels.txt")], "sub-") == ("03", "04")
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_version_is_shown(command, capsys):
 def test_help_lists_every_option_with_an_example_and_the_exit_codes(command, capsys):
     assert run(command, ["--help"]) == 0
     text = capsys.readouterr().out
-    assert all(flag in text for flag in SCIENCE_FLAGS)
+    assert all(flag in text for flag in science_flags())
     assert "predann-bids /data/ds /data/out participant" in text
     assert "73 output cannot be created" in text
 

@@ -6,9 +6,10 @@ import click
 import pytest
 
 from predann_bids import __version__
-from predann_bids.cli import make_command
-from predann_bids.config import Science
-from predann_bids.options import SCIENCE_FLAGS, ListOption, expand_arguments
+from predann_bids.cli import make_command, run
+from predann_bids.command import ListOption, expand_arguments
+from predann_bids.config import keys
+from predann_bids.options import option_groups, science_flags
 from predann_bids.tools.descriptor import boutiques_descriptor, main, options_markdown
 
 ROOT = Path(__file__).parents[1]
@@ -55,9 +56,7 @@ def test_every_option_is_on_the_page_with_its_help():
 
 def test_every_key_of_the_configuration_is_on_the_page():
     page = options_markdown()
-    for section in ("preprocessing", "windows", "splitting", "training", "evaluation"):
-        for key in type(getattr(Science(), section)).model_fields:
-            assert f"`{section}.{key}`" in page
+    assert [key for key in keys() if f"`{key}`" not in page] == []
 
 
 def test_boutiques_finds_the_descriptor_valid():
@@ -87,8 +86,23 @@ def test_numbers_choices_and_flags_are_described_as_such(inputs):
 
 def test_the_page_names_the_key_of_each_option_that_changes_results():
     page = options_markdown().splitlines()
-    for flag, key in SCIENCE_FLAGS.items():
-        assert any(line.startswith(f"| `{flag} ") and line.endswith(f"| `{key}` |") for line in page)
+    for flag, key in science_flags().items():
+        assert any(line.startswith((f"| `{flag} ", f"| `{flag}`")) and line.endswith(f"| `{key}` |") for line in page)
+
+
+def test_help_page_and_descriptor_have_the_same_headings_and_options_in_the_same_order(capsys, inputs):
+    run(make_command(), ["--help"])
+    text, page = capsys.readouterr().out, options_markdown()
+    headings = list(option_groups())
+    groups = boutiques_descriptor()["groups"]
+    members = [inputs[member]["command-line-flag"] for group in groups for member in group["members"]]
+    assert re.findall(r"^(\S.*):$", text, re.MULTILINE) == headings
+    assert re.findall(r"^## (.*)$", page, re.MULTILINE)[:-1] == headings
+    assert [group["name"] for group in groups] == headings[:-1]
+    places = [re.search(rf"^  (-w, )?(-v, )?{flag}\b", text, re.MULTILINE).start() for flag in members]
+    rows = [re.search(rf"^\| `.*?{flag}\b", page, re.MULTILINE).start() for flag in members]
+    assert places == sorted(places)
+    assert rows == sorted(rows)
 
 
 def test_the_image_is_named_after_the_version_of_the_package():

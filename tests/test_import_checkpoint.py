@@ -247,7 +247,7 @@ def test_what_is_there_is_not_replaced_unasked(write, tmp_path):
 def test_the_command_imports_and_names_what_it_found(plain, write, tmp_path, capsys):
     file, out = write(plain.Networks(3).state_dict()), tmp_path / "ours.ckpt"
     assert run(tools, ["import-checkpoint", str(file), str(out), "--songs", "a", "b", "c"]) == 0
-    assert "2-D networks that tell 3 songs apart, trained for 11 epochs." in capsys.readouterr().out
+    assert "2-D networks for 3 songs, trained for 11 epochs." in capsys.readouterr().out
     assert predann_bids.load_decoder(out).settings.songs == ("a", "b", "c")
     assert run(tools, ["import-checkpoint", str(file), str(out), "--songs", "a", "--overwrite"]) == 64
     assert run(tools, ["import-checkpoint", str(tmp_path / "none"), str(tmp_path / "x.ckpt")]) == 66

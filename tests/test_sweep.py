@@ -11,7 +11,7 @@ import pytest
 from made_up_metrics import metrics_of, permutation_of
 
 from predann_bids.cli import run
-from predann_bids.config import Science, dump, resolve
+from predann_bids.config import dump, keys, resolve
 from predann_bids.errors import (
     InvalidDataset,
     PredannError,
@@ -21,7 +21,7 @@ from predann_bids.errors import (
     WrongUsage,
 )
 from predann_bids.files import write_json
-from predann_bids.options import SCIENCE_FLAGS
+from predann_bids.options import science_flags
 from predann_bids.report.drawing import drawing_style
 from predann_bids.report.sweep.figures import sweep_figures, sweep_length_figure
 from predann_bids.report.sweep.page import SweepEvidence, write_sweep
@@ -71,10 +71,10 @@ def test_a_key_is_known_by_its_dotted_name_its_last_part_and_its_option(spelling
 
 
 def test_every_option_of_the_group_level_that_changes_results_can_be_varied():
-    for flag, dotted in SCIENCE_FLAGS.items():
-        if not dotted.startswith("preprocessing."):
-            value = Science.model_fields[dotted.split(".")[0]].annotation()
-            text = value_text(getattr(value, dotted.split(".")[1]))
+    for flag, dotted in science_flags().items():
+        default = keys()[dotted].default
+        if not dotted.startswith("preprocessing.") and not isinstance(default, bool):
+            text = value_text(default) if default != () else "stimulus"
             assert make_sweep([f"{flag}={text}"]).keys[0].dotted == dotted
 
 

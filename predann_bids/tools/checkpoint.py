@@ -1,14 +1,14 @@
-"""`predann-tools import-checkpoint`: a decoder of the authors' public code becomes one of this project."""
+"""`predann-tools import-checkpoint`: turn a decoder of the authors' public code into one of this project."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from predann_bids.cli import BidsAppCommand
-from predann_bids.options import ListOption
+from predann_bids.command import BidsAppCommand, ListOption
+from predann_bids.options import PATH
 
 EPILOG = """\b
 Examples:
@@ -21,47 +21,37 @@ In Python:
   logits, embedding = decoder.encode_eeg(eeg)   # (B, 128, 375), scaled
 
 \b
-Exit codes: 64 the songs need names; 65 the file does not fit; 66 there is no such
-file; 73 OUT cannot be written; others as predann-bids.
+Exit codes: 64 the songs need names; 65 FILE does not fit; 66 FILE does not exist;
+73 OUT cannot be written; others as predann-bids.
 """
+HELP = """\
+Convert FILE, a checkpoint of the authors' public code, and write the decoder to OUT.
 
-
-class ImportCommand(BidsAppCommand):
-    """A command that takes lists as BIDS Apps do."""
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Show the arguments."""
-        return ["FILE", "OUT", "[OPTIONS]"]
+Only the weights are taken. A checkpoint can contain code; none of it is executed.
+"""
 
 
 def make_command() -> click.Command:
     """Build the command."""
-    path = click.Path(path_type=Path)
-    return ImportCommand(
+    songs = ListOption(
+        ["--songs"],
+        metavar="NAME...",
+        help="Names of the songs, in the order of the classes. [default: those of NMED-T, if there are ten classes]",
+    )
+    overwrite = click.Option(["--overwrite"], is_flag=True, help="Replace OUT if it exists.")
+    return BidsAppCommand(
         "import-checkpoint",
-        callback=run_command,
-        params=[
-            click.Argument(["file"], type=path),
-            click.Argument(["out"], type=path),
-            ListOption(
-                ["--songs"],
-                metavar="NAME...",
-                help="Names of the songs, in the order of the classes. Default: the ten of NMED-T, if there are ten.",
-            ),
-            click.Option(["--overwrite"], is_flag=True, help="Replace OUT if it is there."),
-        ],
-        help=(
-            "Make a decoder of FILE, a checkpoint of the authors' public code, and write it to OUT.\n\nOnly the weights"
-            " are taken. A checkpoint can hold code; nothing in it is executed."
-        ),
+        usage="FILE OUT",
+        arguments=[click.Argument(["file"], type=PATH), click.Argument(["out"], type=PATH)],
+        groups={"Options": [songs, overwrite]},
+        callback=_import,
+        help=HELP,
         epilog=EPILOG,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
 
 
-def run_command(file: Path, out: Path, songs: tuple[str, ...], overwrite: bool, **_: Any) -> None:
-    """Import with what was typed."""
+def _import(file: Path, out: Path, songs: Sequence[str], overwrite: bool) -> None:
     from predann_bids.workflows.importing import import_checkpoint
 
-    found = import_checkpoint(file, out, songs=songs, overwrite=overwrite)
-    click.echo(f"Decoder: {out}\n{found}")
+    description = import_checkpoint(file, out, songs=songs, overwrite=overwrite)
+    click.echo(f"Decoder: {out}\n{description}")

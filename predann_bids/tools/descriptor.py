@@ -1,56 +1,31 @@
 """Describe the command line for machines and for readers.
 
-Run `python -m predann_bids.tools.descriptor` in the root of the repository after any change of an option: it writes
+Run `python -m predann_bids.tools.descriptor` in the root of the repository after any change to an option. It writes
 `boutiques.json`, the Boutiques descriptor (schema 0.5) by which platforms such as CBRAIN offer a tool, and
-`docs/options.md`, the table of all options. Nothing is said here about an option that its own help does not say.
+`docs/options.md`, the tables of all options. Both take what they say from the options' own help texts.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from predann_bids import __version__
-from predann_bids.cli import LEVELS, make_command
-from predann_bids.config import Science, Section
+from predann_bids.cli import LEVELS, USAGE, make_command
+from predann_bids.command import ListOption
+from predann_bids.config import keys
 from predann_bids.errors import PredannError
-from predann_bids.options import (
-    OFF_SWITCHES,
-    SCIENCE_FLAGS,
-    ListOption,
-    configuration_options,
-    execution_options,
-    group_options,
-    science_options,
-    selection_options,
-)
+from predann_bids.options import OTHERS, option_groups, science_flags
 
 NAME = "PredANN-BIDS"
-# keys in the configuration, including those of flags that switch one off
-TOML_KEYS = (
-    SCIENCE_FLAGS
-    | {flag: dotted for flag, (dotted, _) in OFF_SWITCHES.items()}
-    | {"--also-split": "evaluation.also_splits"}
-)
-# these stand for the three arguments, which the descriptor has already
-STAND_INS = frozenset({"--input-dataset", "--output-location", "--analysis-level"})
-# directories that are made if they are not there; the descriptor's `File` means something that is
-MAY_BE_MADE = frozenset({"--bids-database-dir", "--work-dir"})
+# directories that are created if they do not exist; the descriptor's `File` means something that exists
+CREATED = frozenset({"--bids-database-dir", "--work-dir"})
 DEFAULT_IN_HELP = re.compile(r"\s*\[default: (?P<default>.*)\]$", re.DOTALL)
-
-SECTIONS: dict[str, Callable[[], Iterator[click.Option]]] = {
-    "Which recordings": selection_options,
-    "Whole configurations": configuration_options,
-    "What changes results": science_options,
-    "The group level": group_options,
-    "How work is done": execution_options,
-}
-OTHERS = "Other names of the arguments, and information"
 
 
 def boutiques_descriptor() -> dict[str, Any]:
@@ -60,7 +35,9 @@ def boutiques_descriptor() -> dict[str, Any]:
     configuration file. Their descriptions name the defaults.
     """
     command = make_command()
-    inputs = [*_arguments(), *(_option_input(option) for option in _offered(command))]
+    groups = {heading: options for heading, options in option_groups().items() if heading != OTHERS}
+    members = {heading: [_option_input(option) for option in options] for heading, options in groups.items()}
+    inputs = [*_arguments(), *(given for group in members.values() for given in group)]
     return {
         "name": NAME,
         "tool-version": __version__,
@@ -70,6 +47,7 @@ def boutiques_descriptor() -> dict[str, Any]:
         "command-line": " ".join(["predann-bids", *(given["value-key"] for given in inputs)]),
         "container-image": {"type": "docker", "image": f"predann-bids:{__version__}"},
         "inputs": inputs,
+        "groups": [_group(heading, group) for heading, group in members.items()],
         "output-files": [
             {
                 "id": "derivatives",
@@ -84,25 +62,19 @@ def boutiques_descriptor() -> dict[str, Any]:
 
 
 def options_markdown() -> str:
-    """Write the tables of all options, in the sections of `--help`'s order."""
+    """Write the tables of all options, with the headings and in the order of `--help`."""
     command = make_command()
     context = command.make_context(command.name, [], resilient_parsing=True)
-    named = {name: {option.name for option in options()} for name, options in SECTIONS.items()}
     parts = [
         "# Options",
-        "`predann-bids BIDS_DIR OUTPUT_DIR {participant,group} [OPTIONS]`",
-        "Underscores and hyphens are the same in the names of options. An option whose value ends in `...` takes all"
-        " words up to the next option. What changes results can also stand in a TOML file (`--config`): the key"
-        " `windows.delay` is `delay` in the table `[windows]`. The command line wins over the file, the file over the"
+        f"`predann-bids {USAGE} [OPTIONS]`",
+        "Option names may be typed with underscores or hyphens. An option whose value ends in `...` takes all words up"
+        " to the next option. Everything that changes results can also be set in a TOML file (`--config`): the key"
+        " `windows.delay` is `delay` in the table `[windows]`. Options override the file, and the file overrides the"
         " preset.",
     ]
-    for section in [*SECTIONS, OTHERS]:
-        options = [
-            option
-            for option in command.get_params(context)
-            if isinstance(option, click.Option) and _section_of(option, named) == section
-        ]
-        parts += [f"## {section}", _options_table(options, context)]
+    for heading, options in command.grouped(context).items():
+        parts += [f"## {heading}", _options_table(options, context)]
     parts += ["## Only in the configuration file", _table(("TOML key", "meaning", "default"), _keys_without_option())]
     return "\n\n".join(parts) + "\n"
 
@@ -116,10 +88,10 @@ def main() -> None:
 
 
 def _arguments() -> list[dict[str, Any]]:
-    levels = "'participant' preprocesses recordings; 'group' trains and evaluates a decoder on the result."
+    levels = "'participant' preprocesses the recordings; 'group' trains and evaluates a decoder on the result."
     described: dict[str, dict[str, Any]] = {
-        "bids_dir": {"type": "File", "description": "The BIDS dataset with EEG."},
-        "output_dir": {"type": "String", "description": "Directory of the derivatives; made if it is not there."},
+        "bids_dir": {"type": "File", "description": "The BIDS dataset, with EEG."},
+        "output_dir": {"type": "String", "description": "Directory of the derivatives; created if necessary."},
         "analysis_level": {"type": "String", "description": levels, "value-choices": list(LEVELS)},
     }
     return [
@@ -128,10 +100,9 @@ def _arguments() -> list[dict[str, Any]]:
     ]
 
 
-def _offered(command: click.Command) -> Iterator[click.Option]:
-    for parameter in command.params:
-        if isinstance(parameter, click.Option) and not parameter.is_eager and _flag(parameter) not in STAND_INS:
-            yield parameter
+def _group(heading: str, members: list[dict[str, Any]]) -> dict[str, Any]:
+    identifier = re.sub(r"\W+", "_", heading).strip("_").lower()
+    return {"id": identifier, "name": heading, "members": [given["id"] for given in members]}
 
 
 def _option_input(option: click.Option) -> dict[str, Any]:
@@ -158,7 +129,7 @@ def _kind(option: click.Option) -> dict[str, Any]:
     if isinstance(kind, click.Choice):
         return {"type": "String", "value-choices": list(kind.choices)}
     if isinstance(kind, click.Path):
-        return {"type": "String" if _flag(option) in MAY_BE_MADE else "File"}
+        return {"type": "String" if _flag(option) in CREATED else "File"}
     if isinstance(kind, click.types.IntParamType | click.types.FloatParamType):
         whole = {"integer": True} if isinstance(kind, click.types.IntParamType) else {}
         lowest = getattr(kind, "min", None)
@@ -172,10 +143,6 @@ def _error_codes() -> list[dict[str, Any]]:
     return [{"code": kind.exit_code, "description": (kind.__doc__ or "").split("\n\n")[0].strip()} for kind in kinds]
 
 
-def _section_of(option: click.Option, named: dict[str, set[str]]) -> str:
-    return next((section for section, names in named.items() if option.name in names), OTHERS)
-
-
 def _options_table(options: Iterable[click.Option], context: click.Context) -> str:
     rows = [_row(option, context) for option in options]
     titles = ("option", "meaning", "default", "TOML key")
@@ -186,17 +153,14 @@ def _options_table(options: Iterable[click.Option], context: click.Context) -> s
 def _row(option: click.Option, context: click.Context) -> tuple[str, str, str, str]:
     value = "" if option.is_flag or option.count else f" {option.make_metavar(context).removesuffix(' RANGE')}"
     text, default = _help_and_default(option)
-    key = TOML_KEYS.get(_flag(option), "")
+    key = science_flags().get(_flag(option), "")
     return ", ".join(f"`{name}{value}`" for name in option.opts), text, default, f"`{key}`" if key else ""
 
 
 def _keys_without_option() -> Iterator[tuple[str, str, str]]:
-    for name, section in Science.model_fields.items():
-        kind = section.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            for key, field in kind.model_fields.items():
-                if f"{name}.{key}" not in TOML_KEYS.values():
-                    yield f"`{name}.{key}`", field.description or "", json.dumps(field.default)
+    for dotted, field in keys().items():
+        if dotted not in science_flags().values():
+            yield f"`{dotted}`", field.description or "", json.dumps(field.default)
 
 
 def _help_and_default(option: click.Option) -> tuple[str, str]:

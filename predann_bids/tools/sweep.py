@@ -1,4 +1,4 @@
-"""`predann-tools sweep`: read what to vary, refuse what does not fit before anything is trained, run, tell."""
+"""`predann-tools sweep`: parse what to vary, refuse what does not fit before anything is trained, and run it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 import itertools
 import math
 import typing
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predann_bids.cli import BidsAppCommand, execution_of, flags_of, selection_of
-from predann_bids.config import Preset, Science, Section, resolve
+from predann_bids.cli import execution_of, selection_of
+from predann_bids.command import BidsAppCommand, ListOption
+from predann_bids.config import Preset, Science, keys, resolve
 from predann_bids.errors import WrongUsage
 from predann_bids.options import (
-    SCIENCE_FLAGS,
-    ListOption,
+    CONFIGURATION,
+    DECODING,
+    PATH,
+    RECORDINGS,
+    RUNNING,
     configuration_options,
-    execution_options,
-    group_options,
-    science_options,
+    decoding_options,
+    label_option,
+    running_options,
+    science_flags,
     selection_options,
+    typed_science,
 )
 
 if TYPE_CHECKING:
     from predann_bids.workflows.sweep.grid import Sweep
 
-NOT_HERE = frozenset(("label", "from_model", "fold", "stimulus_map"))
 MOST_POINTS = 1000
 EPILOG = """\b
 Examples:
@@ -39,68 +45,61 @@ Examples:
   predann-tools sweep BIDS_DIR OUT --label context --vary audio-context=0,5,8 --split chunk --n-procs 4
 
 \b
-KEY is a name of the configuration (windows.delay), its last part (delay) or an
-option (--delay); a value that is a list is joined by '+' (3+5).
+KEY is a key of the configuration (windows.delay), its last part (delay) or its
+option (--delay). Join the items of a list with '+' (3+5).
 
 \b
 Exit codes: 0 done; 1 some points failed; 64 wrong usage; 75 other processes are
-still busy with some points; others as predann-bids.
+still working on some points; others as predann-bids.
+"""
+HELP = """\
+Run the group level at each point of a grid of configurations, and tabulate the results.
+
+Each point is a group run of its own, OUTPUT_DIR/group/LABEL_POINT. The results of all points are in
+OUTPUT_DIR/group/LABEL: sweep.tsv and sweep.html. Run the same command again to continue where it stopped. The other
+options are those of predann-bids and hold for all points.
 """
 
 
 class SweepCommand(BidsAppCommand):
-    """A command that also takes `--vary --delay=0,0.2`, spelt as on the command line of the program."""
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Show the arguments."""
-        return ["BIDS_DIR", "OUTPUT_DIR", "--vary KEY=V1,V2,...", "[OPTIONS]"]
+    """A command in which a key may follow `--vary` with its hyphens: `--vary --delay=0,0.2`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Let a key stand with its hyphens right after `--vary`."""
-        first = zip(["", *args], [*args, ""], strict=True)
-        plain = [word.lstrip("-") if before == "--vary" and "=" in word else word for before, word in first]
-        return super().parse_args(ctx, plain[:-1])
+        """Remove the hyphens of a key right after `--vary`."""
+        pairs = zip(["", *args], args, strict=False)
+        plain = [word.lstrip("-") if before == "--vary" and "=" in word else word for before, word in pairs]
+        return super().parse_args(ctx, plain)
 
 
 def make_command() -> click.Command:
-    """Build the command from the table of options of the program."""
-    path = click.Path(path_type=Path)
-    shared = (*selection_options(), *configuration_options(), *science_options(), *group_options())
-    options = [
-        option
-        for option in (*shared, *execution_options())
-        if option.name not in NOT_HERE and not str(option.name).startswith("preprocessing__")
-    ]
+    """Build the command; apart from the grid, its options are those of `predann-bids`."""
+    vary = ListOption(
+        ["--vary"],
+        required=True,
+        metavar="KEY=V1,V2,...",
+        help="A key to vary, and its values; several keys make a grid of all combinations.",
+    )
     return SweepCommand(
         "sweep",
+        usage="BIDS_DIR OUTPUT_DIR --vary KEY=V1,V2,...",
+        arguments=[click.Argument(["bids_dir"], type=PATH), click.Argument(["output_dir"], type=PATH)],
+        groups={
+            "Grid": [vary, label_option("sweep", "sweep")],
+            RECORDINGS: list(selection_options(without={"stimulus_map"})),
+            CONFIGURATION: list(configuration_options()),
+            DECODING: list(decoding_options()),
+            RUNNING: list(running_options()),
+        },
         callback=run_command,
-        params=[
-            click.Argument(["bids_dir"], type=path),
-            click.Argument(["output_dir"], type=path),
-            ListOption(
-                ["--vary"],
-                required=True,
-                metavar="KEY=V1,V2,...",
-                help="What to vary, and its values; several make a grid of all combinations.",
-            ),
-            click.Option(["--label"], default="sweep", show_default=True, help="Name of this sweep."),
-            *options,
-        ],
-        help=(
-            "Run the group level for each point of a grid of configurations, and tabulate what comes of it.\n\nEach"
-            " point is a group run of its own, OUTPUT_DIR/group/LABEL_POINT; all together are in"
-            " OUTPUT_DIR/group/LABEL: sweep.tsv and sweep.html. The same command goes on where it was stopped; all"
-            " other options are those of predann-bids and hold for all points."
-        ),
+        help=HELP,
         epilog=EPILOG,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
 
 
 def run_command(**given: Any) -> None:
-    """Run a sweep with what was typed."""
+    """Run a sweep as it was typed."""
     sweep = make_sweep(
-        given["vary"], label=given["label"], flags=flags_of(given), preset=given["preset"], file=given["config"]
+        given["vary"], label=given["label"], flags=typed_science(given), preset=given["preset"], file=given["config"]
     )
     selection = selection_of(given)
     from predann_bids.workflows.sweep.level import raise_failures, run_sweep, summarise
@@ -124,11 +123,15 @@ def run_command(**given: Any) -> None:
 
 @dataclass(frozen=True)
 class _Key:
-    """A key of the configuration, as it is typed and shown."""
+    """A key of the configuration, by its dotted name and by the name that tables and directories show."""
 
     dotted: str
     short: str
     is_list: bool
+
+    @property
+    def is_participant_level(self) -> bool:
+        return self.dotted.startswith("preprocessing.")
 
 
 def make_sweep(
@@ -139,7 +142,7 @@ def make_sweep(
     preset: Preset | None = None,
     file: Path | None = None,
 ) -> Sweep:
-    """Make the grid, and resolve the configuration of each of its points.
+    """Make the grid, and resolve the configuration of each point.
 
     Parameters
     ----------
@@ -148,12 +151,12 @@ def make_sweep(
     label : str
         Name of the sweep.
     flags, preset, file
-        As in `config.resolve`; they hold for all points.
+        As in `config.resolve`; the same for all points.
 
     Raises
     ------
     WrongUsage
-        A key is unknown or belongs to the participant level, a value does not fit, or two points are the same.
+        A key is unknown or belongs to the participant level, a value does not fit, or two points are identical.
     """
     from predann_bids.workflows.sweep.grid import Sweep
 
@@ -187,45 +190,51 @@ def _typed(vary: Sequence[str]) -> dict[_Key, list[str]]:
 
 
 def _find(typed: str) -> _Key:
-    keys = _keys()
-    last = [key.dotted.rpartition(".")[2] for key in keys]
-    spellings = {end: key for end, key in zip(last, keys, strict=True) if last.count(end) == 1}
-    spellings |= {key.short: key for key in keys} | {key.dotted: key for key in keys}
-    spellings["also_split"] = spellings["evaluation.also_splits"]
+    spellings = _spellings()
     plain = typed.lstrip("-").replace("-", "_")
     if plain not in spellings:
-        close = difflib.get_close_matches(plain, spellings, n=1)
-        known = ", ".join(key.dotted for key in keys if not _is_participant_level(key))
-        nearest = f"Did you mean '{spellings[close[0]].dotted}'?" if close else f"Known: {known}."
-        raise WrongUsage(f"--vary: unknown key '{typed}'. {nearest}")
+        raise WrongUsage(f"--vary: unknown key '{typed}'. {_nearest(plain, spellings)}")
     key = spellings[plain]
-    if _is_participant_level(key):
-        flag = next((flag for flag, dotted in SCIENCE_FLAGS.items() if dotted == key.dotted), "--config")
+    if key.is_participant_level:
+        flag = next((flag for flag, dotted in science_flags().items() if dotted == key.dotted), "--config")
         raise WrongUsage(
             f"--vary: {key.dotted} belongs to the participant level and cannot be varied here. Run predann-bids with"
-            f" {flag} at the participant level once for each value, each time into an OUTPUT_DIR of its own, and then a"
-            " group run or a sweep on each."
+            f" {flag} at the participant level once for each value, each time with an OUTPUT_DIR of its own, and then a"
+            " group run or a sweep in each."
         )
     return key
 
 
-def _keys() -> list[_Key]:
-    """List all keys of the configuration, the short name being that of the option where there is one."""
-    annotations: dict[str, Any] = {}
-    for section, field in Science.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            annotations |= {f"{section}.{key}": inner.annotation for key, inner in kind.model_fields.items()}
-        else:
-            annotations[section] = kind
-    short = {dotted: dotted.rpartition(".")[2] for dotted in annotations}
-    short |= {dotted: flag.removeprefix("--").replace("-", "_") for flag, dotted in SCIENCE_FLAGS.items()}
-    used = list(short.values())
-    return [
-        _Key(dotted, short[dotted] if used.count(short[dotted]) == 1 else dotted, typing.get_origin(kind) is tuple)
-        for dotted, kind in annotations.items()
-    ]
+def _nearest(plain: str, spellings: Mapping[str, _Key]) -> str:
+    close = difflib.get_close_matches(plain, spellings, n=1)
+    if close:
+        return f"Did you mean '{spellings[close[0]].dotted}'?"
+    return f"Known: {', '.join(dict.fromkeys(k.dotted for k in spellings.values() if not k.is_participant_level))}."
 
 
-def _is_participant_level(key: _Key) -> bool:
-    return key.dotted.startswith("preprocessing.")
+def _spellings() -> dict[str, _Key]:
+    """Return every key by its last part if that is unique, by its option if that takes a value, and by its name."""
+    kinds = {"preset": Science.model_fields["preset"].annotation}
+    kinds |= {dotted: field.annotation for dotted, field in keys().items()}
+    last = {dotted: dotted.rpartition(".")[2] for dotted in kinds}
+    options = {
+        dotted: flag.removeprefix("--").replace("-", "_")
+        for flag, dotted in science_flags().items()
+        if kinds[dotted] is not bool
+    }
+    # names of points and of their directories are made of these; that of a list is the key's own
+    short = last | {dotted: name for dotted, name in options.items() if not _is_list(kinds[dotted])}
+    unique, unique_last = _unique(short), _unique(last)
+    every = {dotted: _Key(dotted, unique.get(dotted, dotted), _is_list(kind)) for dotted, kind in kinds.items()}
+    by_last = {name: every[dotted] for dotted, name in unique_last.items()}
+    by_option = {name: every[dotted] for dotted, name in options.items()}
+    return by_last | by_option | every
+
+
+def _is_list(kind: Any) -> bool:
+    return typing.get_origin(kind) is tuple
+
+
+def _unique(names: Mapping[str, str]) -> dict[str, str]:
+    times = Counter(names.values())
+    return {dotted: name for dotted, name in names.items() if times[name] == 1}

@@ -1,0 +1,103 @@
+"""Commands that are typed like those of every BIDS App: lists without repeated flags, options in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import click
+
+Groups = Mapping[str, Sequence[click.Option]]  # heading to options, in the order in which they are shown
+
+
+class ListOption(click.Option):
+    """An option that takes all the values up to the next option, as users of BIDS Apps type them."""
+
+    def __init__(self, names: Sequence[str], **settings: Any) -> None:
+        super().__init__(names, multiple=True, **settings)
+
+
+class BidsAppCommand(click.Command):
+    """A command that is typed like a BIDS App.
+
+    Parameters
+    ----------
+    name : str
+        What is typed first.
+    usage : str
+        Arguments as the usage line shows them.
+    arguments : sequence of click.Argument
+        Positional arguments.
+    groups : mapping of str to sequence of click.Option
+        Options under their headings, in the order of the help text; `--help` joins the last.
+    **settings
+        As `click.Command` takes them.
+    """
+
+    def __init__(
+        self, name: str, *, usage: str, arguments: Sequence[click.Argument], groups: Groups, **settings: Any
+    ) -> None:
+        self.usage, self.groups = usage, groups
+        context = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+        params = [*arguments, *chain.from_iterable(groups.values())]
+        super().__init__(name, params=params, context_settings=context, **settings)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Rewrite lists and underscores before click parses."""
+        lists = frozenset(name for option in self.params if isinstance(option, ListOption) for name in option.opts)
+        return super().parse_args(ctx, expand_arguments(args, lists))
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Show arguments as required even if options may stand for them."""
+        return [self.usage, "[OPTIONS]"]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group under its heading."""
+        for heading, options in self.grouped(ctx).items():
+            records = [record for option in options if (record := option.get_help_record(ctx))]
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+    def grouped(self, ctx: click.Context) -> Groups:
+        """Return the groups; options in none of them, such as `--help`, which click adds by itself, join the last."""
+        *others, (last, options) = self.groups.items()
+        known = set(chain.from_iterable(self.groups.values()))
+        rest = [one for one in self.get_params(ctx) if isinstance(one, click.Option) and one not in known]
+        return {**dict(others), last: [*options, *rest]}
+
+
+def expand_arguments(arguments: Sequence[str], list_flags: frozenset[str]) -> list[str]:
+    """Rewrite a command line so that click can parse it.
+
+    Underscores in option names become hyphens (`--participant_label`), and a list option is repeated for each of its
+    values (``--participant-label 01 02`` becomes ``--participant-label 01 --participant-label 02``).
+    """
+    expanded: list[str] = []
+    current, is_empty = "", False  # the list option whose values are being read, and whether it has none yet
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            return [*expanded, *arguments[position:]]
+        if argument.startswith("--"):
+            name, equals, value = argument.partition("=")
+            argument = name.replace("_", "-") + equals + value
+        if argument.startswith("-") and not _is_number(argument):
+            if is_empty:
+                expanded.append(current)  # click says that it lacks a value
+            current, is_empty = (argument, True) if argument in list_flags else ("", False)
+            if not current:
+                expanded.append(argument)
+        elif current:
+            expanded += [current, argument]
+            is_empty = False
+        else:
+            expanded.append(argument)
+    return [*expanded, current] if is_empty else expanded
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

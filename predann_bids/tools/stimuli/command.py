@@ -1,0 +1,104 @@
+"""`predann-tools stimuli`: parse, and show which music a dataset contains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from predann_bids.cli import selection_of
+from predann_bids.command import BidsAppCommand
+from predann_bids.config import resolve
+from predann_bids.errors import WrongUsage
+from predann_bids.options import PATH, RECORDINGS, selection_options
+
+EPILOG = """\b
+Examples:
+  predann-tools stimuli /data/ds
+  predann-tools stimuli /data/ds003774 --stimulus-map ds003774 --stimuli-dir /data/songs
+  predann-tools stimuli /data/ds --draft map.tsv
+  predann-tools stimuli /data/ds --stimulus-map map.tsv --participant-label 01 02
+
+\b
+Exit codes: 0 all music can be resolved, or a draft was written; 1 some participants have problems (if all
+have, the code of the first problem); 65 no music; 73 the draft cannot be created; others as predann-bids.
+"""
+HELP = """\
+Show which music each recording in BIDS_DIR contains, and when.
+
+Shows, before anything is processed, what predann-bids would use with the same options: recordings, presentations and
+their durations, audio files found and missing, event rows ignored and why, and parts of the stimulus map that have no
+effect. Nothing is written to BIDS_DIR.
+"""
+STANDARD_OUTPUT = "-"
+
+
+class StimuliCommand(BidsAppCommand):
+    """A command whose option `--draft` may stand without a file right before BIDS_DIR."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Return a directory that `--draft` has taken as its file."""
+        rest = super().parse_args(ctx, args)
+        draft = ctx.params.get("draft")
+        if ctx.params.get("bids_dir") is None and draft and Path(draft).is_dir():
+            ctx.params |= {"bids_dir": Path(draft), "draft": STANDARD_OUTPUT}
+        return rest
+
+
+def make_command() -> click.Command:
+    """Build the command."""
+    drafting = [
+        click.Option(
+            ["--draft"],
+            is_flag=False,
+            flag_value=STANDARD_OUTPUT,
+            metavar="[FILE]",
+            help="Draft a stimulus map from the events, file names and audio files, and write it to FILE or to"
+            " standard output (tables then go to standard error). It is valid as it stands, and its comments say what"
+            " to fill in.",
+        ),
+        click.Option(["--overwrite"], is_flag=True, help="Replace FILE if it exists."),
+    ]
+    running = [
+        click.Option(
+            ["--config"],
+            type=PATH,
+            help="TOML configuration of predann-bids; its selection and preprocessing.shortest are used.",
+        ),
+        click.Option(
+            ["-v", "--verbose"], count=True, help="Show all rows of the tables; after an error, also the traceback."
+        ),
+    ]
+    return StimuliCommand(
+        "stimuli",
+        usage="BIDS_DIR",
+        arguments=[click.Argument(["bids_dir"], type=PATH, required=False)],
+        groups={
+            RECORDINGS: list(selection_options(without={"skip_bids_validation"})),
+            "Drafting a stimulus map": drafting,
+            "Other options": running,
+        },
+        callback=_show,
+        help=HELP,
+        epilog=EPILOG,
+    )
+
+
+def _show(**given: Any) -> None:
+    if given["bids_dir"] is None:
+        raise WrongUsage("BIDS_DIR is missing. Usage: predann-tools stimuli BIDS_DIR [OPTIONS].")
+    science = resolve(file=given["config"])
+    selection = selection_of(given)
+    from predann_bids.tools.stimuli.show import show_stimuli
+
+    show_stimuli(
+        given["bids_dir"],
+        selection=selection,
+        stimulus_map=given["stimulus_map"],
+        stimuli_dir=given["stimuli_dir"],
+        draft=given["draft"],
+        overwrite=given["overwrite"],
+        shortest=science.preprocessing.shortest,
+        verbose=bool(given["verbose"]),
+    )
