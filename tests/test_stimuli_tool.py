@@ -15,8 +15,10 @@ from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import read_map
 from predann_bids.cli import run
 from predann_bids.tools.cli import tools as command
-from predann_bids.tools.stimuli.drafting import draft_map
-from predann_bids.tools.stimuli.observed import Observed, match_names
+from predann_bids.tools.stimuli.drafting.choose import draft_map
+from predann_bids.tools.stimuli.drafting.counting import DatasetEvents
+from predann_bids.tools.stimuli.drafting.events import RecordingEvents
+from predann_bids.tools.stimuli.drafting.names import match_names
 
 
 @pytest.fixture
@@ -96,8 +98,8 @@ def test_a_map_is_applied_and_what_has_no_effect_is_told(tool, plain, tmp_path):
     assert "2 of 3 rules" in out
     assert "(lines 3, 4)" in out
     assert "No events.tsv has the column 'colour'" in out
-    assert "In the column 'value' there are values that no rule has: 12 x 4, 13 x 4." in out
-    assert "Not used are 2 audio files: song-02.wav, song-03.wav." in out
+    assert "The column 'value' has values that occur in no rule: 12 x 4, 13 x 4." in out
+    assert "2 audio files are not used: song-02.wav, song-03.wav." in out
 
 
 def test_onsets_in_a_map_are_no_kinds_of_rows_to_be_told(tool, plain, tmp_path):
@@ -106,7 +108,7 @@ def test_onsets_in_a_map_are_no_kinds_of_rows_to_be_told(tool, plain, tmp_path):
     code, out, _ = tool(plain, "--stimulus-map", tmp_path / "map.tsv")
     assert code == 0
     assert "1 usable presentation" in out
-    assert "values that no rule has" not in out
+    assert "values that occur in no rule" not in out
 
 
 def test_participants_that_lack_stimuli_are_named(tool, dataset_copy):
@@ -120,7 +122,7 @@ def test_durations_of_markers_are_pointed_at(tool, dataset_copy):
     rewrite(dataset_copy, lambda row, _: [row[0], "0.001", *row[2:]])
     code, out, _ = tool(dataset_copy)
     assert code == 0
-    assert "12 rows of music state a duration of 0.00 s" in out
+    assert "12 music rows have a duration of 0.00 s" in out
 
 
 def test_warnings_of_presentations_are_shown(tool, dataset_copy):
@@ -302,11 +304,11 @@ def draft(tmp_path):
     stimuli = tmp_path / "stimuli"
     stimuli.mkdir()
 
-    def draft(observed, audio=()):
+    def draft(recordings, audio=()):
         for name in audio:
             (stimuli / name).touch()
         path = tmp_path / "draft.tsv"
-        path.write_text(draft_map("ds", observed, stimuli, shortest=3.0))
+        path.write_text(draft_map("ds", DatasetEvents(recordings), stimuli, shortest=3.0))
         assert read_map(path).rules
         lines = path.read_text().splitlines()
         comments = " ".join(line.removeprefix("# ").strip() for line in lines if line.startswith("#"))
@@ -319,7 +321,7 @@ def draft(tmp_path):
 def recording(rows=(), *, seconds=1000.0, meanings=None, participant="01", session="", task="music", run=""):
     """Events as rows of onset, duration and further columns."""
     names = list(rows[0])[2:] if rows else []
-    return Observed(
+    return RecordingEvents(
         {"participant": participant, "session": session, "task": task, "run": run},
         [row["onset"] for row in rows],
         [row["duration"] for row in rows],
@@ -399,8 +401,8 @@ def test_values_of_a_column_that_are_named_like_audio_are_taken(draft):
 
 
 def test_sessions_that_are_numbered_like_the_audio_are_taken(draft):
-    observed = [recording(session=f"{n:02d}", run=f"{n}", seconds=120.0) for n in range(1, 4)]
-    rules, _, _ = draft(observed, [f"song-{n}.wav" for n in range(1, 4)])
+    recordings = [recording(session=f"{n:02d}", run=f"{n}", seconds=120.0) for n in range(1, 4)]
+    rules, _, _ = draft(recordings, [f"song-{n}.wav" for n in range(1, 4)])
     assert [(rule["session"], rule["audio"]) for rule in rules] == [
         ("01", "song-1.wav"), ("02", "song-2.wav"), ("03", "song-3.wav"),
     ]  # fmt: skip
@@ -409,9 +411,9 @@ def test_sessions_that_are_numbered_like_the_audio_are_taken(draft):
 def test_films_named_by_their_task_start_and_end_at_their_markers(draft):
     rows = events((0.5, 0.0, "break cnt"), (5.0, 0.0, "video_start"), (65.0, 0.0, "video_stop"))
     tasks = ("DespicableMe", "ThePresent")
-    observed = [recording(rows, task=task, participant=who) for who in "AB" for task in tasks]
+    recordings = [recording(rows, task=task, participant=who) for who in "AB" for task in tasks]
     resting = [recording(events((1.0, 0.0, "eyes_closed")), task="RestingState", participant=who) for who in "AB"]
-    rules, comments, _ = draft(observed + resting, [f"{task}.wav" for task in tasks])
+    rules, comments, _ = draft(recordings + resting, [f"{task}.wav" for task in tasks])
     assert rules == [
         {"task": task, "value": "video_start", "audio": f"{task}.wav", "end_value": "video_stop"} for task in tasks
     ]
@@ -445,7 +447,7 @@ def test_what_events_json_says_of_values_is_heeded_and_told(draft):
     rules, comments, _ = draft([recording(rows, meanings=meanings)])
     assert [rule["value"] for rule in rules] == ["2"]
     assert "(A song begins)" in comments
-    assert "Nothing in the events tells the pieces apart" in comments
+    assert "Nothing in the events distinguishes the pieces" in comments
 
 
 def test_rows_with_response_times_are_no_music(draft):
@@ -461,13 +463,13 @@ def test_rows_with_response_times_are_no_music(draft):
 
 def test_recordings_whose_events_lie_beyond_their_end_are_one_piece_each(draft):
     rows = events(*((n * 100.0, 0.0, f"v{n}") for n in range(20)))
-    observed = [recording(rows, session=f"{n:02d}", run=str(n), seconds=120.0) for n in (1, 2, 10)]
-    rules, comments, _ = draft(observed)
+    recordings = [recording(rows, session=f"{n:02d}", run=str(n), seconds=120.0) for n in (1, 2, 10)]
+    rules, comments, _ = draft(recordings)
     assert [(rule["session"], rule["audio"]) for rule in rules] == [
         ("01", "FILL-IN-01.wav"), ("02", "FILL-IN-02.wav"), ("10", "FILL-IN-10.wav"),
     ]  # fmt: skip
     assert "onset_shift" in rules[0]
-    assert "not those of these recordings" in comments
+    assert "do not belong to these recordings" in comments
 
 
 def test_events_repeated_in_recordings_that_were_not_fetched_are_not_trusted(draft):
@@ -477,8 +479,8 @@ def test_events_repeated_in_recordings_that_were_not_fetched_are_not_trusted(dra
 
 
 def test_recordings_told_apart_by_two_entities_have_rules_on_both(draft):
-    observed = [recording(session=session, run=run) for session in ("a", "b") for run in ("1", "2")]
-    rules, _, _ = draft(observed)
+    recordings = [recording(session=session, run=run) for session in ("a", "b") for run in ("1", "2")]
+    rules, _, _ = draft(recordings)
     assert [(rule["session"], rule["run"], rule["audio"]) for rule in rules] == [
         (session, run, f"FILL-IN-{session}-{run}.wav") for session in ("a", "b") for run in ("1", "2")
     ]
@@ -548,8 +550,8 @@ def test_every_draft_is_a_valid_map_that_can_be_applied(tmp_path_factory, rows, 
     for name in audio:
         (directory / name).touch()
     table = events(*rows, columns=("trial_type", "value", "stim_file"))
-    observed = [recording(table, session=session, seconds=seconds) for session in ("1", "")]
-    (directory / "map.tsv").write_text(draft_map("ds", observed, directory, shortest=3.0))
+    recordings = [recording(table, session=session, seconds=seconds) for session in ("1", "")]
+    (directory / "map.tsv").write_text(draft_map("ds", DatasetEvents(recordings), directory, shortest=3.0))
     stimulus_map = read_map(directory / "map.tsv")
     if any(rule.columns for rule in stimulus_map.rules):
         cells = [{name: str(cell) for name, cell in row.items()} for row in table]

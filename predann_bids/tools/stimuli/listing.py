@@ -1,57 +1,56 @@
-"""Lay out a survey of a dataset's music as tables and sentences."""
+"""Print what an inspection of a dataset's music found, as tables and sentences."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Column, Table
 
-from predann_bids.bids.music.stimulus_map import StimulusMap, is_among
 from predann_bids.errors import PredannError
 from predann_bids.signals.audio import audio_seconds
-from predann_bids.tools.stimuli.observed import MEASURES
-from predann_bids.tools.stimuli.survey import Inspected, Survey, audio_in
+from predann_bids.tools.stimuli.hints import hints
+from predann_bids.tools.stimuli.inspection import DatasetInspection, RecordingInspection
+from predann_bids.tools.stimuli.wording import FREQUENT, most_frequent, number, seconds_range
 
 SHOWN = 20  # rows of a table, or sentences of a kind, without --verbose
-FREQUENT = 6
 WHERE = re.compile(r"^.*?, line \d+(?: \(and \d+ more rows\))?: ")
 
 
-def show(survey: Survey, console: Console, *, shown: int | None = SHOWN) -> None:
-    """Print the tables of a survey, and sentences about what should be looked at.
+def show(dataset: DatasetInspection, console: Console, *, shown: int | None = SHOWN) -> None:
+    """Print tables of recordings, stimuli and ignored rows, and sentences about what should be looked at.
 
     Parameters
     ----------
-    survey : Survey
-        What was found.
+    dataset : DatasetInspection
+        The inspected dataset.
     console : Console
-        Where to; markup must be off, as names of files may look like it.
+        Where to print; markup must be off, because names of files may look like it.
     shown : int, optional
-        At most so many rows of a table and sentences of a kind; all without it.
+        Number of rows of a table, and of sentences of a kind, to print; None for all.
     """
-    for table in (_recordings_table(survey, shown), _stimuli_table(survey, shown), _ignored_table(survey, shown)):
+    for table in (_recordings_table(dataset, shown), _stimuli_table(dataset, shown), _ignored_table(dataset, shown)):
         if table.row_count:
             console.print(table)
-    told = {
-        "Warnings": _alike([text for one in survey.inspected for text in one.warnings]),
-        "Problems": _alike([f"{one.problem}" for one in survey.failing]),
-        "Worth a look": list(hints(survey)),
+    sections = {
+        "Warnings": _alike([text for one in dataset.recordings for text in one.warnings]),
+        "Problems": _alike([f"{one.problem}" for one in dataset.failing]),
+        "Worth a look": list(hints(dataset)),
     }
-    for title, sentences in told.items():
+    for title, sentences in sections.items():
         if sentences:
             console.print(f"\n{title}", style="bold")
             for sentence in sentences[:shown]:
                 console.print(f"- {sentence}", soft_wrap=True)
             if shown and len(sentences) > shown:
                 console.print(f"... and {len(sentences) - shown} more (-v shows all)")
-    console.print(f"\n{_summary(survey)}", soft_wrap=True)
+    console.print(f"\n{_summary(dataset)}", soft_wrap=True)
 
 
-def _recordings_table(survey: Survey, shown: int | None) -> Table:
+def _recordings_table(dataset: DatasetInspection, shown: int | None) -> Table:
     table = Table(
         Column("recording", no_wrap=True),
         Column("presentations", justify="right", overflow="fold"),
@@ -62,22 +61,22 @@ def _recordings_table(survey: Survey, shown: int | None) -> Table:
         Column("remarks", overflow="fold"),
         title="Recordings",
     )
-    for one in survey.inspected[:shown]:
+    for one in dataset.recordings[:shown]:
         seconds = [p.duration for p in one.presentations]
         table.add_row(
             one.recording.name,
-            str(len(one.heard)),
-            str(len(set(one.heard))),
-            _range(seconds),
+            str(len(one.stimuli)),
+            str(len(set(one.stimuli))),
+            seconds_range(seconds),
             f"{sum(seconds) / 60:.1f}" if seconds else "",
             str(sum(count for kinds in one.ignored.values() for count in kinds.values())),
             "; ".join(_remarks(one)),
         )
-    _say_how_many_more(table, len(survey.inspected), shown)
+    _say_how_many_more(table, len(dataset.recordings), shown)
     return table
 
 
-def _remarks(one: Inspected) -> Iterator[str]:
+def _remarks(one: RecordingInspection) -> Iterator[str]:
     if one.problem:
         yield "PROBLEM, see below"
     elif not one.presentations:
@@ -89,27 +88,27 @@ def _remarks(one: Inspected) -> Iterator[str]:
     yield from one.remarks
 
 
-def _stimuli_table(survey: Survey, shown: int | None) -> Table:
+def _stimuli_table(dataset: DatasetInspection, shown: int | None) -> Table:
     table = Table(
         "stimulus",
         "audio",
         Column("length (s)", justify="right", overflow="fold"),
         Column("presentations", justify="right", overflow="fold"),
         Column("participants", justify="right", overflow="fold"),
-        title=f"Stimuli in {survey.stimuli_dir}",
+        title=f"Stimuli in {dataset.stimuli_dir}",
     )
-    missing = {name for one in survey.inspected for name in one.missing}
-    hearers = survey.hearers()
-    for label, audio in sorted(hearers, key=lambda stimulus: (stimulus[1] not in missing, stimulus))[:shown]:
-        counts = hearers[label, audio]
+    missing = {name for one in dataset.recordings for name in one.missing}
+    counts = dataset.counts_by_stimulus()
+    for stimulus in sorted(counts, key=lambda stimulus: (stimulus.file not in missing, stimulus))[:shown]:
+        listeners = counts[stimulus]
         table.add_row(
-            label,
-            audio,
-            "MISSING" if audio in missing else _length(survey.stimuli_dir / audio),
-            str(counts.total()),
-            f"{len(counts)} of {len(survey.participants)}",
+            stimulus.label,
+            stimulus.file,
+            "MISSING" if stimulus.file in missing else _length(dataset.stimuli_dir / stimulus.file),
+            str(listeners.total()),
+            f"{len(listeners)} of {len(dataset.participants)}",
         )
-    _say_how_many_more(table, len(hearers), shown)
+    _say_how_many_more(table, len(counts), shown)
     return table
 
 
@@ -120,20 +119,15 @@ def _length(audio: Path) -> str:
         return "UNREADABLE"
 
 
-def _ignored_table(survey: Survey, shown: int | None) -> Table:
-    table = Table("rows that are no music, because", Column("rows", justify="right", overflow="fold"), "most frequent")
+def _ignored_table(dataset: DatasetInspection, shown: int | None) -> Table:
+    table = Table("rows that are not music, because", Column("rows", justify="right", overflow="fold"), "most frequent")
     reasons: dict[str, Counter[str]] = {}
-    for one in survey.inspected:
+    for one in dataset.recordings:
         for reason, kinds in one.ignored.items():
             reasons.setdefault(reason, Counter()).update(kinds)
     for reason, kinds in reasons.items():
-        table.add_row(reason, str(kinds.total()), _most_frequent(kinds, None if shown is None else FREQUENT))
+        table.add_row(reason, str(kinds.total()), most_frequent(kinds, None if shown is None else FREQUENT))
     return table
-
-
-def _most_frequent(counts: Counter[str], shown: int | None = FREQUENT) -> str:
-    named = [f"{value} x {count}" for value, count in counts.most_common(shown)]
-    return ", ".join([*named, *([f"... ({len(counts)} values)"] if len(counts) > len(named) else [])])
 
 
 def _say_how_many_more(table: Table, total: int, shown: int | None) -> None:
@@ -141,15 +135,8 @@ def _say_how_many_more(table: Table, total: int, shown: int | None) -> None:
         table.add_row(f"... and {total - shown} more (-v shows all)")
 
 
-def _range(seconds: Sequence[float]) -> str:
-    if not seconds:
-        return ""
-    shortest, longest = f"{min(seconds):.2f}", f"{max(seconds):.2f}"
-    return shortest if shortest == longest else f"{shortest} - {longest}"
-
-
 def _alike(sentences: Sequence[str]) -> list[str]:
-    """Give sentences that differ only in file and row once, with how many recordings they hold for."""
+    """Return sentences that differ only in file and row once, with the number of places where they hold."""
     alike: dict[str, list[str]] = {}
     for sentence in sentences:
         alike.setdefault(WHERE.sub("", sentence), []).append(sentence)
@@ -159,92 +146,11 @@ def _alike(sentences: Sequence[str]) -> list[str]:
     ]
 
 
-def hints(survey: Survey) -> Iterator[str]:
-    """Say what of the map and of the stimuli was not used, and who did not hear what others did."""
-    hearers = survey.hearers()
-    if not survey.stimuli_dir.is_dir():
-        yield f"There is no directory {survey.stimuli_dir}; --stimuli-dir says where the audio is."
-    closed = [one.closed for one in survey.inspected if one.closed]
-    if closed:
-        yield (
-            f"The EEG of {number(len(closed), 'recording')} cannot be opened, so its length is not known."
-            f" {'The first: ' if len(closed) > 1 else ''}{closed[0]}"
-        )
-    yield from _assumed(survey)
-    if survey.stimulus_map:
-        yield from _unused(survey, survey.stimulus_map)
-    files: dict[str, set[str]] = {}
-    for label, audio in hearers:
-        files.setdefault(label, set()).add(audio)
-    for label, names in files.items():
-        if len(names) > 1:
-            yield f"The label '{label}' stands for several audio files, as one class: {_some(names)}."
-    idle = set(audio_in(survey.stimuli_dir)) - {audio for _, audio in hearers}
-    if idle:
-        yield f"Not used {'are' if len(idle) > 1 else 'is'} {number(len(idle), 'audio file')}: {_some(idle)}."
-    yield from _lacking(survey, hearers)
-
-
-def _assumed(survey: Survey) -> Iterator[str]:
-    stated = [
-        cue.duration
-        for one in survey.inspected
-        for cue in one.music
-        if cue.line and cue.stated is None and cue.end is None and cue.duration is not None
-    ]
-    brief = [seconds for seconds in stated if seconds < survey.shortest]
-    if brief:
-        yield (
-            f"{number(len(brief), 'row')} of music state a duration of {_range(brief)} s, a marker's: the"
-            " music is taken to last as long as its audio. If it ended earlier, a stimulus map can say so (end_value,"
-            " duration)."
-        )
-
-
-def _unused(survey: Survey, stimulus_map: StimulusMap) -> Iterator[str]:
-    used = {line for one in survey.inspected for line in one.rules}
-    idle = [str(rule.line) for rule in stimulus_map.rules if rule.line not in used]
-    if idle:
-        yield (
-            f"{len(idle)} of {len(stimulus_map.rules)} rules of {stimulus_map.path} have no effect, as nothing matches"
-            f" them or an earlier rule did (lines {_some(idle, in_order=True)})."
-        )
-    for column in sorted(stimulus_map.columns):
-        found = Counter[str]()
-        for one in survey.inspected:
-            found.update(one.values.get(column, {}))
-        if not any(column in one.values for one in survey.inspected):
-            yield f"No events.tsv has the column '{column}' of {stimulus_map.path}."
-            continue
-        rules = [rule for rule in stimulus_map.rules if column in rule.columns]
-        known = [value for rule in rules for value in (*rule.columns[column], *rule.end_values)]
-        unknown = Counter({value: count for value, count in found.items() if not is_among(value, known)})
-        if unknown and column not in MEASURES:
-            yield f"In the column '{column}' there are values that no rule has: {_most_frequent(unknown)}."
-
-
-def _lacking(survey: Survey, hearers: dict[tuple[str, str], Counter[str]]) -> Iterator[str]:
-    for participant in survey.participants:
-        lacking = [label for (label, _), counts in hearers.items() if participant not in counts]
-        if lacking:
-            yield f"Participant {participant} lacks {len(lacking)} of {len(hearers)} stimuli: {_some(lacking)}."
-
-
-def number(count: int, noun: str) -> str:
-    """Write a number of things: ``1 row``, ``2 rows``."""
-    return f"{count} {noun}{'s' * (count != 1)}"
-
-
-def _some(names: Iterable[str], *, in_order: bool = False) -> str:
-    names = list(names) if in_order else sorted(names)
-    return ", ".join(names[:FREQUENT]) + (f" and {len(names) - FREQUENT} more" if len(names) > FREQUENT else "")
-
-
-def _summary(survey: Survey) -> str:
-    presentations = [p for one in survey.inspected for p in one.presentations]
-    failing = f"; problems in {number(len(survey.failing), 'recording')}" if survey.failing else ""
+def _summary(dataset: DatasetInspection) -> str:
+    presentations = [p for one in dataset.recordings for p in one.presentations]
+    failing = f"; problems in {number(len(dataset.failing), 'recording')}" if dataset.failing else ""
     minutes = sum(p.duration for p in presentations) / 60
     return (
-        f"{number(len(survey.inspected), 'recording')} of {number(len(survey.participants), 'participant')}:"
+        f"{number(len(dataset.recordings), 'recording')} of {number(len(dataset.participants), 'participant')}:"
         f" {number(len(presentations), 'usable presentation')}, {minutes:.1f} min of music{failing}."
     )

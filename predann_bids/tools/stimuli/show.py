@@ -1,4 +1,4 @@
-"""Show which music a dataset plays when, before anything is processed."""
+"""Show which music a dataset contains, before anything is processed."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from rich.console import Console
-
 from predann_bids.bids.music.stimulus_map import find_map, read_map
 from predann_bids.bids.recordings import Selection, find_recordings
+from predann_bids.console import plain_console, say
 from predann_bids.errors import CannotCreateOutput, SomeParticipantsFailed, UnusableData
 from predann_bids.files import write_text
 from predann_bids.progress import Progress
-from predann_bids.tools.stimuli.drafting import draft_map
-from predann_bids.tools.stimuli.listing import SHOWN, number, show
-from predann_bids.tools.stimuli.observed import look_at
-from predann_bids.tools.stimuli.survey import Survey, inspect_all
+from predann_bids.tools.stimuli.drafting.choose import draft_map
+from predann_bids.tools.stimuli.drafting.counting import DatasetEvents
+from predann_bids.tools.stimuli.drafting.events import read_recording_events
+from predann_bids.tools.stimuli.inspection import DatasetInspection, inspect_recordings
+from predann_bids.tools.stimuli.listing import SHOWN, show
+from predann_bids.tools.stimuli.wording import number
 
-WIDTH = 200  # a file or a pipe has no width, and names must not be cut
 STANDARD_OUTPUT = "-"
 
 
@@ -33,88 +33,81 @@ def show_stimuli(
     shortest: float,
     verbose: bool = False,
 ) -> None:
-    """Print what the participant level would use, and draft a stimulus map if one is asked for.
+    """Print what the participant level would use, or draft a stimulus map.
 
     Parameters
     ----------
     bids_dir : Path
-        The dataset; nothing is written there.
+        The dataset. It is not written to.
     selection : Selection
-        Which recordings.
+        Which recordings to inspect.
     stimulus_map : str, optional
         A file, or the name of a map that comes with the package.
     stimuli_dir : Path, optional
-        Where the audio is; default `BIDS_DIR/stimuli`.
+        Directory of the audio files; default `BIDS_DIR/stimuli`.
     draft : str, optional
         File to write a draft of a stimulus map to; `-` for standard output.
     overwrite : bool
-        Replace the file if it is there.
+        Replace the file if it exists.
     shortest : float
         Presentations shorter than this, in seconds, are left out.
     verbose : bool
-        Show all rows.
+        Show all rows of the tables.
 
     Raises
     ------
     SomeParticipantsFailed
-        Some participants have recordings that cannot be resolved.
+        Some participants have recordings whose music cannot be resolved.
     PredannError
-        All of them have: the error of the first. No recording has music: `UnusableData`. Neither is raised when a
-        draft was asked for and made.
+        All participants have: the error of the first. `UnusableData`: no recording has music. None of these is raised
+        if a draft is written.
     """
     if draft and draft != STANDARD_OUTPUT:
         _refuse_target(Path(draft), bids_dir, overwrite)
     rules = read_map(find_map(stimulus_map)) if stimulus_map else None
     recordings = find_recordings(bids_dir, selection)
     audio_dir = stimuli_dir or bids_dir / "stimuli"
-    inspected = []
+    inspections = []
     with Progress("Looking for music", len(recordings)) as progress:
-        for one in inspect_all(recordings, audio_dir, rules, shortest=shortest):
-            inspected.append(one)
-            progress.advance(note=one.recording.name)
-    survey = Survey(tuple(inspected), audio_dir, rules, shortest)
-    show(survey, _console(stderr=draft == STANDARD_OUTPUT), shown=None if verbose else SHOWN)
-    if draft:
-        observed = []
-        with Progress("Drafting", len(recordings)) as progress:
-            for recording in recordings:
-                observed.append(look_at(recording))
-                progress.advance(note=recording.name)
-        _hand_over(draft_map(bids_dir.resolve().name, observed, audio_dir, shortest=shortest), draft, bids_dir)
-    else:
-        _conclude(survey)
+        for inspection in inspect_recordings(recordings, audio_dir, rules, shortest=shortest):
+            inspections.append(inspection)
+            progress.advance(note=inspection.recording.name)
+    dataset = DatasetInspection(tuple(inspections), audio_dir, rules, shortest)
+    show(dataset, plain_console(stderr=draft == STANDARD_OUTPUT), shown=None if verbose else SHOWN)
+    if not draft:
+        _raise_problems(dataset)
+        return
+    events = []
+    with Progress("Drafting", len(recordings)) as progress:
+        for recording in recordings:
+            events.append(read_recording_events(recording))
+            progress.advance(note=recording.name)
+    text = draft_map(bids_dir.resolve().name, DatasetEvents(events), audio_dir, shortest=shortest)
+    _hand_over(text, draft, bids_dir)
 
 
-def _console(*, stderr: bool) -> Console:
-    # names of files are no markup
-    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if console.is_terminal:
-        return console
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=WIDTH)
-
-
-def _conclude(survey: Survey) -> None:
-    if survey.failing:
-        _raise_problems(survey)
-    if not any(one.presentations for one in survey.inspected):
-        what = "matches a rule of the stimulus map or names" if survey.stimulus_map else "names"
+def _raise_problems(dataset: DatasetInspection) -> None:
+    if dataset.failing:
+        _raise_failures(dataset)
+    if not any(one.presentations for one in dataset.recordings):
+        expected = "matches a rule of the stimulus map or names" if dataset.stimulus_map else "names"
         raise UnusableData(
-            f"Nothing in {number(len(survey.inspected), 'recording')} says which music was played: no row of events.tsv"
-            f" {what} an audio file in the column stim_file. A stimulus map can say it (--stimulus-map); --draft FILE"
-            " writes a first one."
+            f"Nothing in {number(len(dataset.recordings), 'recording')} says which music was played: no row of"
+            f" events.tsv {expected} an audio file in the column stim_file. Say it in a stimulus map (--stimulus-map);"
+            " --draft FILE writes a first one."
         )
 
 
-def _raise_problems(survey: Survey) -> NoReturn:
-    failing = survey.failing
+def _raise_failures(dataset: DatasetInspection) -> NoReturn:
+    failing = dataset.failing
     first = failing[0].problem
     assert first is not None
     more = f" See above for {number(len(failing) - 1, 'more recording')} with problems." if len(failing) > 1 else ""
     failed = {one.recording.participant for one in failing}
-    if failed == set(survey.participants):
+    if failed == set(dataset.participants):
         raise type(first)(f"{first}{more}") from first
     raise SomeParticipantsFailed(
-        f"{len(failed)} of {len(survey.participants)} participants have problems. {failing[0].recording.name}: {first}"
+        f"{len(failed)} of {len(dataset.participants)} participants have problems. {failing[0].recording.name}: {first}"
         f"{more}"
     ) from first
 
@@ -125,14 +118,14 @@ def _raise_problems(survey: Survey) -> NoReturn:
 def _refuse_target(target: Path, bids_dir: Path, overwrite: bool) -> None:
     if target.resolve().is_relative_to(bids_dir.resolve()):
         raise CannotCreateOutput(
-            f"The draft {target} would lie in {bids_dir}, to which nothing is written; choose another place."
+            f"The draft {target} would lie inside {bids_dir}, which is never written to. Choose another file."
         )
     if target.is_dir() or (target.exists() and not overwrite):
-        found = "is a directory" if target.is_dir() else "exists already; --overwrite replaces it"
-        raise CannotCreateOutput(f"The draft cannot be written: {target} {found}.")
+        reason = "is a directory" if target.is_dir() else "exists already; --overwrite replaces it"
+        raise CannotCreateOutput(f"The draft cannot be written: {target} {reason}.")
     parent = target.absolute().parent
     if not parent.is_dir():
-        raise CannotCreateOutput(f"The draft {target} cannot be written: there is no directory {parent}.")
+        raise CannotCreateOutput(f"The draft {target} cannot be written: the directory {parent} does not exist.")
 
 
 def _hand_over(text: str, target: str, bids_dir: Path) -> None:
@@ -140,6 +133,5 @@ def _hand_over(text: str, target: str, bids_dir: Path) -> None:
         sys.stdout.write(text)
         return
     write_text(Path(target), text)
-    console = _console(stderr=False)
-    console.print(f"\nDraft: {target}", soft_wrap=True)
-    console.print(f"Edit it, then: predann-tools stimuli {bids_dir} --stimulus-map {target}", soft_wrap=True)
+    say(f"\nDraft: {target}")
+    say(f"Edit it, then run: predann-tools stimuli {bids_dir} --stimulus-map {target}")

@@ -1,4 +1,4 @@
-"""Look at what the participant level would find in a dataset, without processing anything."""
+"""Inspect what the participant level would find in a dataset, without processing anything."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -20,34 +21,43 @@ from predann_bids.errors import MissingInput, PredannError, ReadOrWriteFailed
 from predann_bids.signals.audio import audio_seconds
 
 UNNAMED = "(rows without trial_type and value)"
+# columns of events.tsv that hold measurements, which do not name a kind of row
+MEASURES = {"onset", "duration", "sample", "response_time", "HED"}
+
+
+class Stimulus(NamedTuple):
+    """A class to be recognised, and the audio file that it stands for."""
+
+    label: str
+    file: str
 
 
 @dataclass(frozen=True)
-class Inspected:
-    """What was found out about one recording.
+class RecordingInspection:
+    """The music in one recording, and what is wrong with it.
 
     Parameters
     ----------
     recording : Recording
-        Which.
+        The recording.
     music : tuple of Cue
-        What its events and the stimulus map say of music, audio that is missing included.
+        All music that its events and the stimulus map ask for, whether or not its audio exists.
     presentations : tuple of Presentation
-        What would be used; none where there is a problem.
+        Presentations that would be used; empty if there is a problem.
     ignored : mapping
-        Reason to the kinds of rows that are no music for it, and how many there are of each.
+        Why rows are not music, to the kinds of these rows and their numbers.
     missing : frozenset of str
-        Audio that is asked for and cannot be found.
+        Audio files that are asked for and do not exist.
     rules : frozenset of int
-        Lines of the stimulus map that say something about this recording.
+        Lines of the stimulus map that apply to this recording.
     values : mapping
-        Columns of its events.tsv that the map has conditions on, to the values in them and how many there are.
+        Columns of its events.tsv on which the map has conditions, to their values and the numbers of these.
     warnings, remarks : tuple of str
         Sentences about presentations, and a few words about the recording.
     closed : str
-        Why the EEG cannot be opened, so that its length is unknown; empty where it can.
+        Why the EEG cannot be opened, which leaves its length unknown; empty if it can.
     problem : PredannError, optional
-        What the participant level would fail with.
+        The error with which the participant level would fail.
     """
 
     recording: Recording
@@ -63,28 +73,29 @@ class Inspected:
     problem: PredannError | None = None
 
     @property
-    def heard(self) -> list[tuple[str, str]]:
-        """Label and audio file of each presentation; where there is a problem, of what is asked for."""
-        return [(one.label, one.stim_file) for one in (self.music if self.problem else self.presentations)]
+    def stimuli(self) -> list[Stimulus]:
+        """Stimulus of each presentation; if there is a problem, of all music that is asked for."""
+        source = self.music if self.problem else self.presentations
+        return [Stimulus(one.label, one.stim_file) for one in source]
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What was found out about a dataset.
+class DatasetInspection:
+    """The music in all recordings of a dataset.
 
     Parameters
     ----------
-    inspected : tuple of Inspected
+    recordings : tuple of RecordingInspection
         All recordings, in their order.
     stimuli_dir : Path
-        Where the audio was looked for.
+        Directory of the audio files.
     stimulus_map : StimulusMap, optional
-        What the user says.
+        The user's stimulus map.
     shortest : float
         Presentations shorter than this, in seconds, are left out.
     """
 
-    inspected: tuple[Inspected, ...]
+    recordings: tuple[RecordingInspection, ...]
     stimuli_dir: Path
     stimulus_map: StimulusMap | None = None
     shortest: float = 0.0
@@ -92,64 +103,64 @@ class Survey:
     @property
     def participants(self) -> list[str]:
         """Labels of all participants."""
-        return sorted({one.recording.participant for one in self.inspected})
+        return sorted({one.recording.participant for one in self.recordings})
 
     @property
-    def failing(self) -> list[Inspected]:
+    def failing(self) -> list[RecordingInspection]:
         """Recordings with a problem."""
-        return [one for one in self.inspected if one.problem]
+        return [one for one in self.recordings if one.problem]
 
-    def hearers(self) -> dict[tuple[str, str], Counter[str]]:
-        """Return each stimulus, as label and audio file, with how often each participant hears it."""
-        hearers: dict[tuple[str, str], Counter[str]] = {}
-        for one in self.inspected:
-            for stimulus in one.heard:
-                hearers.setdefault(stimulus, Counter())[one.recording.participant] += 1
-        return dict(sorted(hearers.items()))
+    def counts_by_stimulus(self) -> dict[Stimulus, Counter[str]]:
+        """Return how often each participant is presented with each stimulus."""
+        counts: dict[Stimulus, Counter[str]] = {}
+        for one in self.recordings:
+            for stimulus in one.stimuli:
+                counts.setdefault(stimulus, Counter())[one.recording.participant] += 1
+        return dict(sorted(counts.items()))
 
 
 def entities_of(recording: Recording) -> dict[str, str]:
-    """Return the entities that a stimulus map can have conditions on."""
+    """Return the entities of a recording on which a stimulus map can have conditions."""
     return {name: getattr(recording, name) for name in ENTITIES}
 
 
 def audio_in(directory: Path) -> list[str]:
-    """List the audio files in a directory and below, relative to it; links to content that is not there are none."""
+    """List the audio files below a directory, relative to it, without broken links."""
     files = (path for path in directory.rglob("*") if names_audio(path.name) and path.is_file())
     return sorted(path.relative_to(directory).as_posix() for path in files)
 
 
-def inspect_all(
+def inspect_recordings(
     recordings: Sequence[Recording], stimuli_dir: Path, stimulus_map: StimulusMap | None, *, shortest: float
-) -> Iterator[Inspected]:
-    """Inspect recordings one after the other; what is wrong with one is kept with it and stops no other.
+) -> Iterator[RecordingInspection]:
+    """Inspect recordings one after the other; a problem with one does not stop the others.
 
     Parameters
     ----------
     recordings : sequence of Recording
-        Of one dataset.
+        Recordings of one dataset.
     stimuli_dir : Path
-        Where the audio is.
+        Directory of the audio files.
     stimulus_map : StimulusMap, optional
-        What the user says.
+        The user's stimulus map.
     shortest : float
         Presentations shorter than this, in seconds, are left out.
     """
-    stimuli = _Forgiving(stimuli_dir)
+    stimuli = _StimuliAndMissing(stimuli_dir)
     seconds_of = cache(audio_seconds)
     for recording in recordings:
         try:
             yield _inspect(recording, stimuli, stimulus_map, shortest, seconds_of)
         except PredannError as error:
-            yield Inspected(recording, problem=error)
+            yield RecordingInspection(recording, problem=error)
         except OSError as error:
             reason = f"{error.filename or recording.path} cannot be read: {error.strerror or error}."
-            yield Inspected(recording, problem=ReadOrWriteFailed(reason))
+            yield RecordingInspection(recording, problem=ReadOrWriteFailed(reason))
 
 
 @dataclass(frozen=True)
-class _Forgiving(Stimuli):
-    """A stimuli directory that gives missing audio a name, to count who asks for it."""
+class _StimuliAndMissing(Stimuli):
+    """A stimuli directory that notes which audio is missing instead of failing."""
 
     missing: set[str] = field(default_factory=set)
 
@@ -163,11 +174,11 @@ class _Forgiving(Stimuli):
 
 def _inspect(
     recording: Recording,
-    stimuli: _Forgiving,
+    stimuli: _StimuliAndMissing,
     stimulus_map: StimulusMap | None,
     shortest: float,
     seconds_of: Callable[[Path], float],
-) -> Inspected:
+) -> RecordingInspection:
     events = recording.sidecar("events", ".tsv")
     entities = entities_of(recording)
     cues = find_cues(events, stimuli, stimulus_map=stimulus_map, entities=entities)
@@ -178,13 +189,13 @@ def _inspect(
     warnings = cues.notes
     problem = None
     try:
-        if missing:  # the sentence that names file and row
+        if missing:  # fails with the sentence that names file and row
             find_cues(events, Stimuli(stimuli.directory), stimulus_map=stimulus_map, entities=entities)
         resolution = place(cues, recording_seconds=length, shortest=shortest, audio_seconds=seconds_of)
         presentations, warnings = resolution.presentations, resolution.warnings
     except PredannError as error:
         problem = error
-    return Inspected(
+    return RecordingInspection(
         recording,
         cues.music,
         presentations,
@@ -200,7 +211,7 @@ def _inspect(
 
 
 def _length(recording: Recording) -> tuple[float, tuple[str, ...], str]:
-    """Return seconds, remarks, and why it cannot be opened; what cannot is taken to last for ever."""
+    """Return the length in seconds, remarks, and why the EEG cannot be opened, in which case it is endless."""
     try:
         raw = recording.read()
     except PredannError as error:
@@ -221,7 +232,7 @@ def _values(table: pd.DataFrame, column: str) -> Counter[str]:
 
 
 def _rules_that_match(stimulus_map: StimulusMap, entities: Mapping[str, str], table: pd.DataFrame) -> frozenset[int]:
-    """Return the lines of the rules that win, for the recording or for any of its rows."""
+    """Return the lines of the rules that apply to the recording or to any of its rows; the first match counts."""
     rules = stimulus_map.about(entities)
     columns = sorted(stimulus_map.columns & set(table))
     rows: list[dict[str, str]] = table[columns].drop_duplicates().to_dict("records")  # type: ignore[assignment]
@@ -230,7 +241,7 @@ def _rules_that_match(stimulus_map: StimulusMap, entities: Mapping[str, str], ta
         if rule.is_about_recordings:
             if not winners:
                 return frozenset({rule.line})
-            continue  # a rule about rows came first
+            continue  # an earlier rule about rows applies
         matched = [row for row in rows if rule.matches(row)]
         if matched:
             winners.add(rule.line)
