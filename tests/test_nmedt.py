@@ -113,7 +113,7 @@ def swapped(triggers):
     [
         ({"spoil": without_128}, "the trigger 23 of Tiptoes"),
         ({"spoil": swapped}, "out of order"),
-        ({"codes": (22, 22)}, "Oino (trigger 22) is heard twice"),
+        ({"codes": (22, 22)}, "Oino (trigger 22) is played twice"),
         ({"codes": ()}, "no trigger of a song"),
         ({"channels": 64}, "X has the shape (64,"),
     ],
@@ -145,7 +145,7 @@ def test_a_file_of_another_kind_is_unusable(nmedt, tmp_path):
     (tmp_path / "raw" / "02_1_raw.mat").write_bytes(b"MATLAB 5.0 MAT-file")
     code, err = nmedt()
     assert code == 65
-    assert "is no MATLAB v7.3 file" in err
+    assert "is not a MATLAB v7.3 file" in err
 
 
 def test_audio_that_is_missing_or_of_another_length_is_named_with_its_song(nmedt, tmp_path):
@@ -158,7 +158,7 @@ def test_audio_that_is_missing_or_of_another_length_is_named_with_its_song(nmedt
     soundfile.write(songs / "Oino.wav", np.zeros(200_000), 1000)
     code, err = nmedt(songs=songs)
     assert code == 65
-    assert "Oino.wav lasts 200.0 s, but Oino of NMED-T 271 s" in err
+    assert "Oino.wav lasts 200.0 s, but Oino of NMED-T lasts 271 s" in err
 
 
 @pytest.mark.parametrize("more", [("--participant-label", "07"), ()])

@@ -46,6 +46,7 @@ def make_command() -> click.Command:
         groups={"Options": [songs, overwrite]},
         callback=_import,
         help=HELP,
+        short_help="Import a checkpoint of the authors' public code.",
         epilog=EPILOG,
     )
 

@@ -92,6 +92,7 @@ def make_command() -> click.Command:
         },
         callback=run_command,
         help=HELP,
+        short_help="Run the group level over a grid of configurations.",
         epilog=EPILOG,
     )
 

@@ -35,6 +35,7 @@ def make_command() -> click.Command:
         groups={"Options": [labels, overwrite]},
         callback=_convert,
         help=HELP,
+        short_help="Convert NMED-T to EEG-BIDS.",
         epilog=EPILOG,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,57 +19,20 @@ from predann_bids.files import write_json, write_text, written_whole
 from predann_bids.signals.audio import audio_seconds
 from predann_bids.signals.brainvision import write_brainvision
 from predann_bids.tools.nmedt.files import ELECTRODES, LENGTH_TOLERANCE_S, RawFile, Song, label_of, opened
-
-TASK = "music"
-MONTAGE = "GSN-HydroCel-128"
-
-DESCRIPTION: Mapping[str, Any] = {
-    "Name": "NMED-T: Naturalistic Music EEG Dataset - Tempo",
-    "BIDSVersion": "1.10.0",
-    "DatasetType": "raw",
-    "Authors": ["Steven Losorelli", "Duc T. Nguyen", "Jacek P. Dmochowski", "Blair Kaneshiro"],
-    "ReferencesAndLinks": [
-        "Losorelli, S., Nguyen, D. T., Dmochowski, J. P. and Kaneshiro, B. (2017). NMED-T: A tempo-focused dataset of"
-        " cortical and behavioral responses to naturalistic music. Proceedings of the 18th International Society for"
-        " Music Information Retrieval Conference, 339-346."
-    ],
-}
-README = """NMED-T in BIDS
-
-The raw recordings of NMED-T (Losorelli et al. 2017), as distributed by Stanford, converted by `predann-tools nmedt` of
-PredANN-BIDS {version}. Each participant listened to ten songs, five in each of two recordings (runs).
-
-The onset of a song is one second before the trigger 128 that follows its own trigger. Electrode positions are those of
-the net's template, in no way measured. The 129th channel, the vertex against which all others were recorded, is zero
-throughout and was left out. The audio in `stimuli` is not part of NMED-T.
-"""
-EEG_SIDECAR: Mapping[str, Any] = {
-    "TaskName": TASK,
-    "TaskDescription": "Listening to songs in full length.",
-    "Manufacturer": "EGI",
-    "CapManufacturer": "EGI",
-    "CapManufacturersModelName": "HydroCel Geodesic Sensor Net 128",
-    "EEGReference": "vertex (E129), left out of the data",
-    "PowerLineFrequency": 60,
-    "SoftwareFilters": "n/a",
-    "RecordingType": "continuous",
-    "EEGChannelCount": ELECTRODES,
-}
-EVENTS_SIDECAR: Mapping[str, Any] = {
-    "trial_type": {"Description": "Name of the song"},
-    "value": {"Description": "Trigger of the song"},
-    "stim_file": {"Description": "Audio file played, relative to /stimuli"},
-}
-COORDSYSTEM: Mapping[str, Any] = {
-    "EEGCoordinateSystem": "CapTrak",
-    "EEGCoordinateUnits": "m",
-    "EEGCoordinateSystemDescription": f"Template positions of the net ({MONTAGE} of MNE-Python), not measured.",
-}
+from predann_bids.tools.nmedt.metadata import (
+    COORDSYSTEM,
+    DESCRIPTION,
+    EEG_SIDECAR,
+    EVENTS_SIDECAR,
+    MONTAGE,
+    README,
+    TASK,
+)
 
 
 @dataclass(frozen=True)
 class Target:
-    """The files that one raw file becomes."""
+    """The files into which one raw file is converted."""
 
     root: Path
     participant: str
@@ -85,7 +48,7 @@ class Target:
         return self.directory / f"sub-{self.participant}_task-{TASK}_run-{self.run}_{ending}"
 
     def is_finished(self) -> bool:
-        """Tell whether all files are there; the sidecar is written last."""
+        """Return whether all files exist; the sidecar is written last."""
         endings = ("eeg.vhdr", "eeg.vmrk", "eeg.eeg", "events.tsv", "channels.tsv", "eeg.json")
         return all(self.file(ending).is_file() for ending in endings)
 
@@ -99,18 +62,18 @@ def convert(
     overwrite: bool = False,
     on_done: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
-    """Convert all raw files that are not converted yet.
+    """Convert all raw files that have not been converted.
 
     Parameters
     ----------
     raw_dir, audio_dir, bids_dir : Path
         Files of the distribution (`02_1_raw.mat`, ...), audio of the songs, and the dataset to write.
     participants : sequence of str
-        Only these; empty for all.
+        Labels of the participants to convert; empty for all.
     overwrite : bool
-        Convert again what is there.
+        Convert files again that were converted before.
     on_done : callable
-        Called after each file with its name and what became of it.
+        Called after each file with its name and whether it is done, kept or failed.
 
     Returns
     -------
@@ -122,11 +85,13 @@ def convert(
     SomeParticipantsFailed
         Some files failed and are named; the others are converted.
     PredannError
-        All failed: the error of the first. Or a directory is missing.
+        All files failed: the error of the first.
+    MissingInput
+        A directory does not exist, or has no file of a participant.
     """
     jobs = _jobs(raw_dir, bids_dir, participants)
     if not audio_dir.is_dir():
-        raise MissingInput(f"There is no directory {audio_dir}; expected the songs' audio.")
+        raise MissingInput(f"The directory {audio_dir} does not exist; expected the audio of the songs.")
     _describe(bids_dir)
     failures: list[PredannError] = []
     headers = []
@@ -151,18 +116,22 @@ def convert(
 
 def _jobs(raw_dir: Path, bids_dir: Path, participants: Sequence[str]) -> list[tuple[Path, Target]]:
     if not raw_dir.is_dir():
-        raise MissingInput(f"There is no directory {raw_dir}; expected the raw files of NMED-T (02_1_raw.mat, ...).")
-    found = [(path, label) for path in sorted(raw_dir.glob("*_raw.mat")) if (label := label_of(path))]
-    there = sorted({participant for _, (participant, _) in found})
-    missing = sorted(set(participants) - set(there))
-    if missing or not found:
         raise MissingInput(
-            f"{raw_dir} holds no raw file of participant {', '.join(missing) or 'any'} (such as"
-            f" {missing[0] if missing else '02'}_1_raw.mat); there is {', '.join(there) or 'none'}."
+            f"The directory {raw_dir} does not exist; expected the raw files of NMED-T (02_1_raw.mat, ...)."
+        )
+    labelled = [(path, label) for path in sorted(raw_dir.glob("*_raw.mat")) if (label := label_of(path))]
+    available = sorted({participant for _, (participant, _) in labelled})
+    missing = sorted(set(participants) - set(available))
+    if not labelled:
+        raise MissingInput(f"{raw_dir} contains no raw file of NMED-T, such as 02_1_raw.mat.")
+    if missing:
+        raise MissingInput(
+            f"{raw_dir} contains no raw file of participant {', '.join(missing)}, such as {missing[0]}_1_raw.mat."
+            f" Participants with raw files: {', '.join(available)}."
         )
     return [
         (path, Target(bids_dir, participant, run))
-        for path, (participant, run) in found
+        for path, (participant, run) in labelled
         if not participants or participant in participants
     ]
 
@@ -170,18 +139,20 @@ def _jobs(raw_dir: Path, bids_dir: Path, participants: Sequence[str]) -> list[tu
 def _convert_one(path: Path, audio_dir: Path, target: Target) -> None:
     with opened(path) as raw:
         rows = []
-        for heard in raw.heard:
-            audio, seconds = find_song(audio_dir, heard.song, path)
-            name = f"{heard.song.code}_{heard.song.name}{audio.suffix.lower()}"
-            _provide(audio, target.root / "stimuli" / name)
-            rows.append((heard.onset, min(seconds, raw.samples / raw.rate_hz - heard.onset), heard.song, name))
+        for played in raw.songs:
+            song, onset = played.song, played.onset
+            audio, seconds = find_song(audio_dir, song, path)
+            name = f"{song.code}_{song.name}{audio.suffix.lower()}"
+            _copy(audio, target.root / "stimuli" / name)
+            rows.append((onset, min(seconds, raw.samples / raw.rate_hz - onset), song, name))
         target.file("eeg.json").unlink(missing_ok=True)
         _write_eeg(raw, target, [(onset, duration, song.name) for onset, duration, song, _ in rows])
         write_text(
             target.file("events.tsv"),
             "onset\tduration\ttrial_type\tvalue\tstim_file\n"
             + "".join(
-                f"{onset:.4f}\t{lasts:.4f}\t{song.name}\t{song.code}\t{name}\n" for onset, lasts, song, name in rows
+                f"{onset:.4f}\t{duration:.4f}\t{song.name}\t{song.code}\t{name}\n"
+                for onset, duration, song, name in rows
             ),
         )
         length = {"SamplingFrequency": raw.rate_hz, "RecordingDuration": raw.samples / raw.rate_hz}
@@ -189,46 +160,54 @@ def _convert_one(path: Path, audio_dir: Path, target: Target) -> None:
 
 
 def find_song(audio_dir: Path, song: Song, path: Path) -> tuple[Path, float]:
-    """Find a song's audio by its trigger or its name, and how many seconds it lasts.
+    """Find the audio of a song by its trigger or its name.
+
+    Returns
+    -------
+    tuple
+        The file, and its length in seconds.
 
     Raises
     ------
     MissingInput
-        It is not there.
+        There is no such file.
     UnusableData
-        There are several, or it does not last as long as the song.
+        There are several, or the file is not as long as the song.
     """
     files = [file for file in sorted(audio_dir.iterdir()) if file.suffix.lower() in AUDIO_EXTENSIONS]
     name = _folded(song.name)
     names = {str(song.code), name, f"{song.code}{name}", f"song{song.code}"}
-    found = [file for file in files if _folded(file.stem) in names]
-    if not found:
+    matching = [file for file in files if _folded(file.stem) in names]
+    if not matching:
         raise MissingInput(
             f"{path}: the audio of {song.name} is not in {audio_dir}; expected {song.code}.wav or {song.name}.wav (or"
             " .flac, .mp3, .ogg)."
         )
-    if len(found) > 1:
-        raise UnusableData(f"{path}: {', '.join(file.name for file in found)} could all be {song.name}; keep one.")
-    seconds = audio_seconds(found[0])
+    if len(matching) > 1:
+        raise UnusableData(
+            f"{path}: {', '.join(file.name for file in matching)} could all be {song.name}. Keep one of them."
+        )
+    seconds = audio_seconds(matching[0])
     if abs(seconds - song.seconds) > LENGTH_TOLERANCE_S:
         raise UnusableData(
-            f"{found[0]} lasts {seconds:.1f} s, but {song.name} of NMED-T {song.seconds:g} s; is it another version?"
+            f"{matching[0]} lasts {seconds:.1f} s, but {song.name} of NMED-T lasts {song.seconds:g} s. Is it another"
+            " version?"
         )
-    return found[0], seconds
+    return matching[0], seconds
 
 
 def _folded(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _provide(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path) -> None:
     if not (target.is_file() and target.stat().st_size == source.stat().st_size):
         with written_whole(target) as beside:
             shutil.copyfile(source, beside)
 
 
 def _write_eeg(raw: RawFile, target: Target, markers: list[tuple[float, float, str]]) -> None:
-    channels, places = _net()
+    channels, positions = _net()
     try:
         target.directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -239,10 +218,13 @@ def _write_eeg(raw: RawFile, target: Target, markers: list[tuple[float, float, s
         for block in raw.blocks():
             samples[start : start + len(block)] = block
             start += len(block)
-        write_brainvision(samples, channels, raw.rate_hz, places, target.file("eeg.vhdr"), markers)
+        write_brainvision(samples, channels, raw.rate_hz, positions, target.file("eeg.vhdr"), markers)
     lines = [f"{channel}\tEEG\tµV\n" for channel in channels]
     write_text(target.file("channels.tsv"), "name\ttype\tunits\n" + "".join(lines))
-    rows = ["\t".join([channel, *(f"{x:.6f}" for x in place)]) for channel, place in zip(channels, places, strict=True)]
+    rows = [
+        "\t".join([channel, *(f"{x:.6f}" for x in position)])
+        for channel, position in zip(channels, positions, strict=True)
+    ]
     stem = f"sub-{target.participant}"
     write_text(target.directory / f"{stem}_electrodes.tsv", "name\tx\ty\tz\n" + "\n".join(rows) + "\n")
     write_json(target.directory / f"{stem}_coordsystem.json", COORDSYSTEM)

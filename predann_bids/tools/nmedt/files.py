@@ -1,4 +1,4 @@
-"""Read the Stanford distribution of NMED-T (Losorelli et al. 2017): MATLAB v7.3 files, piece by piece."""
+"""Read the Stanford distribution of NMED-T (Losorelli et al. 2017): MATLAB v7.3 files, block by block."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Singles
 from predann_bids.errors import UnusableData
 
 FILE_NAME = re.compile(r"(\d{2,})_(\d+)_raw\.mat")
@@ -24,7 +24,7 @@ LENGTH_TOLERANCE_S = 2.0
 
 @dataclass(frozen=True)
 class Song:
-    """A song of NMED-T: its trigger, its name, and about how many seconds it lasts."""
+    """A song of NMED-T: its trigger, its name, and its approximate length in seconds."""
 
     code: int
     name: str
@@ -49,8 +49,8 @@ SONGS: Mapping[int, Song] = {
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A song in a recording, with the time of its onset in seconds."""
+class PlayedSong:
+    """A song in a recording, and its onset in seconds."""
 
     song: Song
     onset: float
@@ -58,7 +58,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class RawFile:
-    """One opened file.
+    """An opened file.
 
     Parameters
     ----------
@@ -66,65 +66,64 @@ class RawFile:
         The file.
     rate_hz : float
         Sampling rate.
-    heard : tuple of Heard
-        Songs in the order of their onsets.
+    songs : tuple of PlayedSong
+        In the order of their onsets.
     """
 
     path: Path
     rate_hz: float
-    heard: tuple[Heard, ...]
+    songs: tuple[PlayedSong, ...]
     _eeg: Any
 
     @property
     def samples(self) -> int:
-        """Length of the recording."""
+        """Length of the recording in samples."""
         return int(self._eeg.shape[0])
 
-    def blocks(self) -> Iterator[NDArray[np.float32]]:
+    def blocks(self) -> Iterator[Singles]:
         """Read the electrodes' EEG in microvolts, block by block: (samples, electrodes).
 
         Raises
         ------
         UnusableData
-            A block cannot be read, as the file was cut off.
+            A block cannot be read, because the file was cut off.
         """
         for start in range(0, self.samples, READ_SAMPLES):
             try:
                 block = self._eeg[start : start + READ_SAMPLES]
             except OSError as error:
                 raise UnusableData(
-                    f"{self.path} is damaged from sample {start} on ({error}). Fetch it again."
+                    f"{self.path} is damaged from sample {start} on ({error}). Download it again."
                 ) from error
             yield np.ascontiguousarray(block[:, :ELECTRODES], dtype=np.float32)
 
 
 def label_of(path: Path) -> tuple[str, str] | None:
-    """Return participant and trial of a file name such as `02_1_raw.mat`; None for other files."""
+    """Return participant and trial from a file name such as `02_1_raw.mat`; None for other files."""
     match = FILE_NAME.fullmatch(path.name)
     return (match[1], match[2]) if match else None
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[RawFile]:
-    """Open a raw file; EEG is read later.
+    """Open a raw file. The EEG is read later.
 
     Raises
     ------
     UnusableData
-        It is no such file, its layout is another, or its triggers do not tell when songs began; the message names what
-        was found.
+        The file or its layout is a different one, or its triggers do not say when the songs began.
     """
     import h5py
 
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise UnusableData(f"{path} is no MATLAB v7.3 file, or was cut off ({error}). Fetch it again.") from error
+        raise UnusableData(f"{path} is not a MATLAB v7.3 file, or was cut off ({error}). Download it again.") from error
     with file:
         missing = [name for name in ("X", "fs", "DIN_1") if name not in file]
         if missing:
             raise UnusableData(f"{path} has no variable {', '.join(missing)}; expected X, fs and DIN_1 of NMED-T.")
-        eeg = file["X"]  # MATLAB's (channels, samples) is stored the other way round
+        eeg = file["X"]  # HDF5 reverses the dimensions of MATLAB's (channels, samples)
         if eeg.ndim != 2 or eeg.shape[1] not in (ELECTRODES, ELECTRODES + 1):
             raise UnusableData(
                 f"{path}: X has the shape {tuple(reversed(eeg.shape))}; expected {ELECTRODES + 1} channels by samples."
@@ -134,14 +133,14 @@ def opened(path: Path) -> Iterator[RawFile]:
 
 
 def _triggers(path: Path, file: Any) -> list[tuple[int | None, int]]:
-    """List the triggers of the cell array `DIN_1`: their numbers, and the samples (from 0) that they stand at."""
+    """List the triggers of the cell array `DIN_1`: their numbers and their samples, counted from 0."""
     try:
         cells = file["DIN_1"]
         rows = [[np.asarray(file[reference]).ravel() for reference in row[:2]] for row in cells[()]]
         return [(_number("".join(map(chr, label))), int(sample[0]) - 1) for label, sample in rows]
     except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
         raise UnusableData(
-            f"{path}: DIN_1 is no cell array of trigger labels and samples ({error}); is this a file of NMED-T?"
+            f"{path}: DIN_1 is not a cell array of trigger labels and samples ({error}). Is this a file of NMED-T?"
         ) from error
 
 
@@ -150,32 +149,37 @@ def _number(label: str) -> int | None:
     return int(digits[0]) if digits else None
 
 
-def _songs(path: Path, triggers: list[tuple[int | None, int]], rate_hz: float, samples: int) -> tuple[Heard, ...]:
-    heard: list[Heard] = []
-    for place, (number, sample) in enumerate(triggers):
+def _songs(path: Path, triggers: list[tuple[int | None, int]], rate_hz: float, samples: int) -> tuple[PlayedSong, ...]:
+    songs: list[PlayedSong] = []
+    for position, (number, sample) in enumerate(triggers):
         if number is None or number not in SONGS:
             continue
         song = SONGS[number]
-        following = triggers[place + 1] if place + 1 < len(triggers) else (None, 0)
-        if following[0] != SONG_STARTED:
+        following, started = triggers[position + 1] if position + 1 < len(triggers) else (None, 0)
+        if following != SONG_STARTED:
             raise UnusableData(
                 f"{path}: the trigger {song.code} of {song.name} at sample {sample + 1} is followed by"
-                f" {following[0] or 'none'}; expected {SONG_STARTED}, which tells when the song began."
+                f" {following or 'none'}; expected {SONG_STARTED}, which says when the song began."
             )
-        onset = following[1] / rate_hz - AFTER_ONSET_S
-        if any(other.song == song for other in heard):
-            raise UnusableData(f"{path}: {song.name} (trigger {song.code}) is heard twice; expected once.")
-        if heard and onset < heard[-1].onset + heard[-1].song.seconds - LENGTH_TOLERANCE_S:
-            raise UnusableData(
-                f"{path}: {song.name} begins at {onset:.1f} s, before {heard[-1].song.name} is over; the triggers are"
-                " out of order."
-            )
-        if onset < 0 or (onset + song.seconds - LENGTH_TOLERANCE_S) * rate_hz > samples:
-            raise UnusableData(
-                f"{path}: {song.name} begins at {onset:.1f} s and lasts {song.seconds:g} s, but the recording has"
-                f" {samples / rate_hz:.1f} s; was it cut off?"
-            )
-        heard.append(Heard(song, onset))
-    if not heard:
+        played = PlayedSong(song, started / rate_hz - AFTER_ONSET_S)
+        _check(path, songs, played, samples / rate_hz)
+        songs.append(played)
+    if not songs:
         raise UnusableData(f"{path} has no trigger of a song ({min(SONGS)} to {max(SONGS)}).")
-    return tuple(heard)
+    return tuple(songs)
+
+
+def _check(path: Path, before: list[PlayedSong], played: PlayedSong, recording_seconds: float) -> None:
+    song, onset = played.song, played.onset
+    if any(other.song == song for other in before):
+        raise UnusableData(f"{path}: {song.name} (trigger {song.code}) is played twice; expected once.")
+    if before and onset < before[-1].onset + before[-1].song.seconds - LENGTH_TOLERANCE_S:
+        raise UnusableData(
+            f"{path}: {song.name} begins at {onset:.1f} s, before {before[-1].song.name} is over. The triggers are out"
+            " of order."
+        )
+    if onset < 0 or onset + song.seconds - LENGTH_TOLERANCE_S > recording_seconds:
+        raise UnusableData(
+            f"{path}: {song.name} begins at {onset:.1f} s and lasts {song.seconds:g} s, but the recording has"
+            f" {recording_seconds:.1f} s. Was it cut off?"
+        )

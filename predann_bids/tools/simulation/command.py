@@ -44,6 +44,7 @@ def make_command() -> click.Command:
         groups={"Options": [_option(name, text) for name, text in DESCRIPTIONS.items()]},
         callback=_simulate,
         help=HELP,
+        short_help="Simulate a small EEG-BIDS dataset.",
         epilog=EPILOG,
     )
 

@@ -81,6 +81,7 @@ def make_command() -> click.Command:
         },
         callback=_show,
         help=HELP,
+        short_help="Show which music a dataset contains, or draft a stimulus map.",
         epilog=EPILOG,
     )
 
