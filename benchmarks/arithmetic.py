@@ -2,12 +2,12 @@
 
 A published network convolves an image of H rows three times, from 1 to 32, 64 and 128 channels. With kernels of 3 x 3
 a position takes 9 (1 x 32 + 32 x 64 + 64 x 128) = 92,448 multiply-adds; the rest of the network is nothing beside them.
-On the way back each layer takes as many for the gradient of its kernel, and all but the first as many for that of its
-input.
+In the backward pass each layer takes as many again for the gradient of its kernel, and all but the first as many for
+that of its input.
 
-What only meets padding is the same for every window. Layer l is different in the `length + 2 l` columns that can see
-the window, and of three rows of its kernel the outer two meet nothing above the first row and below the last: with one
-row, as audio has, only the middle one is left.
+Where a layer sees only padding, its output is the same for every window. It differs in the `length + 2 l` columns of
+layer l that can see the window. Of the three rows of a kernel, the outer two see nothing above the first row and below
+the last: with a single row, as in audio, only the middle one counts.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ MATRIX = {"cpu": 2048, "cuda": 8192}
 
 
 def published(what: str) -> dict[str, float]:
-    """Multiply-adds of a published network for one sample, as written down and without those that padding alone meets.
+    """Count the multiply-adds of a published network for one sample, with and without those on padding alone.
 
     Returns
     -------
     dict
-        Of the forward pass and of a training step, and the share of the step that is constant padding.
+        Those of the forward pass and of a training step, and the share of the step that is spent on constant padding.
     """
     rows, length, total = SHAPES[what]
     written, needed = [], []
@@ -47,7 +47,7 @@ def published(what: str) -> dict[str, float]:
 
 
 def counted(action: Callable[[], Any]) -> float:
-    """Multiply-adds of the convolutions and matrix products of an action, as PyTorch counts them."""
+    """Return the multiply-adds of the convolutions and matrix products of an action, as PyTorch counts them."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
@@ -64,11 +64,11 @@ def machine_rate(device: str, repeat: int) -> dict[str, float]:
 
     size = MATRIX["cuda" if device.startswith("cuda") else "cpu"]
     a, b = (torch.randn(size, size, device=device) for _ in range(2))
-    found = _rate(a, b, repeat)
+    rates = _rate(a, b, repeat)
     if device.startswith("cuda"):
         torch.backends.cuda.matmul.allow_tf32 = True
-        found |= {f"{name}_tf32": value for name, value in _rate(a, b, repeat).items()}
-    return found
+        rates |= {f"{name}_tf32": value for name, value in _rate(a, b, repeat).items()}
+    return rates
 
 
 def _rate(a: Any, b: Any, repeat: int) -> dict[str, float]:
@@ -81,5 +81,5 @@ def _rate(a: Any, b: Any, repeat: int) -> dict[str, float]:
         if a.is_cuda:
             torch.cuda.synchronize()
         rates.append(len(a) ** 3 / (time.perf_counter() - start))
-    rates = sorted(rates[1:])  # the first warms up
+    rates = sorted(rates[1:])  # without the first, which warms up
     return {"rate": statistics.median(rates), "rate_low": rates[0], "rate_high": rates[-1]}

@@ -1,12 +1,12 @@
-"""How long it takes from the command to the first recording being read, in a dataset of many participants.
+"""Measure how long it takes from the command to the reading of the first recording, in a large dataset.
 
     python benchmarks/indexing.py [--participants 500] [--directory DIR]
 
-makes a dataset of so many participants with 2 sessions of 4 runs each (BrainVision with all sidecars; 2 channels of
+creates a dataset of this many participants with 2 sessions of 4 runs each (BrainVision with all sidecars; 2 channels of
 10 s), then measures
-- from the start of `predann-bids BIDS OUT participant --participant-label 001` to the opening of the first data;
-- `find_recordings` for one participant and for all, and with a kept pybids index;
-- `Recording.open` with all of its sidecars.
+- the time from the start of `predann-bids BIDS OUT participant --participant-label 001` to the opening of its data;
+- `find_recordings` for one participant and for all, and with a saved pybids index;
+- `Recording.open` with all sidecars.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from predann_bids.bids.recordings import Selection, find_recordings
 
 SESSIONS, RUNS, RATE, SECONDS = 2, 4, 250, 10
 
-# runs in every process that Python starts, and notes when the first data of a recording are opened
+# runs in every Python process, and records when the data of a recording are first opened
 WITNESS = """
 import os, sys, time
 def witness(event, arguments):
@@ -41,7 +41,7 @@ sys.addaudithook(witness)
 
 
 def make_dataset(root: Path, participants: int) -> None:
-    """Write the dataset; all recordings hold the same samples."""
+    """Write the dataset; all recordings contain the same samples."""
     root.mkdir(parents=True)
     (root / "dataset_description.json").write_text('{"Name": "Many", "BIDSVersion": "1.10.0"}')
     (root / "README").write_text("Made by benchmarks/indexing.py.")
@@ -109,7 +109,7 @@ def show(what: str, work: Callable[[], Any]) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--participants", type=int, default=500)
-    parser.add_argument("--directory", type=Path, help="where the dataset is kept for the next time")
+    parser.add_argument("--directory", type=Path, help="directory in which to keep the dataset for next time")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         root = (options.directory or Path(scratch)).absolute() / f"many-{options.participants}"
@@ -123,10 +123,10 @@ def main() -> None:
             )
         one = show("find_recordings, one participant", lambda: find_recordings(root, Selection(("001",))))
         show("find_recordings, one participant, pybids imported", lambda: find_recordings(root, Selection(("002",))))
-        found = show("find_recordings, all participants", lambda: find_recordings(root))
-        assert len(found) == options.participants * SESSIONS * RUNS
+        recordings = show("find_recordings, all participants", lambda: find_recordings(root))
+        assert len(recordings) == options.participants * SESSIONS * RUNS
         kept = Selection(database_dir=Path(scratch) / "index")
-        show("find_recordings, all participants, index made", lambda: find_recordings(root, kept))
+        show("find_recordings, all participants, index created", lambda: find_recordings(root, kept))
         show("find_recordings, all participants, index reused", lambda: find_recordings(root, kept))
         kept = Selection(("001",), database_dir=Path(scratch) / "index")
         show("find_recordings, one participant, index reused", lambda: find_recordings(root, kept))

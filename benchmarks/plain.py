@@ -1,7 +1,7 @@
-"""The published method, written down plainly: what the benchmarks beside this file measure against.
+"""A plain implementation of the published method, against which the benchmarks beside this file measure.
 
-Everything follows "Methods" of Akama et al. 2025 (doi 10.1038/s41598-025-02790-6) step by step, with the usual layers
-of PyTorch and scikit-learn's scaler, and with no thought of speed. The tests hold the package to what this computes.
+Everything follows "Methods" of Akama et al. 2025 (doi 10.1038/s41598-025-02790-6) step by step, with PyTorch's usual
+layers and scikit-learn's scaler, and without regard to speed. The tests compare the package with this.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WINDOW_S, DELAY_S, EEG_HZ = 3.0, 0.2, 125
 
 
 class Encoder(nn.Module):
-    """An image (B, 1, H, W) becomes song logits (B, n_songs) and an embedding (B, 100)."""
+    """Encode an image (B, 1, H, W) as song logits (B, n_songs) and an embedding (B, 100)."""
 
     def __init__(self, n_songs: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ def head(n_outputs: int) -> nn.Sequential:
 
 
 class Networks(nn.Module):
-    """Both encoders; EEG (B, C, T) and audio (B, samples) are padded with zeros and become images."""
+    """Both encoders. EEG (B, C, T) and audio (B, samples) are padded with zeros and treated as images."""
 
     def __init__(
         self,
@@ -82,8 +82,8 @@ def scale(window: NDArray) -> NDArray:
     return np.clip(np.stack(scaled), -LIMIT, LIMIT)
 
 
-def hear(audio: Path, start_s: float) -> NDArray:
-    """Take three seconds out of an audio file, which is read as a whole."""
+def cut_audio(audio: Path, start_s: float) -> NDArray:
+    """Cut three seconds out of an audio file, after reading it as a whole."""
     import soundfile
 
     sound, rate_hz = soundfile.read(audio)
@@ -91,19 +91,19 @@ def hear(audio: Path, start_s: float) -> NDArray:
     return sound[first : first + round(WINDOW_S * rate_hz)]
 
 
-def sample(recording: NDArray, audio: Path, start: int, heard_from: int) -> tuple[Tensor, Tensor]:
+def sample(recording: NDArray, audio: Path, start: int, onset: int) -> tuple[Tensor, Tensor]:
     """Make one sample: EEG (C, 375) of a recording (C, T) from sample `start`, and audio (132300,).
 
-    The stimulus begins at the recording's sample `heard_from`, and the EEG is taken 0.2 s later.
+    The stimulus begins at the recording's sample `onset`, and the EEG is taken 0.2 s later.
     """
     first = start + round(DELAY_S * EEG_HZ)
     eeg = scale(recording[:, first : first + round(WINDOW_S * EEG_HZ)])
-    heard = hear(audio, (start - heard_from) / EEG_HZ)
-    return torch.from_numpy(eeg).float(), torch.from_numpy(heard).float()
+    sound = cut_audio(audio, (start - onset) / EEG_HZ)
+    return torch.from_numpy(eeg).float(), torch.from_numpy(sound).float()
 
 
 def predann(eeg: Tensor, audio: Tensor) -> Tensor:
-    """Cross-entropy of every embedding against all of the other kind, over the 2 B embeddings, as a double loop."""
+    """Return the mean cross-entropy of each of the 2 B embeddings against all of the other kind, by a double loop."""
     n = len(eeg)
     total = eeg.new_zeros(())
     for i in range(n):
@@ -114,7 +114,7 @@ def predann(eeg: Tensor, audio: Tensor) -> Tensor:
 
 
 def loss(networks: Networks, eeg: Tensor, audio: Tensor, songs: Tensor) -> Tensor:
-    """Sum the three objectives; the audio embedding is a target, through which nothing flows back."""
+    """Sum the three objectives. The audio embedding is a target and gets no gradient."""
     eeg_logits, eeg_embedding = networks.encode_eeg(eeg)
     audio_logits, audio_embedding = networks.encode_audio(audio)
     supervised = F.cross_entropy(eeg_logits, songs) + F.cross_entropy(audio_logits, songs)

@@ -1,13 +1,13 @@
 """Measure the participant level against a plain MNE script that takes the same steps.
 
-A recording is made, and then, each in a fresh process: the MNE script (read, notch, band-pass, average reference,
-resample, write), the whole command `predann-bids ... participant`, and its filtering alone. Reported are wall time, the
-highest memory of all their processes together (proportional set size, where the system is Linux), and the largest
-deviation of the command's output from the script's.
+Creates a recording, then runs, each in a fresh process, the MNE script (read, notch, band-pass, average reference,
+resample, write), the whole command `predann-bids ... participant`, and its filtering alone. Reports wall time, the peak
+memory of all processes together (proportional set size, on Linux), and the largest difference between the outputs of
+the command and of the script.
 
     python benchmarks/preprocessing.py                               25 minutes, 129 channels, 1000 Hz: 774 MB
     python benchmarks/preprocessing.py --minutes 2 --channels 32     a quick look
-    python benchmarks/preprocessing.py --keep /scratch/benchmark     make the recording once, use it again
+    python benchmarks/preprocessing.py --keep /scratch/benchmark     create the recording once, reuse it later
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+
+from predann_bids.arrays import Doubles
 
 LINE_HZ, LOW_HZ, HIGH_HZ, RATE_HZ = 60.0, 1.0, 40.0, 125.0
 SONG_SECONDS, AUDIO_HZ = 50, 8000
@@ -38,7 +39,7 @@ NAME = "sub-01_task-music"
 
 
 def make_dataset(root: Path, minutes: float, channels: int, rate_hz: float) -> None:
-    """Write an EEG-BIDS dataset of one recording; its samples never are in memory as a whole."""
+    """Write an EEG-BIDS dataset of one recording, without ever holding all samples in memory."""
     import soundfile
 
     samples = round(60 * minutes * rate_hz)
@@ -57,7 +58,7 @@ def make_dataset(root: Path, minutes: float, channels: int, rate_hz: float) -> N
         ),
         "participants.tsv": table("participant_id", ["sub-01"]),
         "README": "Noise in the shape of EEG, to measure how long its preprocessing takes.\n",
-        # last, as it makes the directory a dataset
+        # last, because it makes the directory a dataset
         "dataset_description.json": json.dumps({"Name": "Noise", "BIDSVersion": "1.10.0", "License": "CC0"}),
     }
     for name, text in texts.items():
@@ -75,7 +76,7 @@ def table(header: str, rows: list[str]) -> str:
 
 
 def write_samples(header: Path, samples: int, names: list[str], rate_hz: float, rng: np.random.Generator) -> None:
-    """Write drifts, white noise and line noise upon offsets of some 10 mV, by the second."""
+    """Write drifts, white noise and line noise on top of offsets of about 10 mV, second by second."""
     from scipy.signal import lfilter
 
     from predann_bids.signals.brainvision import write_brainvision
@@ -98,7 +99,7 @@ def write_samples(header: Path, samples: int, names: list[str], rate_hz: float, 
 
 
 def do_mne(root: Path, output: Path) -> dict[str, float]:
-    """Do what a careful user of MNE would write, and tell how long its parts take."""
+    """Run what a careful user of MNE would write; return the seconds that each part takes."""
     import mne_bids
     import pybv
 
@@ -128,7 +129,7 @@ def do_mne(root: Path, output: Path) -> dict[str, float]:
 
 
 def do_filtering(root: Path, _output: Path) -> dict[str, float]:
-    """Take the same steps in blocks; reading is part of it."""
+    """Take the same steps in blocks, reading included."""
     import mne
 
     from predann_bids.signals.preprocessing.chain import Chain, run, survey
@@ -147,7 +148,7 @@ def do_filtering(root: Path, _output: Path) -> dict[str, float]:
 
 
 def import_filters() -> None:
-    """Import what MNE imports when it filters, so that it does not count as filtering."""
+    """Import what MNE imports when it filters, so that imports do not count as filtering."""
     import mne.filter
     import scipy.fft
     import scipy.signal
@@ -174,7 +175,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Measured:
-    """A command's wall time, the memory of all its processes at its highest, and what it printed."""
+    """A command's wall time, the peak memory of all its processes, and what it printed."""
 
     seconds: float
     gigabytes: float
@@ -182,7 +183,7 @@ class Measured:
 
 
 def measure(command: list[str]) -> Measured:
-    """Run a command in a session of its own, by which its processes are known."""
+    """Run a command in a session of its own, which identifies its processes."""
     begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     with memory_of(process.pid) as kilobytes:
@@ -195,7 +196,7 @@ def measure(command: list[str]) -> Measured:
 
 @contextmanager
 def memory_of(session: int) -> Iterator[list[int]]:
-    """Note every 50 ms how many kB all processes of a session take together."""
+    """Record every 50 ms how many kB all processes of a session take together."""
     done, kilobytes = threading.Event(), [0]
 
     def watch() -> None:
@@ -216,7 +217,7 @@ def session_members(session: int) -> list[Path]:
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = status.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended meanwhile
+        except OSError:  # the process has ended
             continue
         if int(fields[3]) == session:
             members.append(status.parent)
@@ -224,7 +225,7 @@ def session_members(session: int) -> list[Path]:
 
 
 def proportional_memory(process: Path) -> int:
-    """Memory of a process in kB, that which it shares counted in part."""
+    """Return the memory of a process in kB; what it shares counts in proportion."""
     try:
         lines = (process / "smaps_rollup").read_text().splitlines()
     except OSError:
@@ -232,14 +233,14 @@ def proportional_memory(process: Path) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
-def deviations(found: Path, expected: Path, channels: int) -> NDArray[np.float64]:
-    """Largest difference of each channel, in percent of its standard deviation, but for the edges."""
-    one, other = (np.memmap(path, "<f4", "r").reshape(-1, channels) for path in (found, expected))
+def deviations(output: Path, expected: Path, channels: int) -> Doubles:
+    """Return the largest difference in each channel, edges excluded, in percent of its standard deviation."""
+    one, other = (np.memmap(path, "<f4", "r").reshape(-1, channels) for path in (output, expected))
     if one.shape != other.shape:
-        raise SystemExit(f"{found} has {one.shape} samples and channels, {expected} has {other.shape}.")
+        raise SystemExit(f"{output} has {one.shape} samples and channels, {expected} has {other.shape}.")
     edge = round(EDGE_SECONDS * RATE_HZ)
     one, other = one[edge:-edge], other[edge:-edge]
-    percent: NDArray[np.float64] = 100 * np.abs(one - other).max(axis=0) / other.std(axis=0, dtype=np.float64)
+    percent: Doubles = 100 * np.abs(one - other).max(axis=0) / other.std(axis=0, dtype=np.float64)
     return percent
 
 
@@ -250,12 +251,12 @@ def report(root: Path, work: Path, processes: int) -> None:
     command = [sys.executable, "-m", "predann_bids", str(root), str(work / "output"), "participant", "--no-report"]
     whole = measure([*command, "--skip-bids-validation", "--n-procs", str(processes)])
     mne_laps, laps = json.loads(plain.printed), json.loads(filtering.printed)
-    found = work / "output" / "sub-01" / "eeg" / f"{NAME}_desc-preproc_eeg.eeg"
-    percent = deviations(found, work / "mne" / f"{NAME}.eeg", int(mne_laps["channels"]))
+    output = work / "output" / "sub-01" / "eeg" / f"{NAME}_desc-preproc_eeg.eeg"
+    percent = deviations(output, work / "mne" / f"{NAME}.eeg", int(mne_laps["channels"]))
     print(f"{'':28}{'MNE':>10}{'PredANN':>10}{'ratio':>8}")
     print_row("whole command, s", plain.seconds, whole.seconds)
     print_row("filtering alone, s", mne_laps["filtering"], laps["filtering"])
-    print_row("highest memory, GB", plain.gigabytes, whole.gigabytes)
+    print_row("peak memory, GB", plain.gigabytes, whole.gigabytes)
     print(f"the script: {describe(mne_laps)}; ours: {describe(laps)}, reading included")
     print(
         f"largest deviation: {percent.max():.2g} % of a channel's standard deviation; median {np.median(percent):.2g} %"
@@ -283,7 +284,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--rate", type=float, default=1000.0, help="its sampling rate in Hz (default: %(default)g)")
     parser.add_argument("--n-procs", type=int, default=4, help="processes of the command (default: %(default)d)")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="where the recording is kept, or is from last time")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="directory in which to keep or reuse the recording")
     parser.add_argument("--part", nargs=3, metavar=("NAME", "DATASET", "OUTPUT"), help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
@@ -300,9 +301,7 @@ def main() -> None:
         root = options.keep or Path(name) / "dataset"
         if not (root / "dataset_description.json").is_file():
             if root.exists():
-                raise SystemExit(
-                    f"{root} is no dataset that this script has made; name a directory that does not exist."
-                )
+                raise SystemExit(f"{root} was not created by this script. Name a directory that does not exist.")
             make_dataset(root, options.minutes, options.channels, options.rate)
         report(root, Path(name), options.n_procs)
 

@@ -1,11 +1,11 @@
 """Measure the published networks against a plain implementation (`plain.py` beside this file).
 
-Each figure is taken in a fresh process: seconds per sample of the forward pass and of a training step (forward,
-backward, optimiser), median over repetitions, and the highest resident memory. "reused" is the plain implementation
-with memory that is kept between steps, which is not its fault but that of the C library.
+Each figure comes from a fresh process: seconds per sample of the forward pass and of a training step (forward,
+backward, optimiser), as the median over repetitions, and peak resident memory. "reused" is the plain implementation
+with memory kept between steps, which the C library does not do by itself.
 
     python benchmarks/published.py                        batch 8, one thread
-    python benchmarks/published.py --batch 48 --only ours training    the published batch, ours alone
+    python benchmarks/published.py --batch 48 --only ours --what training    the published batch, only ours
     python benchmarks/published.py --device cuda --batch 48
 """
 
@@ -52,17 +52,19 @@ def parse() -> argparse.Namespace:
 
 
 def show(kind: str, what: str, table: dict[tuple[str, str], dict[str, float]]) -> None:
-    found = table[kind, what]
+    figures = table[kind, what]
     text = f"{what:9s}{kind:7s}" + "".join(
-        f"  {name} {found[name]:.3f} s ({found[f'{name}_low']:.3f} to {found[f'{name}_high']:.3f})"
+        f"  {name} {figures[name]:.3f} s ({figures[f'{name}_low']:.3f} to {figures[f'{name}_high']:.3f})"
         for name in ("forward", "step")
-        if name in found
+        if name in figures
     )
     if ("plain", what) in table and kind != "plain":
         text += "".join(
-            f"  {name} x{table['plain', what][name] / found[name]:.2f}" for name in ("forward", "step") if name in found
+            f"  {name} x{table['plain', what][name] / figures[name]:.2f}"
+            for name in ("forward", "step")
+            if name in figures
         )
-    print(f"{text}  {found['gigabytes']:.2f} GB", flush=True)
+    print(f"{text}  {figures['gigabytes']:.2f} GB", flush=True)
 
 
 def measure(kind: str, what: str, options: argparse.Namespace) -> dict[str, float]:
@@ -91,7 +93,7 @@ def measure(kind: str, what: str, options: argparse.Namespace) -> dict[str, floa
 
 
 def make(kind: str, device: Any) -> tuple[Any, Callable[..., Any]]:
-    """Build networks, and what makes a training step of them."""
+    """Build networks, and the function that does a training step with them."""
     import plain
     import torch
 
@@ -116,10 +118,10 @@ def make(kind: str, device: Any) -> tuple[Any, Callable[..., Any]]:
 
 
 def times(actions: dict[str, Callable[[], Any]], options: argparse.Namespace) -> dict[str, float]:
-    """Seconds per sample: median, lowest, highest; and the peak of memory."""
+    """Return seconds per sample (median, lowest, highest) and peak memory."""
     import torch
 
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for name, action in actions.items():
         taken = []
         for _ in range(options.repeat + 1):
@@ -128,11 +130,11 @@ def times(actions: dict[str, Callable[[], Any]], options: argparse.Namespace) ->
             if options.device != "cpu":
                 torch.cuda.synchronize()
             taken.append((time.perf_counter() - start) / options.batch)
-        taken = sorted(taken[1:])  # the first warms up
-        found |= {name: statistics.median(taken), f"{name}_low": taken[0], f"{name}_high": taken[-1]}
+        taken = sorted(taken[1:])  # without the first, which warms up
+        figures |= {name: statistics.median(taken), f"{name}_low": taken[0], f"{name}_high": taken[-1]}
     on_device = torch.cuda.max_memory_allocated() / 2**30 if options.device != "cpu" else None
-    found["gigabytes"] = on_device or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return found
+    figures["gigabytes"] = on_device or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return figures
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Data of the size of NMED-T, of noise: 20 people hear ten songs of 240 s; 128 channels at 125 Hz, audio at 44.1 kHz.
+"""Noise of the size of NMED-T: 20 people, ten songs of 240 s, 128 channels at 125 Hz, audio at 44.1 kHz.
 
-On disk are one recording, which all people share, and one song, which all songs share: neither changes how much is
-read, copied and computed for a window.
+On disk there are one recording, which all people share, and one audio file, which all songs share. This does not change
+how much is read, copied and computed for a window.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ PIECE = 10_000
 
 @dataclass(frozen=True)
 class Simulated:
-    """A directory that holds a recording (`eeg.f32`), a song (`song.wav`), and its waveform.
+    """A directory with a recording (`eeg.f32`), a song (`song.wav`), and its waveform.
 
     Parameters
     ----------
     directory : Path
-        Where they are.
+        Where the files are.
     people : int
-        How many.
+        Number of people.
     seconds : int
-        Of each song.
+        Length of each song.
     """
 
     directory: Path
@@ -42,8 +42,8 @@ class Simulated:
     seconds: int = 240
 
     @property
-    def heard(self) -> int:
-        """EEG samples of a song."""
+    def song_samples(self) -> int:
+        """Length of a song in EEG samples."""
         return RATE.samples(self.seconds)
 
     @property
@@ -52,22 +52,32 @@ class Simulated:
         return self.directory / "song.wav"
 
     def write(self) -> None:
-        """Write the files, unless they are there."""
+        """Write the files, unless they exist."""
         import soundfile
 
         if self.song.is_file():
             return
         rng = np.random.default_rng(0)
         with (self.directory / "eeg.f32").open("wb") as file:
-            for _ in range(0, len(SONGS) * (self.heard + BREAK), PIECE):
+            for _ in range(0, len(SONGS) * (self.song_samples + BREAK), PIECE):
                 (10 * rng.standard_normal((PIECE, len(CHANNELS)), dtype=np.float32)).tofile(file)
         sound = 0.1 * rng.standard_normal(AUDIO_RATE.samples(self.seconds + 4), dtype=np.float32)
         soundfile.write(self.song, sound, int(AUDIO_RATE.hz), subtype="PCM_16")
 
     def trials(self) -> list[Trial]:
-        """Every song, heard once by everyone."""
+        """Every song, presented once to everyone."""
         return [
-            Trial(f"{p + 1:02d}", "", "music", "", p, song, song * (self.heard + BREAK) + BREAK, self.heard, 0)
+            Trial(
+                f"{p + 1:02d}",
+                "",
+                "music",
+                "",
+                p,
+                song,
+                song * (self.song_samples + BREAK) + BREAK,
+                self.song_samples,
+                0,
+            )
             for p in range(self.people)
             for song in range(len(SONGS))
         ]
@@ -77,7 +87,7 @@ class Simulated:
         return np.memmap(self.directory / "eeg.f32", dtype=np.float32, mode="r").reshape(-1, len(CHANNELS))
 
     def source(self, science: Science) -> Any:
-        """Open the stores that a preset takes its windows from."""
+        """Open the stores from which a preset takes its windows."""
         from predann_bids.data.batches import AudioStore, EegStore
         from predann_bids.data.source import Source
         from predann_bids.data.waveforms import WaveformStore
@@ -95,14 +105,14 @@ class Simulated:
             file = keep_features(self.song, features, RATE.hz, self.directory)
             audio: Any = WaveformStore.open([file] * len(SONGS), RATE, AUDIO_RATE)
         else:
-            shape = (BANDS, self.heard + RATE.samples(4))
+            shape = (BANDS, self.song_samples + RATE.samples(4))
             spectra = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
             audio = AudioStore((spectra,) * len(SONGS))
         eeg, length, delay = replace(one, **everyone), RATE.samples(windows.length), RATE.samples(windows.delay)
         return Source(self.trials(), eeg, audio, length, delay)
 
     def split(self, science: Science) -> Any:
-        """First fold of a preset's own division."""
+        """Return the first fold of a preset's own split."""
         from predann_bids.data.splits import make_splits
 
         length = RATE.samples(science.windows.length)

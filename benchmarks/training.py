@@ -1,23 +1,23 @@
 """Measure training against a plain implementation of the published method (`plain.py` beside this file).
 
-On simulated data of the size of NMED-T, each in a fresh process:
+Measured on simulated data of the size of NMED-T, each in a fresh process:
 
 data        a batch of windows: EEG cut and scaled, audio cut. "plain" reads the whole audio file for each sample and
-            calls scikit-learn's RobustScaler for each channel; "mapped" are our memory-mapped files; "resident" is
-            data held on the accelerator, where there is one.
-encoders    forward and backward of each published network.
+            calls scikit-learn's RobustScaler for each channel; "mapped" uses our memory-mapped files; "resident" uses
+            data held on the accelerator, if there is one.
+encoders    forward and backward passes of each published network.
 step        a whole training step of preset `published` on a batch, with its data.
-default     epochs of preset `default` on the same data, by the training itself, with validation.
+default     epochs of preset `default` on the same data, as the program trains, with validation.
 
-and from these
-epoch       preset `published`: 1200 windows in 25 batches of 48, extrapolated from the steps measured here.
-arithmetic  multiply-adds of the networks, and which share of the machine's rate in float32 matrix products they reach.
+Derived from these:
+epoch       preset `published`: 1200 windows in 25 batches of 48, extrapolated from the measured steps.
+arithmetic  multiply-adds of the networks, and their share of the machine's rate in float32 matrix products.
 
-All figures are medians, with the range in brackets. On a machine that others use, too, --rounds measures the kinds in
-turn several times, and "x" tells the ratio within a round.
+All figures are medians, with the range in brackets. On a shared machine, use --rounds to measure the kinds alternately
+several times; "x" is the ratio within a round.
 
     python benchmarks/training.py                                 batch 8, one thread
-    python benchmarks/training.py --quick                         a look, in about a minute
+    python benchmarks/training.py --quick                         a quick look, about a minute
     python benchmarks/training.py --device cuda --batch 48        on a GPU
     python benchmarks/training.py --only data --json data.json
 """
@@ -79,8 +79,8 @@ def main() -> None:
         named = {" ".join(key): figures for key, figures in table.items()}
         machine = {"processor": processor(), "torch": version("torch")}
         how = {name: getattr(options, name) for name in ("device", "threads", "batch", "repeat", "rounds", "quick")}
-        told = {"machine": machine, "options": how, "measured": named, "derived": derived}
-        options.json.write_text(json.dumps(told, indent=2) + "\n")
+        results = {"machine": machine, "options": how, "measured": named, "derived": derived}
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def parse() -> argparse.Namespace:
@@ -95,8 +95,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", choices=[*PARTS, *PUT_TOGETHER], nargs="+")
     parser.add_argument("--kinds", choices=sorted({kind for kinds in PARTS.values() for kind in kinds}), nargs="+")
     parser.add_argument("--quick", action="store_true", help="small batches, few repetitions, little data")
-    parser.add_argument("--json", type=Path, help="write all figures to this file, too")
-    parser.add_argument("--directory", type=Path, help="where the simulated data are, or are to be kept")
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
+    parser.add_argument("--directory", type=Path, help="directory of the simulated data, to reuse or to keep")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.quick:
@@ -105,7 +105,7 @@ def parse() -> argparse.Namespace:
 
 
 def wanted(options: argparse.Namespace) -> dict[str, list[str]]:
-    """Return what to measure: the kinds of each part."""
+    """Return the kinds to measure of each part."""
     chosen = {part for name in options.only or PARTS for part in PUT_TOGETHER.get(name, (name,))}
     left_out = {"resident"} if options.device == "cpu" else set()
     kinds = {*options.kinds, "any"} if options.kinds else {kind for kinds in PARTS.values() for kind in kinds}
@@ -117,18 +117,18 @@ def in_fresh_process(part: str, kind: str, options: argparse.Namespace) -> Figur
     kept = [f"--{name}={getattr(options, name)}" for name in ("batch", "threads", "repeat", "device", "directory")]
     command = [sys.executable, __file__, *kept, *["--quick"] * options.quick, "--one", part, kind]
     finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    found: Figures = json.loads(finished.stdout.splitlines()[-1])
-    return found
+    figures: Figures = json.loads(finished.stdout.splitlines()[-1])
+    return figures
 
 
 def together(kind: str, rounds: list[dict[str, Figures]]) -> Figures:
-    """Put rounds together: medians of medians, the range of all, and how much faster than "plain" it is."""
-    of_kind = [found[kind] for found in rounds]
+    """Combine rounds: medians of medians, the range of all, and how much faster than "plain" they are."""
+    of_kind = [one[kind] for one in rounds]
     how = {"low": min, "high": max}
     figures = {name: how.get(name.split("_")[-1], statistics.median)(f[name] for f in of_kind) for name in of_kind[0]}
     if kind == "plain" or "plain" not in rounds[0]:
         return figures
-    return figures | spread("faster", [found["plain"]["step"] / found[kind]["step"] for found in rounds])
+    return figures | spread("faster", [one["plain"]["step"] / one[kind]["step"] for one in rounds])
 
 
 def simulated(options: argparse.Namespace) -> Simulated:
@@ -225,7 +225,7 @@ def plain_batches(made: Simulated) -> Callable[[Any], tuple[Any, Any, Any]]:
 
 
 def step_times(taking: Callable[[], Any], step: Callable[..., Any], options: argparse.Namespace) -> Figures:
-    """Seconds per sample of whole steps, and the part of them that is spent on data."""
+    """Return the seconds per sample of whole steps, and those of them that are spent on data."""
     on_data: list[float] = []
 
     def whole() -> None:
@@ -235,8 +235,8 @@ def step_times(taking: Callable[[], Any], step: Callable[..., Any], options: arg
         on_data.append((time.perf_counter() - start) / options.batch)
         step(*batch)
 
-    found = published.times({"step": whole}, options)
-    return found | spread("data", on_data[1:])  # the first warms up
+    figures = published.times({"step": whole}, options)
+    return figures | spread("data", on_data[1:])  # the first warms up
 
 
 def synchronise(options: argparse.Namespace) -> None:
@@ -247,7 +247,7 @@ def synchronise(options: argparse.Namespace) -> None:
 
 
 def default_epochs(options: argparse.Namespace) -> Figures:
-    """Seconds of the epochs of preset `default`: training and validation, by `fit` itself."""
+    """Return the seconds per epoch of preset `default`: training and validation, by `fit` itself."""
     from predann_bids.learning.fitting import Hardware, fit
     from predann_bids.learning.sampling import TrainingBatches
     from predann_bids.models.decoders.temporal import TemporalSettings
@@ -278,7 +278,7 @@ def default_epochs(options: argparse.Namespace) -> Figures:
             hardware=hardware,
             on_progress=lambda epochs, _: ends.extend([time.perf_counter()] * epochs),
         )
-    taken = np.diff(ends).tolist()  # what is before the end of the first epoch warms up
+    taken = np.diff(ends).tolist()  # the first epoch warms up
     windows = len(TrainingBatches(source, split.train, training.batch_size, (0,), int)) * training.batch_size
     return spread("epoch", taken) | {"windows": windows}
 
@@ -287,27 +287,27 @@ def spread(name: str, taken: list[float]) -> Figures:
     return {name: statistics.median(taken), f"{name}_low": min(taken), f"{name}_high": max(taken)}
 
 
-# -- what is told ------------------------------------------------------------------------------------------------------
+# -- what is printed ---------------------------------------------------------------------------------------------------
 
 
 def epochs(table: Table, *, quick: bool) -> dict[str, Figures]:
-    """Seconds per epoch; those of preset `published` extrapolated from steps."""
-    found = {f"published {kind}": scaled(table["step", kind], "step", EPOCH) for kind in kinds_of("step", table)}
+    """Return seconds per epoch; those of preset `published` are extrapolated from steps."""
+    seconds = {f"published {kind}": scaled(table["step", kind], "step", EPOCH) for kind in kinds_of("step", table)}
     if ("default", "ours") in table and not quick:  # whose data are fewer
-        found["default ours"] = scaled(table["default", "ours"], "epoch", 1)
-    return {f"epoch of {name}": figures for name, figures in found.items()}
+        seconds["default ours"] = scaled(table["default", "ours"], "epoch", 1)
+    return {f"epoch of {name}": figures for name, figures in seconds.items()}
 
 
 def shares(table: Table) -> dict[str, Figures]:
-    """Arithmetic of each network for one sample's step, and the share of the machine's rate."""
+    """Return the arithmetic of each network for one sample's step, and its share of the machine's rate."""
     rate = table.get(("machine", "any"), {}).get("rate")
-    found = {}
+    results = {}
     for what in NETWORKS:
         for kind in kinds_of(what, table):
             done, taken = (table[what, kind][name] for name in ("multiply_adds", "step"))
             figures = {**arithmetic.published(what), "done_step": done, "per_second": done / taken}
-            found[f"{what} {kind}"] = figures | ({"share_of_machine": done / taken / rate} if rate else {})
-    return found
+            results[f"{what} {kind}"] = figures | ({"share_of_machine": done / taken / rate} if rate else {})
+    return results
 
 
 def kinds_of(part: str, table: Table) -> list[str]:
@@ -318,25 +318,25 @@ def scaled(figures: Figures, name: str, factor: float) -> Figures:
     return {f"seconds{suffix}": figures[f"{name}{suffix}"] * factor for suffix in ("", "_low", "_high")}
 
 
-def lines_of(part: str, kind: str, found: Figures) -> Iterator[str]:
+def lines_of(part: str, kind: str, figures: Figures) -> Iterator[str]:
     start = f"{part:10s}{kind:9s}"
-    faster = f"  {interval(found, 'faster', 1, 'x', 3)}" if "faster" in found else ""
-    memory = f"  {found['gigabytes']:.2f} GB" if "gigabytes" in found else ""
+    faster = f"  {interval(figures, 'faster', 1, 'x', 3)}" if "faster" in figures else ""
+    memory = f"  {figures['gigabytes']:.2f} GB" if "gigabytes" in figures else ""
     if part == "data":
-        yield f"{start}{interval(found, 'step', 1e3, 'ms per sample')}{faster}"
+        yield f"{start}{interval(figures, 'step', 1e3, 'ms per sample')}{faster}"
     elif part in NETWORKS:
-        rate = f"{1 / found['step']:.2f} samples/s"
-        yield f"{start}{rate}, {interval(found, 'step', 1, 's per sample')}{faster}{memory}"
+        rate = f"{1 / figures['step']:.2f} samples/s"
+        yield f"{start}{rate}, {interval(figures, 'step', 1, 's per sample')}{faster}{memory}"
     elif part == "step":
-        data = f"  of it data {100 * found['data'] / found['step']:.2f} %"
-        yield f"{start}{interval(found, 'step', 1, 's per sample')}{faster}{data}{memory}"
+        data = f"  of which data {100 * figures['data'] / figures['step']:.2f} %"
+        yield f"{start}{interval(figures, 'step', 1, 's per sample')}{faster}{data}{memory}"
     elif part == "default":
-        told = f"s per epoch of {found['windows']:.0f} windows, with validation"
-        yield f"{start}{interval(found, 'epoch', 1, told)}"
+        unit = f"s per epoch of {figures['windows']:.0f} windows, with validation"
+        yield f"{start}{interval(figures, 'epoch', 1, unit)}"
     else:
         for name in ("rate", "rate_tf32"):
-            if name in found:
-                yield f"{part:10s}{name:9s}{interval(found, name, 1e-9, '10^9 multiply-adds per second')}"
+            if name in figures:
+                yield f"{part:10s}{name:9s}{interval(figures, name, 1e-9, '10^9 multiply-adds per second')}"
 
 
 def interval(figures: Figures, name: str, factor: float, unit: str, digits: int = 4) -> str:
@@ -345,21 +345,24 @@ def interval(figures: Figures, name: str, factor: float, unit: str, digits: int 
 
 
 def summary(derived: dict[str, Figures]) -> Iterator[str]:
-    for name, found in derived.items():
-        if "seconds" in found:
+    for name, figures in derived.items():
+        if "seconds" in figures:
             note = "" if "default" in name else f", extrapolated to {EPOCH} windows"
             compared = ", ".join(
-                f"{other['seconds'] / found['seconds']:.3g} times less than {another}"
+                f"{other['seconds'] / figures['seconds']:.3g} times faster than {another}"
                 for another, other in derived.items()
-                if other.get("seconds", 0) > found["seconds"]
+                if other.get("seconds", 0) > figures["seconds"]
             )
-            yield f"{name}: {interval(found, 'seconds', 1, 's')}{note}{compared and '; '}{compared}"
+            yield f"{name}: {interval(figures, 'seconds', 1, 's')}{note}{compared and '; '}{compared}"
         else:
-            share = f", {100 * found['share_of_machine']:.0f} % of the machine" if "share_of_machine" in found else ""
+            share = (
+                f", {100 * figures['share_of_machine']:.0f} % of the machine" if "share_of_machine" in figures else ""
+            )
             yield (
-                f"{name}: a step takes {found['step'] / 1e9:.2f} x 10^9 multiply-adds as written down, of which"
-                f" {100 * found['padding_share']:.0f} % on constant padding; done {found['done_step'] / 1e9:.2f}, at"
-                f" {found['per_second'] / 1e9:.1f} x 10^9 per second{share}"
+                f"{name}: a step takes {figures['step'] / 1e9:.2f} x 10^9 multiply-adds as published,"
+                f" {100 * figures['padding_share']:.0f} % of them on constant padding; done"
+                f" {figures['done_step'] / 1e9:.2f}, at"
+                f" {figures['per_second'] / 1e9:.1f} x 10^9 per second{share}"
             )
 
 
