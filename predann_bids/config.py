@@ -144,6 +144,9 @@ class Preprocessing(Section):
         gt=0,
         description="Presentations shorter than this, in seconds, are of no use and are left out.",
     )
+    further: tuple[str, ...] = Field(
+        (), json_schema_extra=ADDED, description="Steps of plugins to apply as well, by name."
+    )
 
     @model_validator(mode="after")
     def _band_fits_the_rate(self) -> Self:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from predann_bids.config import Preprocessing
-from predann_bids.signals.preprocessing.bad_channels import find_bad_channels
+from predann_bids.signals.preprocessing.steps.bad_channels import find_bad_channels
 from predann_bids.signals.preprocessing.stretches import evenly_spaced, quiet, worth_judging
 
 RATE_HZ = 250.0

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from predann_bids.signals.brainvision import write_brainvision
 from predann_bids.signals.preprocessing import response
-from predann_bids.signals.preprocessing.chain import Chain, output_samples, run, survey
+from predann_bids.signals.preprocessing.chain import Chain, output_samples, run
+from predann_bids.signals.preprocessing.reading import find_extremes
 
 LINE_HZ = 60.0
 EDGE_S = 2.0
@@ -211,11 +212,11 @@ def test_a_file_whose_eeg_is_not_its_fastest_channel_shows_no_blocks(tmp_path, m
     edfio.Edf([*signals, edfio.EdfSignal(faster, 512, label="Audio")]).write(tmp_path / "x.edf")
     raw = mne.io.read_raw_edf(tmp_path / "x.edf", preload=False, verbose="error")
     chain = Chain(range(3), 128, (), 1.0, 40.0)
-    monkeypatch.setattr("predann_bids.signals.preprocessing.chain.READ_SAMPLES", 1_000)
+    monkeypatch.setattr("predann_bids.signals.preprocessing.reading.READ_SAMPLES", 1_000)
     expected = run(make_raw(1e-6 * microvolts, 256), chain)
     assert largest_deviation(run(raw, chain), expected, 128) < 0.01
     assert not raw.preload
-    assert survey(raw, range(3)).finite.all()
+    assert find_extremes(raw, range(3)).finite.all()
 
 
 def test_the_recording_is_not_changed():
@@ -245,12 +246,12 @@ def test_recordings_shorter_than_the_filter_stay_within_bounds(samples, rates):
     assert np.abs(result).max(initial=0) < 100
 
 
-def test_the_survey_finds_flat_channels_and_values_that_are_no_numbers(tmp_path):
+def test_extremes_show_flat_channels_and_values_that_are_no_numbers(tmp_path):
     data = np.random.default_rng(0).standard_normal((5, 25_000))
     data[1] = 3.0
     data[2, 24_999] = np.nan
     data[3, 11_000] = np.inf
-    found = survey(make_raw(data, 250), [0, 1, 2, 3])
+    found = find_extremes(make_raw(data, 250), [0, 1, 2, 3])
     assert found.finite.tolist() == [True, True, False, False]
     assert found.flat.tolist() == [False, True, False, False]
     assert (found.minimum[0], found.maximum[0]) == (data[0].min(), data[0].max())

@@ -4,8 +4,8 @@ import pytest
 from mne.preprocessing import ICA
 
 from predann_bids.config import Preprocessing
-from predann_bids.signals.preprocessing.components import _express, remove_components
-from predann_bids.signals.preprocessing.spatial import reference
+from predann_bids.signals.preprocessing.steps.components import _express, remove_components
+from predann_bids.signals.preprocessing.steps.reference import reference
 
 RATE_HZ = 250.0
 SECONDS = 60
@@ -90,7 +90,7 @@ def judge(monkeypatch):
                 row[column] = probability
             return table
 
-        monkeypatch.setattr("predann_bids.signals.preprocessing.components._label", label)
+        monkeypatch.setattr("predann_bids.signals.preprocessing.steps.components._label", label)
 
     return judge
 
@@ -183,7 +183,7 @@ def test_channels_that_say_the_same_are_no_components_of_their_own(few, judge):
 
 def test_a_fit_that_does_not_converge_is_told_in_the_step_alone(few, judge, monkeypatch):
     judge()
-    monkeypatch.setattr("predann_bids.signals.preprocessing.components.MOST_ITERATIONS", 2)
+    monkeypatch.setattr("predann_bids.signals.preprocessing.steps.components.MOST_ITERATIONS", 2)
     assert not remove_components(few, Preprocessing()).step.parameters["converged"]
 
 

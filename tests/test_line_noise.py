@@ -5,7 +5,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import resample_poly
 
 from predann_bids.config import Preprocessing
-from predann_bids.signals.preprocessing.line_noise import notch_frequencies, remove_line_noise
+from predann_bids.signals.preprocessing.steps.line_noise import notch_frequencies, remove_line_noise
 
 RATE_HZ = 250.0
 

@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 
 from predann_bids.errors import UnusableData
-from predann_bids.signals.preprocessing.spatial import has_positions, interpolation, matrix_of, reference, sphere_origin
+from predann_bids.signals.preprocessing.spatial import has_positions, matrix_of, sphere_origin
+from predann_bids.signals.preprocessing.steps.interpolation import interpolation
+from predann_bids.signals.preprocessing.steps.reference import reference
 
 RATE_HZ = 100.0
 

@@ -1,24 +1,59 @@
-"""Text for the methods section of a paper: from recordings to derivatives."""
+"""Text for the methods section of a paper: from recordings to derivatives.
+
+What the text says of a preprocessing step is its row of `STEP_WORDS`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from predann_bids import __version__
 from predann_bids.config import Preprocessing
+from predann_bids.report.methods.references import Work, add_works
 from predann_bids.report.text import listed
+from predann_bids.signals.preprocessing.interface import ordered_steps
 
 KINDS = {"eye": "eyes", "muscle": "muscles", "heart": "the heart", "channel": "single channels"}
 
 
+@dataclass(frozen=True)
+class StepWords:
+    """What the methods text says of a preprocessing step.
+
+    Parameters
+    ----------
+    sentence : str or callable
+        A sentence, or a function that makes one of a `Preprocessing`; empty where there is nothing to say.
+    works : tuple of Work
+        What the sentence cites, as `(Author, year)`.
+    """
+
+    sentence: str | Callable[[Preprocessing], str]
+    works: tuple[Work, ...] = ()
+
+    def say(self, config: Preprocessing) -> str:
+        """Return the sentence for a configuration."""
+        return self.sentence if isinstance(self.sentence, str) else self.sentence(config)
+
+
+def add_step_words(name: str, words: StepWords) -> None:
+    """Add the words of a step, by the name under which it is registered."""
+    STEP_WORDS[name] = words
+    add_works(*words.works)
+
+
 def preprocessing_methods(config: Preprocessing) -> str:
-    """Describe the participant level in words: what is configured, with its parameters, in the order it is done."""
+    """Describe the participant level in words: what is configured, with its parameters, in the order it is done.
+
+    Raises
+    ------
+    WrongUsage
+        The configuration names an unknown step in `further`.
+    """
+    steps = [name for name in ordered_steps(config) if not (name == "reference" and _only_resampled(config))]
     sentences = [
-        _line_noise(config),
-        _bad_channels(config),
-        _components(config),
-        _interpolation(config),
-        _band(config),
-        "" if _only_resampled(config) else _reference(config),
-        _resampling(config),
+        *(STEP_WORDS[name].say(config) if name in STEP_WORDS else f"The step '{name}' was applied." for name in steps),
         "Apart from that the EEG was left as recorded: it was neither filtered nor re-referenced."
         if _only_resampled(config)
         else "",
@@ -120,7 +155,7 @@ def _resampling(config: Preprocessing) -> str:
 
 def _only_resampled(config: Preprocessing) -> bool:
     left_out = (config.notch, config.reference, config.ica, config.interpolation)
-    return set(left_out) == {"none"} and not (config.l_freq or config.h_freq)
+    return set(left_out) == {"none"} and not (config.l_freq or config.h_freq or config.further)
 
 
 def _bad_spans(config: Preprocessing) -> str:
@@ -130,3 +165,87 @@ def _bad_spans(config: Preprocessing) -> str:
         "Stretches that annotations call bad, and boundaries where recordings were cut, were excluded from all that"
         " followed."
     )
+
+
+STEP_WORDS: dict[str, StepWords] = {
+    "line_noise": StepWords(
+        _line_noise,
+        (
+            Work(
+                "de Cheveigné, 2020",
+                "de Cheveigné, A. (2020). ZapLine: A simple and effective method to remove power line artifacts."
+                " NeuroImage, 207, 116356.",
+                "https://doi.org/10.1016/j.neuroimage.2019.116356",
+            ),
+        ),
+    ),
+    "bad_channels": StepWords(
+        _bad_channels,
+        (
+            Work(
+                "Bigdely-Shamlo et al., 2015",
+                "Bigdely-Shamlo, N., Mullen, T., Kothe, C., Su, K.-M. and Robbins, K. A. (2015). The PREP pipeline:"
+                " Standardized preprocessing for large-scale EEG analysis. Frontiers in Neuroinformatics, 9, 16.",
+                "https://doi.org/10.3389/fninf.2015.00016",
+            ),
+            Work(
+                "Appelhoff et al., 2022",
+                "Appelhoff, S. et al. (2022). PyPREP: A Python implementation of the preprocessing pipeline (PREP) for"
+                " EEG data. Zenodo.",
+                "https://zenodo.org/badge/latestdoi/129240824",
+            ),
+        ),
+    ),
+    "ica": StepWords(
+        _components,
+        (
+            Work(
+                "Ablin et al., 2018",
+                "Ablin, P., Cardoso, J.-F. and Gramfort, A. (2018). Faster independent component analysis by"
+                " preconditioning with Hessian approximations. IEEE Transactions on Signal Processing, 66, 4040–4049.",
+                "https://doi.org/10.1109/TSP.2018.2844203",
+            ),
+            Work(
+                "Pion-Tonachini et al., 2019",
+                "Pion-Tonachini, L., Kreutz-Delgado, K. and Makeig, S. (2019). ICLabel: An automated"
+                " electroencephalographic independent component classifier, dataset, and website. NeuroImage,"
+                " 198, 181–197.",
+                "https://doi.org/10.1016/j.neuroimage.2019.05.026",
+            ),
+            Work(
+                "Li et al., 2022",
+                "Li, A., Feitelberg, J., Saini, A. P., Höchenberger, R. and Scheltienne, M. (2022). MNE-ICALabel:"
+                " Automatically annotating ICA components with ICLabel in Python. Journal of Open Source Software, 7,"
+                " 4484.",
+                "https://doi.org/10.21105/joss.04484",
+            ),
+        ),
+    ),
+    "interpolation": StepWords(
+        _interpolation,
+        (
+            Work(
+                "Perrin et al., 1989",
+                "Perrin, F., Pernier, J., Bertrand, O. and Echallier, J. F. (1989). Spherical splines for scalp"
+                " potential and current density mapping. Electroencephalography and Clinical"
+                " Neurophysiology, 72, 184–187.",
+                "https://doi.org/10.1016/0013-4694(89)90180-6",
+            ),
+        ),
+    ),
+    "band_pass": StepWords(_band),
+    "reference": StepWords(
+        _reference,
+        (
+            Work(
+                "Yao, 2001",
+                "Yao, D. (2001). A method to standardize a reference of scalp EEG recordings to a point at infinity."
+                " Physiological Measurement, 22, 693–711.",
+                "https://doi.org/10.1088/0967-3334/22/4/305",
+            ),
+        ),
+    ),
+    "resampling": StepWords(_resampling),
+}
+for _words in STEP_WORDS.values():
+    add_works(*_words.works)

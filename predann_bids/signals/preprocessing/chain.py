@@ -12,7 +12,6 @@ float32, and resampled some at a time.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -22,21 +21,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles, Singles
 from predann_bids.signals.preprocessing.fourier import resample_by_fourier
+from predann_bids.signals.preprocessing.reading import READ_SAMPLES, Source, in_blocks, readable_in_blocks
 from predann_bids.signals.preprocessing.response import Response, design_kernel, make_response
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
 Each = Callable[..., Iterator[None]]  # map, or that of a pool of threads
-Tell = Callable[[int, int], None]
+OnBlock = Callable[[int, int], None]
 
-READ_SAMPLES = 5_000  # what MNE reads at once, as float64, stays in the cache
-GROUP_CHANNELS, GROUP_SAMPLES = 8, 1 << 19  # and so do the spectra of these
+GROUP_CHANNELS, GROUP_SAMPLES = 8, 1 << 19  # whose spectra stay in the cache
 LARGEST_BLOCK = 1 << 24  # values, over all channels that are filtered together
 MICROVOLTS = 1e6
 CLOCK_ERROR = 1e-6  # 4 ms in an hour
@@ -67,7 +64,7 @@ class Chain:
     notches_hz: Sequence[float] = ()
     low_hz: float | None = None
     high_hz: float | None = None
-    matrix: Floats | None = None
+    matrix: Doubles | None = None
     resampling: Literal["polyphase", "fourier"] = "polyphase"
 
     def __post_init__(self) -> None:
@@ -75,62 +72,7 @@ class Chain:
             raise ValueError(f"a matrix of shape {self.matrix.shape} does not fit {len(self.picks)} channels")
 
 
-@dataclass(frozen=True)
-class Survey:
-    """What there is to know of channels before anything is done to them.
-
-    Parameters
-    ----------
-    minimum, maximum : ndarray, shape (channels,)
-        Extreme values in volts; NaN where a value is NaN.
-    """
-
-    minimum: Floats
-    maximum: Floats
-
-    @property
-    def finite(self) -> NDArray[np.bool_]:
-        """Which channels hold finite numbers only."""
-        return np.isfinite(self.minimum) & np.isfinite(self.maximum)
-
-    @property
-    def flat(self) -> NDArray[np.bool_]:
-        """Which channels hold one value only."""
-        flat: NDArray[np.bool_] = self.minimum == self.maximum
-        return flat
-
-
-def survey(raw: BaseRaw, picks: Sequence[int]) -> Survey:
-    """Look once through a recording, in blocks."""
-    raw = readable_in_blocks(raw, picks)
-    extremes = [
-        (block.min(axis=1), block.max(axis=1))
-        for block in (raw.get_data(picks, *span) for span in _spans(0, raw.n_times))
-    ]
-    minima, maxima = zip(*extremes, strict=True)
-    return Survey(np.min(minima, axis=0), np.max(maxima, axis=0))
-
-
-def readable_in_blocks(raw: BaseRaw, picks: Sequence[int]) -> BaseRaw:
-    """Return the recording, or a copy in memory if blocks of it were other samples than the whole.
-
-    EDF and BDF files may hold channels of several rates. MNE brings the slower ones to the highest rate, each block for
-    itself with artefacts at its ends, and warns of that.
-    """
-    from mne.utils import use_log_level
-
-    if raw.preload:
-        return raw
-    with warnings.catch_warnings(), use_log_level("warning"):
-        warnings.filterwarnings("error", ".*mixed sampling frequencies", RuntimeWarning)
-        try:
-            raw.get_data(picks, 0, min(raw.n_times, READ_SAMPLES))
-        except RuntimeWarning:
-            return raw.copy().load_data(verbose="error")
-    return raw
-
-
-def run(raw: BaseRaw, chain: Chain, *, workers: int = 1, on_block: Tell | None = None) -> Singles:
+def run(raw: BaseRaw, chain: Chain, *, workers: int = 1, on_block: OnBlock | None = None) -> Singles:
     """Apply a chain to a recording, which need not be in memory.
 
     Parameters
@@ -161,7 +103,7 @@ def run(raw: BaseRaw, chain: Chain, *, workers: int = 1, on_block: Tell | None =
         return _mix(filtered, chain.matrix, offsets, each)
 
 
-def _resample_whole(raw: BaseRaw, chain: Chain, each: Each, tell: Tell) -> tuple[Singles, Floats]:
+def _resample_whole(raw: BaseRaw, chain: Chain, each: Each, tell: OnBlock) -> tuple[Singles, Doubles]:
     """Filter at the recording's own rate, then resample whole channels; give also the offsets that are taken off."""
     rate, channels = float(raw.info["sfreq"]), len(chain.picks)
     whole = np.empty((channels, raw.n_times), dtype=np.float32)
@@ -180,7 +122,7 @@ def _resample_whole(raw: BaseRaw, chain: Chain, each: Each, tell: Tell) -> tuple
     return resampled, offsets
 
 
-def _fill(out: Singles, raw: BaseRaw, chain: Chain, centred: bool, each: Each, tell: Tell) -> tuple[Floats, int]:
+def _fill(out: Singles, raw: BaseRaw, chain: Chain, centred: bool, each: Each, tell: OnBlock) -> tuple[Doubles, int]:
     """Filter and resample into `out`, (samples, channels), in µV; give the offsets that are left out, and the blocks.
 
     Where there is nothing to do, offsets are only left out if `centred`.
@@ -194,7 +136,7 @@ def _fill(out: Singles, raw: BaseRaw, chain: Chain, centred: bool, each: Each, t
     channels, offsets = len(chain.picks), np.empty(len(chain.picks))
     starts, passes = range(0, len(out), response.new_step), _passes(channels, response.length)
     for number, part in enumerate(passes):
-        source = _Source.of(raw, chain.picks[part], response.margin)
+        source = Source.of(raw, chain.picks[part], response.margin)
         offsets[part] = MICROVOLTS * response.offset_gain * source.offset
         for done, volts in enumerate(_filter(source, response, len(starts), each)):
             piece = out[starts[done] : starts[done] + response.new_step, part]
@@ -203,16 +145,16 @@ def _fill(out: Singles, raw: BaseRaw, chain: Chain, centred: bool, each: Each, t
     return offsets, len(passes) * len(starts)
 
 
-def _copy(out: Singles, raw: BaseRaw, picks: Sequence[int], centred: bool, tell: Tell) -> tuple[Floats, int]:
+def _copy(out: Singles, raw: BaseRaw, picks: Sequence[int], centred: bool, tell: OnBlock) -> tuple[Doubles, int]:
     channels = np.asarray(picks, dtype=np.intp)
     offset = raw.get_data(channels, 0, READ_SAMPLES).mean(axis=1) if centred else np.zeros(len(channels))
-    spans = list(_spans(0, raw.n_times))
-    for done, span in enumerate(spans, 1):
+    parts = list(in_blocks(0, raw.n_times))
+    for done, span in enumerate(parts, 1):
         np.multiply(
             (raw.get_data(channels, *span) - offset[:, None]).T, MICROVOLTS, out=out[slice(*span)], casting="same_kind"
         )
-        tell(done, len(spans))
-    return MICROVOLTS * offset, len(spans)
+        tell(done, len(parts))
+    return MICROVOLTS * offset, len(parts)
 
 
 def output_samples(samples: int, rate_hz: float, new_rate_hz: float) -> int:
@@ -230,46 +172,7 @@ def rate_ratio(rate_hz: float, new_rate_hz: float) -> Fraction:
     return next((ratio for ratio in candidates if abs(ratio / exact - 1) < CLOCK_ERROR), exact.limit_denominator(10**6))
 
 
-@dataclass(frozen=True, eq=False)
-class _Source:
-    """A recording less a constant, continued at both ends by its odd reflection.
-
-    Offsets of electrodes are large, and float32 must have its digits for the signal.
-    """
-
-    raw: BaseRaw
-    picks: NDArray[np.intp]
-    offset: Floats
-    before: Singles
-    after: Singles
-
-    @classmethod
-    def of(cls, raw: BaseRaw, picks: Sequence[int], margin: int) -> _Source:
-        channels, known = np.asarray(picks, dtype=np.intp), min(raw.n_times, margin + 1)
-        first = raw.get_data(channels, 0, min(raw.n_times, max(known, READ_SAMPLES)))
-        offset = first[:, :READ_SAMPLES].mean(axis=1)
-        ends = first[:, :known], raw.get_data(channels, raw.n_times - known)
-        pads = ((margin, 0), (0, margin))
-        before, after = (
-            np.pad(end - offset[:, None], ((0, 0), pad), "reflect", reflect_type="odd").astype(np.float32)
-            for end, pad in zip(ends, pads, strict=True)
-        )
-        return cls(raw, channels, offset, before[:, :margin], after[:, known:])
-
-    def read(self, start: int, block: Singles) -> None:
-        """Fill a block, (channels, samples), from a sample on; what comes after the margin is zero."""
-        samples, margin, stop = self.raw.n_times, self.before.shape[1], start + block.shape[1]
-        block[:, max(0, samples + margin - start) :] = 0
-        for first, part in ((-margin, self.before), (samples, self.after)):
-            low, high = max(start, first), min(stop, first + margin)
-            if low < high:
-                block[:, low - start : high - start] = part[:, low - first : high - first]
-        for low, high in _spans(max(start, 0), min(stop, samples)):
-            values = self.raw.get_data(self.picks, low, high)
-            np.subtract(values, self.offset[:, None], out=block[:, low - start : high - start], casting="same_kind")
-
-
-def _mix(filtered: Singles, matrix: Floats | None, offsets: Floats, each: Each) -> Singles:
+def _mix(filtered: Singles, matrix: Doubles | None, offsets: Doubles, each: Each) -> Singles:
     """Apply the matrix over channels, if there is one, and add what filters and matrix leave of the offsets."""
     if matrix is None:
         filtered += offsets.astype(np.float32)
@@ -282,7 +185,7 @@ def _mix(filtered: Singles, matrix: Floats | None, offsets: Floats, each: Each) 
         rows = slice(*span)
         out[rows] = filtered[rows] @ weights + left
 
-    for _ in each(work, _spans(0, len(out))):
+    for _ in each(work, in_blocks(0, len(out))):
         pass
     return out
 
@@ -293,7 +196,7 @@ def _passes(channels: int, length: int) -> list[slice]:
     return [slice(first, min(first + together, channels)) for first in range(0, channels, together)]
 
 
-def _filter(source: _Source, response: Response, blocks: int, each: Each) -> Iterator[Singles]:
+def _filter(source: Source, response: Response, blocks: int, each: Each) -> Iterator[Singles]:
     """Yield blocks, (channels, new step), valid until the next one is asked for.
 
     While some threads filter a block, this one reads the next.
@@ -317,8 +220,3 @@ def _filter(source: _Source, response: Response, blocks: int, each: Each) -> Ite
         for _ in under_way:  # waits, and raises what a thread has raised
             pass
         yield filtered
-
-
-def _spans(start: int, stop: int) -> Iterator[tuple[int, int]]:
-    for at in range(start, stop, READ_SAMPLES):
-        yield at, min(at + READ_SAMPLES, stop)

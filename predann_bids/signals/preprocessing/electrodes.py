@@ -9,17 +9,16 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles
 from predann_bids.signals.preprocessing import spatial
-from predann_bids.signals.preprocessing.steps import Step
+from predann_bids.signals.preprocessing.state import Step
 
 if TYPE_CHECKING:
     from mne.channels import DigMontage
     from mne.io import BaseRaw
 
-Matrix = NDArray[np.float64]
-Places = dict[str, Matrix]
+Places = dict[str, Doubles]
 
 # distance of electrodes from the centre of the head, from infants to large adults with a thick cap
 PLAUSIBLE_RADIUS_M = (0.055, 0.14)
@@ -95,11 +94,11 @@ def _places(raw: BaseRaw) -> Places:
     return {channel["ch_name"]: np.array(channel["loc"][:3], dtype=float) for channel, kind in kinds if kind == "eeg"}
 
 
-def _is_place(place: Matrix) -> bool:
+def _is_place(place: Doubles) -> bool:
     return bool(np.isfinite(place).all() and np.abs(place).sum() > 0)
 
 
-def _set(raw: BaseRaw, places: Mapping[str, Matrix]) -> None:
+def _set(raw: BaseRaw, places: Mapping[str, Doubles]) -> None:
     from mne.channels import make_dig_montage
 
     # channels that are not among them get NaN
@@ -109,7 +108,7 @@ def _set(raw: BaseRaw, places: Mapping[str, Matrix]) -> None:
 # -- measured positions ------------------------------------------------------------------------------------------------
 
 
-def _sound(given: Mapping[str, Matrix]) -> tuple[Places, list[Step]]:
+def _sound(given: Mapping[str, Doubles]) -> tuple[Places, list[Step]]:
     """Leave out what cannot be a position."""
     places = {name: place for name, place in given.items() if _is_place(place)}
     if len(places) < 2:
@@ -153,7 +152,7 @@ def _rescaling(radius: float) -> tuple[float, str]:
     return USUAL_RADIUS_M / radius, f"{found}, which no unit makes a head of usual size; only directions were kept"
 
 
-def _turn(places: Mapping[str, Matrix], template: Template | None) -> Matrix | None:
+def _turn(places: Mapping[str, Doubles], template: Template | None) -> Doubles | None:
     """Find the exchange of axes after which electrodes lie where their names belong, if they do not."""
     names = [name for name in places if template and name in template.places]
     if template is None or len(names) < FEWEST_TO_COMPARE:
@@ -162,7 +161,7 @@ def _turn(places: Mapping[str, Matrix], template: Template | None) -> Matrix | N
     expected = _directions(expected - spatial.sphere_origin(np.array(list(template.places.values()))))
     found = _directions(np.array([places[name] for name in names]))
 
-    def degrees_off(turn: Matrix) -> float:
+    def degrees_off(turn: Doubles) -> float:
         cosines = np.clip((found @ turn.T * expected).sum(axis=1), -1, 1)
         return float(np.degrees(np.arccos(cosines)).mean())
 
@@ -172,7 +171,7 @@ def _turn(places: Mapping[str, Matrix], template: Template | None) -> Matrix | N
     return best if degrees_off(best) < RIGHT_DEGREES else None
 
 
-def _exchanges() -> Iterator[Matrix]:
+def _exchanges() -> Iterator[Doubles]:
     """All ways to mistake the two horizontal axes, or their signs, for one another."""
     for order, signs in product(([0, 1], [1, 0]), product((1.0, -1.0), repeat=2)):
         turn = np.eye(3)
@@ -180,11 +179,11 @@ def _exchanges() -> Iterator[Matrix]:
         yield turn
 
 
-def _directions(points: Matrix) -> Matrix:
+def _directions(points: Doubles) -> Doubles:
     return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))
 
 
-def _axis(row: Matrix) -> str:
+def _axis(row: Doubles) -> str:
     place = int(np.abs(row).argmax())
     return f"{'-' if row[place] < 0 else ''}{'xyz'[place]}"
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from predann_bids.arrays import Doubles
 
 LONGEST_SHORTEST_PAD = 100  # samples of padding, at either end, that MNE asks for at least
 PADS_PER_SIGNAL = 8  # in short signals, the part of their length that is enough
 
 
-def resample_by_fourier(signal: Floats, ratio: Fraction, samples: int) -> Floats:
+def resample_by_fourier(signal: Doubles, ratio: Fraction, samples: int) -> Doubles:
     """Resample a signal as a whole, in float64.
 
     Parameters
@@ -49,7 +48,7 @@ def resample_by_fourier(signal: Floats, ratio: Fraction, samples: int) -> Floats
     first = round(before * ratio)
     if rest := float(before * ratio - first):
         spectrum *= np.exp(2j * np.pi * rest / new_length * np.arange(len(spectrum)))
-    resampled: Floats = irfft(spectrum, new_length, overwrite_x=True)[first : first + samples]
+    resampled: Doubles = irfft(spectrum, new_length, overwrite_x=True)[first : first + samples]
     resampled *= float(ratio)
     return resampled
 

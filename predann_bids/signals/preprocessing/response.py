@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
+from predann_bids.arrays import Doubles, Singles
 
 # Long blocks waste less on their margins; beyond what the caches hold, their transforms take longer.
 SHORTEST_BLOCK, LONGEST_BLOCK = 16_000, 120_000
@@ -93,7 +91,7 @@ class Response:
         return samples[..., self.new_margin : self.new_margin + self.new_step]
 
 
-def make_response(kernel: Floats, ratio: Fraction, samples: int) -> Response:
+def make_response(kernel: Doubles, ratio: Fraction, samples: int) -> Response:
     """Join a zero-phase filter and a change of the sampling rate.
 
     Parameters
@@ -126,12 +124,12 @@ def make_response(kernel: Floats, ratio: Fraction, samples: int) -> Response:
     )
 
 
-def design_kernel(rate_hz: float, notches_hz: Sequence[float], low_hz: float | None, high_hz: float | None) -> Floats:
+def design_kernel(rate_hz: float, notches_hz: Sequence[float], low_hz: float | None, high_hz: float | None) -> Doubles:
     """Let MNE design the filters of `Raw.notch_filter(notches_hz)` and `Raw.filter(low_hz, high_hz)`; join them."""
     from mne.filter import create_filter
     from scipy.signal import fftconvolve
 
-    kernel: Floats = np.ones(1)
+    kernel: Doubles = np.ones(1)
     if len(notches_hz):
         # The defaults of `Raw.notch_filter`: a width of 1/200 of the frequency, and half of 1 Hz to either side of it.
         centres = np.asarray(notches_hz, dtype=float)
@@ -151,18 +149,18 @@ def design_kernel(rate_hz: float, notches_hz: Sequence[float], low_hz: float | N
     return kernel
 
 
-def anti_alias_kernel(ratio: Fraction) -> Floats:
+def anti_alias_kernel(ratio: Fraction) -> Doubles:
     """Design the low-pass of `Raw.resample(method="polyphase")`, at `ratio.numerator` times the old rate."""
     from scipy.signal import firwin
 
     fastest = max(ratio.numerator, ratio.denominator)
     if fastest == 1:
         return np.ones(1)
-    kernel: Floats = firwin(20 * fastest + 1, 1 / fastest, window=("kaiser", 5.0))
+    kernel: Doubles = firwin(20 * fastest + 1, 1 / fastest, window=("kaiser", 5.0))
     return kernel
 
 
-def _response(kernel: Floats, length: int, last: int) -> Floats:
+def _response(kernel: Doubles, length: int, last: int) -> Doubles:
     """Response of a symmetric kernel at the frequency bins 0..last of a transform of some length."""
     from scipy.fft import rfft
     from scipy.signal import zoom_fft
@@ -171,13 +169,13 @@ def _response(kernel: Floats, length: int, last: int) -> Floats:
     if length <= LONGEST_FFT:
         centred = np.zeros(length)
         centred[: centre + 1], centred[length - centre :] = kernel[centre:], kernel[:centre]
-        response: Floats = rfft(centred).real[: last + 1]
+        response: Doubles = rfft(centred).real[: last + 1]
         return response
     delayed = zoom_fft(kernel, last / length, m=last + 1, fs=1, endpoint=True)
     return np.real(delayed * np.exp(2j * np.pi * centre / length * np.arange(last + 1)))
 
 
-def _stretches(gain: Floats, smoothing: Floats, ratio: Fraction, length: int) -> Iterator[Stretch]:
+def _stretches(gain: Doubles, smoothing: Doubles, ratio: Fraction, length: int) -> Iterator[Stretch]:
     """Follow the spectrum through upsampling, filters and downsampling, at positive frequencies.
 
     What lies at negative ones is its mirror image, and is met where the outcome is folded.

@@ -13,7 +13,7 @@ from predann_bids.bids.derivatives import EVENTS_SIDECAR, DerivativePaths, provi
 from predann_bids.bids.music.presentations import Resolution, to_table
 from predann_bids.bids.recordings import Recording
 from predann_bids.bids.spans import BadSpan
-from predann_bids.config import Preprocessing
+from predann_bids.config import Preprocessing, hashed
 from predann_bids.files import write_json, write_text
 from predann_bids.signals.brainvision import write_brainvision
 
@@ -136,7 +136,7 @@ def _sidecar(made: Made) -> dict[str, Any]:
         "RecordingType": "continuous",
         "RecordingDuration": len(done.data) / done.rate_hz,
         "EEGChannelCount": len(done.info["ch_names"]),
-        "PreprocessingConfiguration": made.config.model_dump(mode="json"),
+        "PreprocessingConfiguration": hashed(made.config),
         "PreprocessingSteps": [{"Name": step.name, **step.parameters} for step in done.steps],
         "BadChannels": list(done.bad_channels),
         "BadSpans": [

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from predann_bids.report.participant import ReportJob
 
 REPORT_GB = 0.6
-# of memory: Python with MNE, and, as multiples of a file's size, what streams, is held as float32 (files may be int16),
-# is estimated on, or is loaded
-PYTHON_GB, STREAMED, HELD, ESTIMATED, LOADED = 0.5, 0.5, 2.5, 2.0, 12.0
+PYTHON_GB = 0.5  # with MNE
 PRELOAD = (
     "mne",
     "mne.io",
@@ -101,15 +99,14 @@ def _process(jobs: Sequence[RecordingJob], execution: Execution) -> list[Recordi
 
 
 def _peak_gb(job: RecordingJob) -> float:
-    """Guess how much memory a recording needs at most: little when it streams, all of it as float64 when not."""
+    """Estimate how much memory a recording needs at most, from the size of its file and what is done to it."""
+    from predann_bids.signals.preprocessing.interface import LOADED, memory_needed
+
     path = job.recording.path
     files = [file for file in path.parent.glob(f"{path.stem}.*") if file.is_file()]  # links may lead nowhere
     size_gb = max((file.stat().st_size for file in files), default=0) / 1e9
-    if job.config.line_noise != "notch" or path.suffix == ".set":
-        return PYTHON_GB + size_gb * LOADED
-    estimates = "auto" in (job.config.bad_channels, job.config.ica)
-    held = HELD if job.config.resampling == "fourier" else STREAMED
-    return PYTHON_GB + size_gb * (held + ESTIMATED * estimates)
+    # MNE reads EEGLAB files as a whole
+    return PYTHON_GB + size_gb * (LOADED if path.suffix == ".set" else memory_needed(job.config))
 
 
 def _log_failures(outcomes: Sequence[RecordingOutcome], output_dir: Path) -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles
 from predann_bids.config import Preprocessing
-from predann_bids.signals.preprocessing.spatial import Matrix, has_positions, placed
-from predann_bids.signals.preprocessing.steps import Step
+from predann_bids.signals.preprocessing.interface import ESTIMATED, STEPS, PreprocessingStep
+from predann_bids.signals.preprocessing.spatial import has_positions, placed
+from predann_bids.signals.preprocessing.state import State, Step
 from predann_bids.signals.preprocessing.stretches import evenly_spaced, quiet
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Removal:
         What a user should look at.
     """
 
-    matrix: Matrix
+    matrix: Doubles
     step: Step
     warnings: tuple[str, ...] = ()
 
@@ -58,15 +59,39 @@ class _Components:
     what they add to all channels alike before it, and `unmixing` (K, C) gives s from either.
     """
 
-    mixing: Matrix
-    common: Matrix
-    unmixing: Matrix
-    explained: Matrix
+    mixing: Doubles
+    common: Doubles
+    unmixing: Doubles
+    explained: Doubles
 
-    def without(self, removed: Sequence[int]) -> Matrix:
+    def without(self, removed: Sequence[int]) -> Doubles:
         """Give the matrix that takes components out: (C, C)."""
         taken = self.mixing[:, removed] + self.common[removed]
         return np.eye(len(self.mixing)) - taken @ self.unmixing[removed]
+
+
+@STEPS.add("ica")
+class RemoveComponents(PreprocessingStep):
+    """Remove the independent components that ICLabel takes for artefacts."""
+
+    order = 30
+    mixes = True
+
+    @property
+    def wanted(self) -> bool:
+        """Whether components are to be removed."""
+        return self.config.ica == "auto"
+
+    @property
+    def memory(self) -> float:
+        """Components are found in a copy."""
+        return ESTIMATED
+
+    def apply(self, state: State) -> State:
+        """Find components in the channels that are not bad, and remove the unwanted ones."""
+        removal = remove_components(state.judged_copy(state.info["bads"]), self.config)
+        state = state if removal.step.name == "no ICA" else state.mix(removal.matrix)
+        return state.note(removal.step, warnings=removal.warnings)
 
 
 def remove_components(raw: BaseRaw, config: Preprocessing) -> Removal:
@@ -145,7 +170,7 @@ def _warnings(n_removed: int, n_components: int) -> tuple[str, ...]:
     )
 
 
-def _rank(data: Matrix, common: Matrix) -> int:
+def _rank(data: Doubles, common: Doubles) -> int:
     variances = np.linalg.eigvalsh(data @ data.T)
     # what subtracting the average leaves of channels that are all the same is rounding
     smallest = max(SMALLEST_VARIANCE * variances[-1], 1e-20 * common @ common)
@@ -161,14 +186,14 @@ def _fit(sample: BaseRaw, n_components: int) -> ICA:
     return ica.fit(sample, decim=max(1, round(sample.n_times / MOST_SAMPLES)))
 
 
-def _label(sample: BaseRaw, ica: ICA) -> NDArray[np.float64]:
+def _label(sample: BaseRaw, ica: ICA) -> Doubles:
     """Give each component's probabilities of `LABELS`: (K, 7)."""
     from mne_icalabel.iclabel import iclabel_label_components
 
     return np.asarray(iclabel_label_components(sample, ica, inplace=False, backend="onnx"), dtype=float)
 
 
-def _express(sample: BaseRaw, ica: ICA, common: Matrix) -> _Components:
+def _express(sample: BaseRaw, ica: ICA, common: Doubles) -> _Components:
     """Turn a decomposition of average-referenced channels into one of the recording; `common`: (T,) mean of all."""
     scale = ica.pre_whitener_
     # principal directions of average-referenced data are blind to what all channels share, and so is the unmixing

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from predann_bids.config import Preprocessing
+from predann_bids.errors import UnusableData
+from predann_bids.signals.preprocessing.interface import ESTIMATED, STEPS, STREAMED, PreprocessingStep
 from predann_bids.signals.preprocessing.spatial import has_positions
+from predann_bids.signals.preprocessing.state import State, Step
 from predann_bids.signals.preprocessing.stretches import evenly_spaced, quiet
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
     from pyprep import NoisyChannels
 
+MARKED = "marked in channels.tsv"
 SEED = 0
 # Every criterion but the spread of amplitudes counts windows of 1 or 5 s, so that stretches serve as well as all.
 MOST_S, SHORTEST_S = 300.0, 10.0
@@ -46,6 +51,48 @@ class BadChannels:
     reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+
+@STEPS.add("bad_channels")
+class FindBadChannels(PreprocessingStep):
+    """List the channels that are flat or marked as bad by who recorded them; look for others when asked to."""
+
+    order = 20
+
+    @property
+    def memory(self) -> float:
+        """Looking for them takes a copy."""
+        return ESTIMATED if self.config.bad_channels == "auto" else STREAMED
+
+    def apply(self, state: State) -> State:
+        """Name the bad channels; what becomes of them is up to later steps."""
+        result = self._judge(state)
+        bad = [name for name in state.channels if name in result.reasons]
+        if len(bad) == len(state.channels):
+            raise UnusableData(_all_bad(result))
+        state = replace(state, bad_channels=tuple(bad)).note(warnings=result.warnings)
+        parameters: dict[str, Any] = {"channels": bad, "reasons": {name: list(result.reasons[name]) for name in bad}}
+        if self.config.bad_channels == "auto":
+            parameters |= {"method": "PREP", "skipped": dict(result.skipped)}
+        return state.note(Step("bad channels", parameters)) if bad or self.config.bad_channels == "auto" else state
+
+    def _judge(self, state: State) -> BadChannels:
+        reasons: dict[str, tuple[str, ...]] = dict.fromkeys(state.raw.info["bads"], (MARKED,))
+        flat = zip(state.channels, state.extremes.flat, strict=True)
+        reasons |= {name: ("flat",) for name, is_flat in flat if is_flat}
+        if self.config.bad_channels == "none":
+            return BadChannels(reasons)
+        copy = state.judged_copy([name for name in state.channels if name in reasons])
+        result = find_bad_channels(copy, self.config)
+        return replace(result, reasons=result.reasons | reasons)
+
+
+def _all_bad(result: BadChannels) -> str:
+    counts = Counter(reason for reasons in result.reasons.values() for reason in reasons)
+    why = ", ".join(f"{count} by '{reason}'" for reason, count in counts.most_common())
+    looked_for = set(counts) - {"flat", MARKED}
+    remedy = "; look at the recording, or omit --bad-channels auto" if looked_for else ""
+    return f"every EEG channel is flat, marked as bad, or was found to be bad ({why}){remedy}"
 
 
 def find_bad_channels(raw: BaseRaw, config: Preprocessing) -> BadChannels:

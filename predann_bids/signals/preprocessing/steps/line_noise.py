@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles
 from predann_bids.config import Preprocessing
-from predann_bids.signals.preprocessing.steps import Step
+from predann_bids.signals.preprocessing.interface import LOADED, STEPS, STREAMED, PreprocessingStep
+from predann_bids.signals.preprocessing.state import State, Step
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-Array = NDArray[np.float64]
 Spectrum = NDArray[np.complex128]
 
 FEWEST_CHANNELS = 4
@@ -28,6 +27,46 @@ FAINT = 0.01  # of the power around the line frequency
 CLEAN = 1.25  # line power this many times that of its neighbourhood, which is 1 dB, is taken for none
 
 
+@STEPS.add("line_noise")
+class LineNoise(PreprocessingStep):
+    """Remove the line frequency and its harmonics, with notch filters or with ZapLine."""
+
+    order = 10
+
+    @property
+    def wanted(self) -> bool:
+        """Whether line noise is to be removed."""
+        return self.config.notch != "none"
+
+    @property
+    def memory(self) -> float:
+        """ZapLine takes the whole recording at once."""
+        return LOADED if self.config.line_noise == "zapline" else STREAMED
+
+    def apply(self, state: State) -> State:
+        """Set the notches, or clean the whole recording."""
+        frequencies = notch_frequencies(self.config, state.raw.info["line_freq"], state.rate_hz)
+        if not frequencies:
+            reason = "the sidecar gives no PowerLineFrequency"
+            return state.note(Step("no notch", {"reason": reason})) if self.config.notch == "auto" else state
+        if self.config.line_noise == "zapline":
+            return _zapped(state, frequencies[0])
+        step = Step("notch", {"frequencies_hz": frequencies, "filter": "zero-phase FIR, Hamming window"})
+        return state.filter(notches_hz=frequencies).note(step)
+
+
+def _zapped(state: State, line_hz: float) -> State:
+    from mne.io import RawArray
+
+    noisy = state.raw.get_data()
+    clean, step = remove_line_noise(noisy, state.rate_hz, line_hz)
+    if step.name == "no notch":
+        return state.note(step)
+    share = 1 - float(np.median(clean.var(axis=1)) / max(np.median(noisy.var(axis=1)), np.finfo(float).tiny))
+    step = Step(step.name, step.parameters | {"variance_removed": round(share, 4)})
+    return replace(state, raw=RawArray(clean, state.raw.info, verbose="error")).note(step)
+
+
 def notch_frequencies(config: Preprocessing, line_hz: float | None, rate_hz: float) -> list[float]:
     """List the line frequency and its harmonics below the Nyquist frequency; empty for no notch."""
     hz = line_hz if config.notch == "auto" else None if config.notch == "none" else config.notch
@@ -35,7 +74,7 @@ def notch_frequencies(config: Preprocessing, line_hz: float | None, rate_hz: flo
     return [float(f) for f in np.arange(hz, rate_hz / 2 - 1, hz)] if hz else []
 
 
-def remove_line_noise(data: Array, rate_hz: float, line_hz: float) -> tuple[Array, Step]:
+def remove_line_noise(data: Doubles, rate_hz: float, line_hz: float) -> tuple[Doubles, Step]:
     """Remove the line frequency and its harmonics with ZapLine (de Cheveigné 2020).
 
     What a moving average over one period takes out of the signal holds the noise. In it, spatial filters find the
@@ -84,7 +123,7 @@ def _obstacle(n_channels: int, n_samples: int, rate_hz: float, line_hz: float) -
     return None
 
 
-def _segments(n_samples: int, rate_hz: float) -> Iterator[tuple[int, int, Array]]:
+def _segments(n_samples: int, rate_hz: float) -> Iterator[tuple[int, int, Doubles]]:
     """Cut a recording into equal parts that overlap; the weights of all parts add up to one everywhere."""
     count = max(1, round(n_samples / rate_hz / SEGMENT_S))
     edges = np.linspace(0, n_samples, count + 1).round().astype(int)
@@ -100,7 +139,7 @@ def _segments(n_samples: int, rate_hz: float) -> Iterator[tuple[int, int, Array]
         yield start, stop, weights
 
 
-def _artifact(segment: Array, rate_hz: float, line_hz: float) -> tuple[Array, int, list[float]]:
+def _artifact(segment: Doubles, rate_hz: float, line_hz: float) -> tuple[Doubles, int, list[float]]:
     """Find the line noise of one segment (T, C) -> (T, C), with how much stood out after 0, 1, ... components."""
     from meegkit.dss import dss0
     from meegkit.utils import gaussfilt, tscov
@@ -123,7 +162,7 @@ def _artifact(segment: Array, rate_hz: float, line_hz: float) -> tuple[Array, in
     return residue @ _projection(filters[:, :n_components], covariance), n_components, excess
 
 
-def _period_mean(segment: Array, period: float) -> Array:
+def _period_mean(segment: Doubles, period: float) -> Doubles:
     """Average over the period in samples around each sample: (T, C) -> (T, C).
 
     Centred, other than published: delayed by half a period, the average would differ from the signal at low
@@ -134,16 +173,16 @@ def _period_mean(segment: Array, period: float) -> Array:
     delay = round((period - 1) / 2)
     start = math.ceil(period)
     padded = np.pad(segment, ((start, delay), (0, 0)), mode="reflect")
-    averaged: Array = smooth(padded, period)[start + delay :]
+    averaged: Doubles = smooth(padded, period)[start + delay :]
     return averaged
 
 
-def _projection(filters: Array, covariance: Array) -> Array:
+def _projection(filters: Doubles, covariance: Doubles) -> Doubles:
     """Regress channels on components, which DSS makes uncorrelated and scales to a variance of one: (C, C)."""
     return filters @ (filters.T @ covariance)
 
 
-def _line_spectra(residue: Array, rate_hz: float, line_hz: float) -> list[tuple[Spectrum, Spectrum]]:
+def _line_spectra(residue: Doubles, rate_hz: float, line_hz: float) -> list[tuple[Spectrum, Spectrum]]:
     """Give the spectrum at each harmonic that lies in EEG, and around it: (bins, C) each."""
     spectrum = np.fft.rfft(residue * np.hanning(len(residue))[:, None], axis=0)
     hz = np.fft.rfftfreq(len(residue), 1 / rate_hz)
