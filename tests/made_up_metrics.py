@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from predann_bids.config import resolve
-from predann_bids.report.group.page import GroupEvidence
+from predann_bids.report.group.evidence import GroupEvidence
 
 SONGS = ("Aria", "Bourrée", "Courante", "Double")
 LENGTHS = (3, 4, 5, 6, 7)

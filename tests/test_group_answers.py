@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 from made_up_metrics import everything, evidence_of, metrics_of, old_metrics
 
 from predann_bids.config import resolve
+from predann_bids.report.drawing import drawing_style
 from predann_bids.report.group.answers import answers, not_computed
 from predann_bids.report.group.caveats import caveats
-from predann_bids.report.group.figures import FIGURES, illustrate
-from predann_bids.report.group.page import results_sentence, write_group_report
-from predann_bids.report.group.tables import TABLES, all_tables
+from predann_bids.report.group.figures import FIGURES
+from predann_bids.report.group.page import write_group_report
+from predann_bids.report.group.sentences import results_sentence
+from predann_bids.report.group.tables import TABLES, make_tables
 from predann_bids.report.methods.group import group_methods
 from predann_bids.report.methods.references import REFERENCES, references
 from predann_bids.report.table import Column, Table
@@ -40,32 +43,32 @@ def metrics() -> dict[str, Any]:
 
 @pytest.fixture
 def drawn_without_png(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predann_bids.report.group.figures.Illustration.png", lambda _: b"")
+    monkeypatch.setattr("predann_bids.report.drawing.Illustration.png", lambda _: b"")
 
 
 def test_chance_is_answered_with_interval_and_both_p_values(metrics: dict[str, Any]) -> None:
-    assert answer(metrics, "more than chance").startswith(
-        "By song logits yes: 85 % (95 % interval 77 to 93 %; chance 25 %; permuted labels p = 0.005; Holm-corrected"
+    assert answer(metrics, "better than chance").startswith(
+        "By song logits, yes: 85 % (95 % interval 77 to 93 %; chance 25 %; permuted labels p = 0.005; Holm-corrected"
         " p = 0.020)."
     )
 
 
 def test_interval_that_holds_chance_is_no_yes(metrics: dict[str, Any]) -> None:
     metrics["models"]["predann"]["ci95"] = [0.2, 0.9]
-    assert answer(metrics, "more than chance").startswith("By song logits not distinguishable from chance: 85 %")
+    assert answer(metrics, "better than chance").startswith("By song logits, not distinguishable from chance: 85 %")
 
 
 def test_permuted_labels_may_take_a_yes_back(metrics: dict[str, Any]) -> None:
     metrics["models"]["predann"]["permutation"] |= {"p_value": 0.02, "p_holm": 0.08}
-    assert "By song logits by its interval yes, but permuted labels do not confirm it" in answer(
-        metrics, "more than chance"
+    assert "By song logits, yes by its interval, but permuted labels do not confirm it" in answer(
+        metrics, "better than chance"
     )
 
 
 def test_difference_that_holms_correction_removes_is_no_plain_yes(metrics: dict[str, Any]) -> None:
     for row in metrics["comparisons"]:
         row |= {"p_value": 0.04, "p_holm": 0.12}
-    assert "By song logits yes, but not after Holm's correction" in answer(metrics, "baseline")
+    assert "By song logits, yes, but not after Holm's correction" in answer(metrics, "baseline")
 
 
 def test_what_was_not_computed_is_named_with_its_option() -> None:
@@ -76,19 +79,19 @@ def test_what_was_not_computed_is_named_with_its_option() -> None:
 
 def test_control_at_chance_calls_for_no_warning(metrics: dict[str, Any]) -> None:
     assert caveats(metrics) == []
-    assert answer(metrics, "fingerprint").startswith("More than the fingerprint, by song logits, by match.")
+    assert answer(metrics, "fingerprint").startswith("More than the fingerprint, by song logits and by match.")
 
 
 def test_control_as_good_as_real_data_is_warned_of() -> None:
     leaking = everything("chunk", leak=0.55, signature=0.4)
-    assert "What PredANN decoded cannot be told from the recordings' fingerprint." in titles(leaking)
+    assert "What PredANN decoded cannot be distinguished from the recordings' fingerprint." in titles(leaking)
     assert "85 % of cases on real data, and in 80 % with music reassigned at random" in said(leaking)
     assert "+5.0 percentage points; 95 % interval −5.0 to +15.0; p = 0.400" in said(leaking)
 
 
 def test_p_value_alone_withholds_the_claim(metrics: dict[str, Any]) -> None:
     metrics["control"]["fingerprint"]["shifted"]["differences"]["predann"]["match_p_value"] = 0.05
-    assert titles(metrics) == ["What PredANN decoded cannot be told from the recordings' fingerprint."]
+    assert titles(metrics) == ["What PredANN decoded cannot be distinguished from the recordings' fingerprint."]
     assert said(metrics).startswith("By match")
 
 
@@ -96,14 +99,14 @@ def test_leak_that_the_network_does_not_read_is_named_all_the_same() -> None:
     silent = everything("time", signature=0.3)
     assert titles(silent)[-1] == "With this split, songs can be named without any music: the data leak."
     assert "power of each channel in frequency bands is right in 55 % of cases" in said(silent)
-    assert "PredANN itself is not shown to read it" in said(silent)
+    assert "PredANN itself is not shown to use the leak" in said(silent)
 
 
 def test_leak_is_counted_among_the_intervals_that_were_looked_at(metrics: dict[str, Any]) -> None:
     found = metrics["control"]["fingerprint"]["reassigned"]["models"]["baseline"]
     found |= {"accuracy": 0.32, "ci95": [0.27, 0.37]}
-    assert "By song logits with music reassigned at random: Baseline (weight 0) 32 %" in said(metrics)
-    assert "Above chance are 1 of 12 such intervals" in said(metrics)
+    assert "By song logits, with music reassigned at random: Baseline (weight 0) 32 %" in said(metrics)
+    assert "Of 12 such intervals, 1 lies above chance" in said(metrics)
 
 
 @pytest.mark.parametrize("split", ["chunk", "time"])
@@ -111,15 +114,15 @@ def test_splits_within_recordings_are_warned_of(split: str) -> None:
     assert titles(metrics_of(split=split)) == ["This does not show that music was decoded."]
 
 
-def test_held_out_songs_are_told_by_match_and_retrieval() -> None:
+def test_held_out_songs_are_scored_by_match_and_retrieval() -> None:
     sentence = results_sentence(metrics_of(split="stimulus"))
     assert "logits" not in sentence
     assert "names the right one of 2 held-out songs in 97 % of cases by matching" in sentence
-    assert "picks the moment that was heard out of 224 moments of these songs in" in sentence
+    assert "picks the right one of 224 moments of these songs in" in sentence
 
 
 def test_each_split_has_its_own_chance(metrics: dict[str, Any]) -> None:
-    assert "chance 50 %" in answer(metrics, "never heard in training")
+    assert "chance 50 %" in answer(metrics, "unseen songs")
 
 
 # Tables
@@ -135,18 +138,16 @@ def test_table_file_holds_plain_numbers() -> None:
 
 
 def test_headings_of_every_table_file_are_unique(metrics: dict[str, Any]) -> None:
-    for table in all_tables(metrics, evidence_of(metrics).predictions).values():
+    for table in make_tables(evidence_of(metrics)).values():
         header, *lines = table.tsv().splitlines()
         assert len(set(header.split("\t"))) == len(header.split("\t")), table.name
         assert {line.count("\t") for line in lines} == {header.count("\t")}
 
 
 def test_fold_table_counts_each_window_once(metrics: dict[str, Any]) -> None:
-    predictions = evidence_of(metrics).predictions
-    twice = pd.concat([predictions, predictions.assign(seed=1)])
-    assert [row[:3] for row in all_tables(metrics, twice)["by_fold"].values] == [
-        (str(fold), 2, 8) for fold in range(1, 5)
-    ]
+    evidence = evidence_of(metrics)
+    twice = replace(evidence, predictions=pd.concat([evidence.predictions, evidence.predictions.assign(seed=1)]))
+    assert [row[:3] for row in make_tables(twice)["by_fold"].values] == [(str(fold), 2, 8) for fold in range(1, 5)]
 
 
 @pytest.mark.usefixtures("drawn_without_png")
@@ -175,9 +176,11 @@ def test_channels_without_a_place_are_listed_instead_of_mapped(metrics: dict[str
     for channel in metrics["uses"]["channels"]:
         channel["position"] = None
     metrics["uses"]["regions"] = []
-    drawn = {i.name: i for i in illustrate(metrics, pd.DataFrame(), ("a", "b", "c", "d"))}
-    assert "Maps" not in drawn["channels"].caption
-    assert len(drawn["channels"].figure.axes[0].get_yticks()) == 20
+    with drawing_style():
+        drawn = FIGURES["channels"](evidence_of(metrics))
+    assert drawn is not None
+    assert "Maps" not in drawn.caption
+    assert len(drawn.figure.axes[0].get_yticks()) == 20
 
 
 # The methods text
@@ -203,11 +206,11 @@ def test_methods_are_silent_about_what_was_not_computed() -> None:
     [
         ("time", "4 blocks in time"),
         ("stimulus", "neither audio nor anybody's EEG"),
-        ("session", "sessions of which nothing"),
-        ("run", "runs of which nothing"),
+        ("session", "sessions that contributed nothing"),
+        ("run", "runs that contributed nothing"),
     ],
 )
-def test_methods_tell_how_each_split_holds_out(split: str, words: str) -> None:
+def test_methods_say_how_each_split_holds_out(split: str, words: str) -> None:
     assert words in group_methods(
         resolve(flags={"splitting.split": split}), metrics_of()["protocol"] | {"split": split}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -14,17 +15,18 @@ import pandas as pd
 import pytest
 from made_up_metrics import LOGITS_KEYS, evidence_of, metrics_of
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from predann_bids.config import Science, resolve
-from predann_bids.report.group.figures import (
-    breakdown_figure,
-    confusion_figure,
-    drawing_style,
-    shorten,
-    training_figure,
-)
-from predann_bids.report.group.page import GroupEvidence, comparison_sentences, results_sentence, write_group_report
+from predann_bids.report.drawing import Illustration, drawing_style, shorten
+from predann_bids.report.group.evidence import GroupEvidence
+from predann_bids.report.group.figures import FIGURES
+from predann_bids.report.group.page import write_group_report
+from predann_bids.report.group.sections import FURTHER, LAYOUT
+from predann_bids.report.group.sentences import comparison_sentences, results_sentence
+from predann_bids.report.group.tables import TABLES
 from predann_bids.report.methods.group import group_methods
+from predann_bids.report.table import Column, Table
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +45,18 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = ("<b>&", "$x$ & <script>", "C", "D")
     evidence = evidence_of(metrics_of(labels=labels, models=("predann",)), labels)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("predann_bids.report.group.figures.Illustration.png", lambda _: b"")
+        patch.setattr("predann_bids.report.drawing.Illustration.png", lambda _: b"")
         return write_group_report(evidence, tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predann_bids.report.group.page.illustrate", lambda *_: [])
+    monkeypatch.setattr("predann_bids.report.group.page.draw_all", lambda _: {})
 
 
 @pytest.fixture
 def without_png(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predann_bids.report.group.figures.Illustration.png", lambda _: b"")
+    monkeypatch.setattr("predann_bids.report.drawing.Illustration.png", lambda _: b"")
 
 
 class Text(HTMLParser):
@@ -115,7 +117,7 @@ def test_interval_with_chance_is_called_not_distinguishable(evidence: GroupEvide
 
 def test_sentence_says_that_parts_of_the_recordings_were_trained_on(evidence: GroupEvidence) -> None:
     chunked = evidence.metrics | {"protocol": evidence.metrics["protocol"] | {"split": "chunk"}}
-    assert "of recordings it was trained on parts of" in results_sentence(chunked)
+    assert "of recordings that it was partly trained on" in results_sentence(chunked)
 
 
 def test_one_participant_gives_no_interval(evidence: GroupEvidence) -> None:
@@ -144,7 +146,7 @@ def test_interval_with_zero_shows_no_difference() -> None:
     assert "95 % interval −2.0 to +3.0" in sentence
 
 
-def test_test_that_disagrees_with_the_interval_is_told() -> None:
+def test_a_test_that_disagrees_with_the_interval_is_mentioned() -> None:
     (sentence,) = comparison_sentences(comparing(0.05, 0.01, 0.09, 0.25))
     assert sentence.endswith("but the test does not confirm this.")
 
@@ -204,7 +206,42 @@ def test_figures_of_an_earlier_run_do_not_stay(evidence: GroupEvidence, tmp_path
 
 
 def test_training_that_was_not_recorded_has_no_figure(evidence: GroupEvidence) -> None:
-    assert training_figure(pd.DataFrame(), evidence.metrics["models"], 0.25) is None
+    assert FIGURES["training"](replace(evidence, history=pd.DataFrame())) is None
+
+
+@pytest.mark.usefixtures("without_png")
+def test_a_figure_and_a_table_from_elsewhere_are_on_the_page(evidence: GroupEvidence, tmp_path: Path) -> None:
+    @FIGURES.add("toy")
+    def draw(evidence: GroupEvidence) -> Illustration:
+        return Illustration("toy", "A toy", f"Of {len(evidence.labels)} songs.", Figure(figsize=(1, 1)))
+
+    @TABLES.add("toy")
+    def tabulate(evidence: GroupEvidence) -> Table:
+        return Table("toy", "A toy", (Column("Song", "name"),), tuple((label,) for label in evidence.labels))
+
+    try:
+        page = read(write_group_report(evidence, tmp_path))
+    finally:
+        FIGURES.remove("toy")
+        TABLES.remove("toy")
+    assert "Of 4 songs." in dict(figures_of(page))["toy"]
+    assert f'id="{FURTHER[0]}"' in page
+    assert (tmp_path / "figures" / "toy.svg").is_file()
+    assert (tmp_path / "tables" / "toy.tsv").read_text().split() == ["song", *evidence.labels]
+
+
+def test_a_figure_under_the_name_of_another_is_refused(evidence: GroupEvidence, tmp_path: Path) -> None:
+    FIGURES.add("toy")(FIGURES["accuracy"])
+    try:
+        with pytest.raises(ValueError, match="registered as 'toy' is named 'accuracy'"):
+            write_group_report(evidence, tmp_path)
+    finally:
+        FIGURES.remove("toy")
+
+
+def test_every_figure_and_every_table_has_one_place_on_the_page() -> None:
+    assert sorted(name for place in LAYOUT for name in place.figures) == sorted(FIGURES)
+    assert sorted(name for place in LAYOUT for name in place.tables) == sorted(TABLES)
 
 
 def test_song_names_are_escaped(alone: Path) -> None:
@@ -258,12 +295,13 @@ def overlapping(labels: list[Any], figure: Any) -> list[str]:
     return [a for (a, box), (_, other) in pairwise(boxes) if box.padded(-0.5).overlaps(other.padded(-0.5))]
 
 
-def test_sixty_songs_stay_readable() -> None:
+def test_sixty_songs_stay_readable(evidence: GroupEvidence) -> None:
     names = tuple(f"{n:02d} a song with quite a long name, forty" for n in range(60))
     rows = {name: {"accuracy": 0.1, "match_accuracy": 0.3, "n_windows": 9} for name in names}
     counts = (np.eye(60, dtype=int) * 9).tolist()
     models = {"predann": {"by_stimulus": rows, "confusion": counts, "match_confusion": counts}}
-    for drawn in (breakdown_figure(models, 1 / 60, "by_stimulus"), confusion_figure(models, 1 / 60, names)):
+    many = replace(evidence, metrics=evidence.metrics | {"models": models, "chance": 1 / 60}, labels=names)
+    for drawn in (FIGURES["by_song"](many), FIGURES["confusion"](many)):
         assert drawn is not None
         with drawing_style():
             FigureCanvasAgg(drawn.figure).draw()
@@ -283,7 +321,7 @@ def test_long_names_end_in_an_ellipsis() -> None:
 # The methods text
 
 
-def test_methods_tell_the_numbers_of_the_run(evidence: GroupEvidence) -> None:
+def test_methods_give_the_numbers_of_the_run(evidence: GroupEvidence) -> None:
     text = group_methods(evidence.science, evidence.metrics["protocol"])
     for part in ("8 participants", "4 songs", "windows of 3 s", "0.2 s later", "4 folds", "never tested on", "199"):
         assert part in text

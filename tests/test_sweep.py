@@ -23,8 +23,10 @@ from predann_bids.errors import (
 from predann_bids.files import write_json
 from predann_bids.options import science_flags
 from predann_bids.report.drawing import drawing_style
-from predann_bids.report.sweep.figures import sweep_figures, sweep_length_figure
-from predann_bids.report.sweep.page import SweepEvidence, write_sweep
+from predann_bids.report.sweep.evidence import SweepEvidence
+from predann_bids.report.sweep.figures import sweep_figures
+from predann_bids.report.sweep.lengths import sweep_length_figure
+from predann_bids.report.sweep.page import write_sweep
 from predann_bids.report.sweep.results import (
     PointResult,
     VariedKey,
@@ -46,7 +48,7 @@ SPLIT = VariedKey("splitting.split", "split", ("participant", "stimulus"))
 SEED = VariedKey("training.seed", "seed", (0, 1, 42))
 
 
-# -- the grid ----------------------------------------------------------------------------------------------------------
+# -- the points ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_grid_holds_all_combinations_the_last_key_fastest():
@@ -484,7 +486,7 @@ def test_a_point_that_another_process_has_finished_meanwhile_counts(engine, monk
         away.rename(note)
         raise TryAgain("Another process is working on it.")
 
-    monkeypatch.setattr("predann_bids.workflows.sweep.level._take_over", run_as_the_other_does)
+    monkeypatch.setattr("predann_bids.workflows.sweep.level.take_over", run_as_the_other_does)
     done, outcome = engine()
     assert (done, len(outcome.results), outcome.failures) == ([], 3, {})
 

@@ -1,11 +1,12 @@
-"""Numbers as text, alike in sentences and tables."""
+"""Numbers as text, the same in sentences and tables."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 NOTHING = "–"  # shown for what was not computed
+NO_INTERVAL = "no interval"
 
 
 def share(value: float | None) -> str:
@@ -26,6 +27,11 @@ def interval(limits: Sequence[float] | None) -> str:
         return NOTHING
     low, high = (f"{100 * limit:.{1 if limits[1] < 0.0995 else 0}f}" for limit in limits)
     return f"{low} to {high} %"
+
+
+def interval_of(limits: Sequence[float] | None, write: Callable[[Sequence[float] | None], str] = interval) -> str:
+    """Write an interval with its name, or say that there is none."""
+    return NO_INTERVAL if limits is None else f"95 % interval {write(limits)}"
 
 
 def interval_cell(limits: Sequence[float] | None) -> str:
@@ -64,7 +70,7 @@ def count(number: int, noun: str) -> str:
 
 
 def candidates(number: float | None) -> str:
-    """Write a mean number of candidates: whole where it is."""
+    """Write a mean number of candidates, without decimals where it is whole."""
     if number is None:
         return NOTHING
     return f"{number:.0f}" if number >= 100 or abs(number - round(number)) < 0.005 else f"{number:.1f}"

@@ -34,7 +34,7 @@ from predann_bids.options import (
 )
 
 if TYPE_CHECKING:
-    from predann_bids.workflows.sweep.grid import Sweep
+    from predann_bids.workflows.sweep.points import Sweep
 
 MOST_POINTS = 1000
 EPILOG = """\b
@@ -159,7 +159,7 @@ def make_sweep(
     WrongUsage
         A key is unknown or belongs to the participant level, a value does not fit, or two points are identical.
     """
-    from predann_bids.workflows.sweep.grid import Sweep
+    from predann_bids.workflows.sweep.points import Sweep
 
     typed, flags = _typed(vary), flags or {}
     twice = next((key.dotted for key in typed if key.dotted in flags or (preset and key.dotted == "preset")), None)

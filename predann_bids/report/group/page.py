@@ -1,73 +1,42 @@
 """The group report: one page that lets a reader, a reviewer and a sceptic see what the decoders can do.
 
-The result stands first, in a sentence that says so when it is none; what limits it comes before any figure.
+The result comes first, in a sentence that says so when there is none; what limits it comes before any figure.
 """
 
 from __future__ import annotations
 
 import platform
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from predann_bids import __version__
 from predann_bids.config import Science
 from predann_bids.errors import ReadOrWriteFailed
-from predann_bids.files import write_text, written_whole
+from predann_bids.files import write_text
 from predann_bids.report import text
-from predann_bids.report.evidence import Models, evaluated, is_given, signs_can_decide
+from predann_bids.report.drawing import Illustration, drawing_style, write_figure
 from predann_bids.report.group.answers import answers, not_computed
 from predann_bids.report.group.caveats import caveats
-from predann_bids.report.group.figures import FIGURES, Illustration, drawing_style, illustrate
+from predann_bids.report.group.evidence import GroupEvidence
+from predann_bids.report.group.figures import FIGURES, draw_all
 from predann_bids.report.group.sections import sections
-from predann_bids.report.group.sentences import comparison_sentences, results_sentence
-from predann_bids.report.group.tables import TABLES, all_tables
+from predann_bids.report.group.sentences import results_sentence
+from predann_bids.report.group.tables import TABLES, make_tables
 from predann_bids.report.methods.group import group_methods
 from predann_bids.report.methods.references import references
 from predann_bids.report.pages import template
+from predann_bids.report.scores import is_given, signs_can_decide
 from predann_bids.report.table import Table
+from predann_bids.report.words.splits import fact_about
 
-__all__ = ["GroupEvidence", "comparison_sentences", "results_sentence", "write_group_report"]
+__all__ = ["GroupEvidence", "results_sentence", "write_group_report"]
 
 PACKAGES = ("torch", "lightning", "mne", "numpy")
 KINDS = ("svg", "png")  # of figures
 NOTEWORTHY_IMBALANCE = 1.1  # the most frequent song has this many times the share that it would have among equals
-
-
-@dataclass(frozen=True)
-class GroupEvidence:
-    """Everything that a group run has found.
-
-    Parameters
-    ----------
-    label : str
-        Name of the run.
-    science : Science
-        Resolved configuration.
-    metrics : mapping
-        Content of metrics.json.
-    predictions : DataFrame
-        Content of predictions.tsv.
-    history : DataFrame
-        Columns `fold model epoch` and the losses (or accuracies) of each epoch.
-    labels : tuple of str
-        Names of the stimuli, in the order of the confusion matrices.
-    notes : tuple of str
-        Sentences that a reader should know.
-    """
-
-    label: str
-    science: Science
-    metrics: Mapping[str, Any]
-    predictions: pd.DataFrame
-    history: pd.DataFrame
-    labels: tuple[str, ...]
-    notes: tuple[str, ...] = ()
 
 
 def write_group_report(evidence: GroupEvidence, directory: Path, on_figure: Callable[[], None] = lambda: None) -> Path:
@@ -76,11 +45,11 @@ def write_group_report(evidence: GroupEvidence, directory: Path, on_figure: Call
     Parameters
     ----------
     evidence : GroupEvidence
-        What was found.
+        The results.
     directory : Path
         Directory of the run, `OUTPUT_DIR/group/NAME`.
     on_figure : callable
-        Called before each figure.
+        Called before each figure is written.
 
     Returns
     -------
@@ -94,20 +63,18 @@ def write_group_report(evidence: GroupEvidence, directory: Path, on_figure: Call
     TryAgain
         No space is left.
     """
-    illustrations = illustrate(evidence.metrics, evidence.history, evidence.labels)
-    drawn = {}
+    figures, svgs = draw_all(evidence), {}
     with drawing_style():
-        for illustration in illustrations:
+        for name, figure in figures.items():
             on_figure()
-            drawn[illustration.name] = illustration.svg()
-            _write_figure(directory / "figures", illustration, drawn[illustration.name])
-    _remove_stale(directory / "figures", {f"{name}.{kind}" for name in set(FIGURES) - set(drawn) for kind in KINDS})
-    tables = all_tables(evidence.metrics, evidence.predictions)
-    for table in tables.values():
-        write_text(directory / "tables" / f"{table.name}.tsv", table.tsv())
+            svgs[name] = write_figure(figure, directory / "figures")
+    _remove_stale(directory / "figures", {f"{name}.{kind}" for name in set(FIGURES) - set(figures) for kind in KINDS})
+    tables = make_tables(evidence)
+    for name, table in tables.items():
+        write_text(directory / "tables" / f"{name}.tsv", table.tsv())
     _remove_stale(directory / "tables", {f"{name}.tsv" for name in set(TABLES) - set(tables)})
     page = directory / "report.html"
-    write_text(page, _page(evidence, illustrations, drawn, tables))
+    write_text(page, _page(evidence, figures, svgs, tables))
     return page
 
 
@@ -116,49 +83,52 @@ def _remove_stale(directory: Path, names: set[str]) -> None:
         for name in sorted(names):
             (directory / name).unlink(missing_ok=True)
     except OSError as error:
-        raise ReadOrWriteFailed(f"{directory / name} of an earlier run cannot be removed: {error.strerror}.") from error
+        raise ReadOrWriteFailed(
+            f"{directory / name} from an earlier run cannot be removed: {error.strerror}."
+        ) from error
 
 
 def _page(
     evidence: GroupEvidence,
-    illustrations: Sequence[Illustration],
-    drawn: Mapping[str, str],
+    figures: Mapping[str, Illustration],
+    svgs: Mapping[str, str],
     tables: Mapping[str, Table],
 ) -> str:
     from markupsafe import Markup
 
-    metrics, models = evidence.metrics, evaluated(evidence.metrics)
-    methods = group_methods(evidence.science, metrics["protocol"], metrics=metrics)
+    metrics = evidence.metrics
+    methods = group_methods(evidence.science, evidence.protocol, metrics=metrics)
     return template("group.html.j2").render(
         label=evidence.label,
         version=__version__,
         sentence=results_sentence(metrics),
-        facts=_facts(metrics["protocol"], models),
+        facts=_facts(evidence),
         answers=answers(metrics),
         not_computed=not_computed(metrics),
         caveats=caveats(metrics),
-        notes=[*evidence.notes, *_imbalance(models, metrics.get("chance")), *_few_participants(metrics)],
-        sections=sections(metrics, {illustration.name for illustration in illustrations}, tables),
-        figures={illustration.name: illustration for illustration in illustrations},
+        notes=[*evidence.notes, *_imbalance(evidence), *_few_participants(metrics)],
+        sections=sections(metrics, figures, tables),
+        figures=figures,
         # matplotlib escapes what it writes into SVG
-        drawn={name: Markup(svg) for name, svg in drawn.items()},
+        svgs={name: Markup(svg) for name, svg in svgs.items()},
         methods=methods.split("\n\n"),
         references=references(methods),
         versions=_versions(),
         configuration=_configuration(evidence.science),
         command=f"predann-bids BIDS_DIR OUTPUT_DIR group --config config.toml --label {shlex.quote(evidence.label)}"
-        + (" --from-model THE_SAME_MODEL" if is_given(metrics["protocol"]) else ""),
+        + (" --from-model THE_SAME_MODEL" if is_given(evidence.protocol) else ""),
     )
 
 
-def _facts(protocol: Mapping[str, Any], models: Models) -> list[str]:
-    windows = [row["n_windows"] for row in (next(iter(models.values()), {}).get("by_participant") or {}).values()]
+def _facts(evidence: GroupEvidence) -> list[str]:
+    protocol = evidence.protocol
+    windows = [row["n_windows"] for row in (_first(evidence).get("by_participant") or {}).values()]
     n_seeds = protocol.get("n_seeds") or 1
     seeds = protocol.get("seeds") or range(protocol["seed"], protocol["seed"] + n_seeds)
     facts = [
         text.count(protocol["n_participants"], "participant"),
         text.count(protocol["n_stimuli"], "song"),
-        f"split by {protocol['split']}, {text.count(protocol['n_folds'], 'fold')}",
+        f"{fact_about(protocol['split'])}, {text.count(protocol['n_folds'], 'fold')}",
         f"windows of {protocol['window']:g} s, EEG {protocol['delay']:g} s after the audio",
         f"preset {protocol['preset']}",
         f"seed {protocol['seed']}" if n_seeds == 1 else f"seeds {text.listed([str(seed) for seed in seeds])}",
@@ -168,29 +138,32 @@ def _facts(protocol: Mapping[str, Any], models: Models) -> list[str]:
     return facts
 
 
-def _imbalance(models: Models, chance: float | None) -> list[str]:
-    scores = next(iter(models.values()), {})
-    songs = scores.get("by_stimulus") or {}
-    counts = [row.get("n_windows") or 0 for row in songs.values()]
+def _first(evidence: GroupEvidence) -> Mapping[str, Any]:
+    """Return the scores of the first model."""
+    return next(iter(evidence.models.values()), {})
+
+
+def _imbalance(evidence: GroupEvidence) -> list[str]:
+    scores, chance = _first(evidence), evidence.chance
+    counts = [row.get("n_windows") or 0 for row in (scores.get("by_stimulus") or {}).values()]
     if chance is None or not sum(counts) or scores.get("accuracy") is None:
         return []
     share = max(counts) / sum(counts)
     if share <= NOTEWORTHY_IMBALANCE * chance:
         return []
     return [
-        f"The songs were not tested equally often: a decoder that always named the most frequent one would be right in"
-        f" {text.share(share)} of cases, more than the {text.share(chance)} of an even guess. Compare the balanced"
-        " accuracy with chance."
+        "The songs were not tested equally often: a decoder that always named the most frequent one would be right in"
+        f" {text.share(share)} of cases, more often than the {text.share(chance)} of a uniform guess. Compare the"
+        " balanced accuracy with chance."
     ]
 
 
 def _few_participants(metrics: Mapping[str, Any]) -> list[str]:
-    number = metrics["protocol"]["n_participants"]
     if signs_can_decide(metrics):
         return []
     return [
-        f"With {text.count(number, 'participant')}, no test that flips signs over participants can reach p < 0.05:"
-        " differences are judged by their intervals alone."
+        f"With {text.count(metrics['protocol']['n_participants'], 'participant')}, no sign-flip test over participants"
+        " can reach p < 0.05: differences are judged by their intervals alone."
     ]
 
 
@@ -213,9 +186,3 @@ def _configuration(science: Science) -> str:
     import tomli_w
 
     return tomli_w.dumps(science.model_dump(mode="json", exclude_none=True))
-
-
-def _write_figure(directory: Path, illustration: Illustration, svg: str) -> None:
-    write_text(directory / f"{illustration.name}.svg", svg)
-    with written_whole(directory / f"{illustration.name}.png") as beside:
-        beside.write_bytes(illustration.png())

@@ -1,4 +1,4 @@
-"""What a sweep has found, as tables: a sweep is a group run for each point of a grid of configurations."""
+"""The results of a sweep, as tables: a sweep is a group run for each point of a grid of configurations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from predann_bids.report.evidence import comparison_rows, evaluated, has_logits, match_chance
+from predann_bids.report.scores import comparison_rows, evaluated, has_logits, match_chance
+from predann_bids.report.words.decisions import lower_first
 
 SEED = "training.seed"
 TITLES: Mapping[str, str] = {
@@ -45,7 +46,7 @@ class VariedKey:
     name : str
         Its name in tables and in the names of points, such as `delay`.
     values : tuple
-        What it was set to, in the order that was asked for.
+        Its values, in the order in which they were given.
     """
 
     dotted: str
@@ -54,14 +55,14 @@ class VariedKey:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether its values have an order and distances; those of seeds mean nothing."""
+        """Whether its values have an order and distances; those of seeds have no meaning."""
         return self.dotted != SEED and all(
             isinstance(value, int | float) and not isinstance(value, bool) for value in self.values
         )
 
     @property
     def title(self) -> str:
-        """What a reader calls it."""
+        """Its name for a reader."""
         plain = self.name.replace("_", " ").replace(".", " ")
         return TITLES.get(self.dotted, plain[:1].upper() + plain[1:])
 
@@ -70,15 +71,15 @@ class VariedKey:
         """Title with the unit."""
         return f"{self.title} (s)" if self.dotted in SECONDS else self.title
 
-    def said(self, value: Any) -> str:
-        """Name and value, as a sentence has them."""
+    def name_with(self, value: Any) -> str:
+        """Write its name with a value, as in a sentence."""
         unit = " s" if self.dotted in SECONDS else ""
-        return f"{self.title[:1].lower()}{self.title[1:]} {value_text(value)}{unit}"
+        return f"{lower_first(self.title)} {value_text(value)}{unit}"
 
 
 @dataclass(frozen=True)
 class PointResult:
-    """What one point has found.
+    """The results of one point.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ class PointResult:
 
 
 def value_text(value: Any) -> str:
-    """Write a value as it is typed: numbers no longer than they must be, lists joined by '+'."""
+    """Write a value as it is typed: numbers no longer than necessary, lists joined by '+'."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -108,7 +109,7 @@ def value_text(value: Any) -> str:
 
 def point_text(keys: Sequence[VariedKey], values: Mapping[str, Any]) -> str:
     """Name a point for a reader."""
-    return ", ".join(key.said(values[key.name]) for key in keys)
+    return ", ".join(key.name_with(values[key.name]) for key in keys)
 
 
 def score_table(results: Sequence[PointResult]) -> pd.DataFrame:
@@ -133,7 +134,7 @@ def breakdown_table(results: Sequence[PointResult], by: str) -> pd.DataFrame:
 
 
 def seed_table(table: pd.DataFrame, keys: Sequence[VariedKey]) -> pd.DataFrame:
-    """Take seeds for repetitions: mean, standard deviation and range of the accuracies over them.
+    """Treat seeds as repetitions: mean, standard deviation and range of the accuracies over them.
 
     Parameters
     ----------
@@ -196,13 +197,13 @@ def _scores(metrics: Mapping[str, Any], scores: Mapping[str, Any]) -> Iterator[d
 
 
 def _against_baseline(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for row in comparison_rows(metrics):
         prefix = {"logits": "minus_baseline", "match": "match_minus_baseline"}.get(row["by"])
         if prefix and row["second"] == "baseline":
-            found |= {prefix: row.get("difference"), f"{prefix}_p": row.get("p_value")}
-            found |= _limits(f"{prefix}_ci95", row.get("ci95"))
-    return found
+            columns |= {prefix: row.get("difference"), f"{prefix}_p": row.get("p_value")}
+            columns |= _limits(f"{prefix}_ci95", row.get("ci95"))
+    return columns
 
 
 def _limits(name: str, limits: Sequence[float] | None) -> dict[str, float | None]:

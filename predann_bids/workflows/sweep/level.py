@@ -1,106 +1,35 @@
-"""A sweep: a group run for each point of a grid of configurations, and what they found in one table and one page.
+"""A sweep: a group run for each point of a grid of configurations, and all their results in one table and one page.
 
-Each point is a group run like any other, `OUTPUT_DIR/group/LABEL_POINT`; what all found together lies in
-`OUTPUT_DIR/group/LABEL`, beside a note on each finished point by which it is found again.
+Each point is a group run like any other, `OUTPUT_DIR/group/LABEL_POINT`. The results of all points together are in
+`OUTPUT_DIR/group/LABEL`, beside a note on each finished point, by which it is recognised.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import traceback
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from rich.table import Column, Table
+from rich.console import Console
 
 from predann_bids import __version__
 from predann_bids.bids.derivatives import read_derivatives
 from predann_bids.bids.recordings import Selection
-from predann_bids.config import Science, science_hash
-from predann_bids.console import plain_console, say
-from predann_bids.errors import (
-    CannotCreateOutput,
-    InvalidDataset,
-    NothingSelected,
-    SomeParticipantsFailed,
-    TryAgain,
-    UnusableData,
-    WrongUsage,
-)
-from predann_bids.files import read_json, write_json, write_text, written_whole
-from predann_bids.report.sweep.results import PointResult, score_table, value_text
+from predann_bids.errors import CannotCreateOutput, InvalidDataset, NothingSelected, TryAgain, WrongUsage
+from predann_bids.files import read_json, write_text
+from predann_bids.report.sweep.results import PointResult
 from predann_bids.workflows.application import run_level
-from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.group.selecting import select
-from predann_bids.workflows.processes import Failure, exclusive
-from predann_bids.workflows.sweep.grid import Point, Sweep
+from predann_bids.workflows.execution import Execution, Failure, exclusive
+from predann_bids.workflows.group.material import select
+from predann_bids.workflows.sweep.outcome import SweepOutcome, raise_failures, summarise
+from predann_bids.workflows.sweep.points import Point, Sweep
+from predann_bids.workflows.sweep.runs import Runs
+from predann_bids.workflows.sweep.sharing import take_over
 
-FATAL = (InvalidDataset, NothingSelected, CannotCreateOutput)  # what no other point would escape
-MOST_IN_FULL = 8  # points
+__all__ = ["SweepOutcome", "raise_failures", "run_sweep", "summarise"]
 
-
-@dataclass(frozen=True)
-class SweepOutcome:
-    """What came of a sweep.
-
-    Parameters
-    ----------
-    directory : Path
-        Where the tables and the page are.
-    results : tuple of PointResult
-        Of the finished points.
-    failures : mapping
-        Label of a point that failed, to what went wrong.
-    """
-
-    directory: Path
-    results: tuple[PointResult, ...]
-    failures: Mapping[str, Failure]
-
-
-@dataclass(frozen=True)
-class _Runs:
-    """The points' group runs on one output directory."""
-
-    sweep: Sweep
-    bids_dir: Path
-    output_dir: Path
-    selection: Selection
-    stimuli_dir: Path | None
-    execution: Execution
-    data: tuple[Any, ...] = field(default=(), repr=False)
-
-    @property
-    def directory(self) -> Path:
-        return self.output_dir / "group" / self.sweep.label
-
-    def of(self, point: Point) -> Path:
-        return self.output_dir / "group" / point.label
-
-    def note(self, point: Point) -> Path:
-        """File that is written when a point is finished."""
-        return self.directory / "points" / f"{point.label}.json"
-
-    def fingerprint(self, point: Point) -> str:
-        return science_hash(point.science.model_dump(mode="json", exclude={"preprocessing"}), *self.data)
-
-    def is_finished(self, point: Point) -> bool:
-        """Tell whether a point is done, with this configuration on these data, and nobody has changed it since."""
-        metrics, note = self.of(point) / "metrics.json", self.note(point)
-        if not (metrics.is_file() and note.is_file()):
-            return False
-        if self.execution.report and not (self.of(point) / "report.html").is_file():
-            return False
-        written = read_json(note)
-        return written.get("ScienceHash") == self.fingerprint(point) and written.get("Metrics") == _digest(metrics)
-
-    def finish(self, point: Point) -> None:
-        found = {"ScienceHash": self.fingerprint(point), "Metrics": _digest(self.of(point) / "metrics.json")}
-        values = {key.dotted: point.values[key.name] for key in self.sweep.keys}
-        write_json(self.note(point), {"Label": point.label, "Values": values, **found})
+FATAL = (InvalidDataset, NothingSelected, CannotCreateOutput)  # no other point would escape these
 
 
 def run_sweep(
@@ -113,15 +42,35 @@ def run_sweep(
     execution: Execution | None = None,
     validate: bool = False,
 ) -> SweepOutcome:
-    """Do the group runs that are not done yet, then write the tables and the page of all that are.
+    """Do the group runs that are not finished, then write the tables and the page of all that are.
 
-    A point that fails does not stop the others, unless `execution` says so. Several processes may do the same sweep at
-    once: each takes points that no other is doing.
+    A point that fails does not stop the others, unless `execution` says so. Several processes may run the same sweep at
+    once: each takes points that no other is working on.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        The points.
+    bids_dir, output_dir : Path
+        Dataset, and where its derivatives are.
+    selection : Selection, optional
+        Recordings to use; all by default.
+    stimuli_dir : Path, optional
+        Where the audio is, if not in the dataset.
+    execution : Execution, optional
+        How to run.
+    validate : bool
+        Whether to validate the dataset, once.
+
+    Returns
+    -------
+    SweepOutcome
+        Results and failures.
 
     Raises
     ------
     MissingInput, NothingSelected
-        There are no derivatives, or none that were asked for.
+        There are no derivatives, or none of those selected.
     InvalidDataset
         The dataset is not valid BIDS.
     WrongUsage
@@ -131,14 +80,14 @@ def run_sweep(
     derivatives = select(read_derivatives(output_dir), selection, output_dir)
     sources = [(derivative.paths.sidecar.name, derivative.sidecar.get("ScienceHash")) for derivative in derivatives]
     audio = list(_audio_files([stimuli_dir] if stimuli_dir else [bids_dir / "stimuli", output_dir / "stimuli"]))
-    runs = _Runs(sweep, bids_dir, output_dir, selection, stimuli_dir, execution, (sources, audio, __version__))
+    runs = Runs(sweep, bids_dir, output_dir, selection, stimuli_dir, execution, (sources, audio, __version__))
     points = {point.label: point for point in sweep.points}
     if (runs.directory / "metrics.json").is_file():
         raise WrongUsage(f"{runs.directory} holds a group run. Choose another name for the sweep with --label.")
     failures = {
         label: failure
         for label, failure in _run_points(runs, validate=validate).items()
-        # another process that was busy with it may have finished meanwhile
+        # another process that was working on it may have finished meanwhile
         if not (failure.kind is TryAgain and runs.is_finished(points[label]))
     }
     results = tuple(
@@ -152,66 +101,11 @@ def run_sweep(
     return outcome
 
 
-def raise_failures(sweep: Sweep, outcome: SweepOutcome) -> None:
-    """Raise what says which points failed, if any did.
-
-    Raises
-    ------
-    SomeParticipantsFailed
-        Some failed, and the rest is complete.
-    PredannError
-        All failed: the error of the first.
-    TryAgain
-        Nothing failed, but other processes are still busy with some points.
-    """
-    failures = outcome.failures
-    if not failures:
-        return
-    said = {point.label: sweep.said(point) for point in sweep.points}
-    busy = all(failure.kind is TryAgain for failure in failures.values())
-    if len({failure.message for failure in failures.values()}) == 1 and not outcome.results:
-        lines = [next(iter(failures.values())).message]
-    else:
-        lines = [f"{said[label]}: {failure.message}" for label, failure in failures.items()]
-    if busy or not outcome.results:
-        raise (next(iter(failures.values())).kind or UnusableData)("\n".join(lines))
-    raise SomeParticipantsFailed("Some points failed, the rest is complete:\n" + "\n".join(lines))
-
-
-def summarise(sweep: Sweep, outcome: SweepOutcome) -> None:
-    """Print a summary: a row for each point and model, or for the first model alone when there are many points."""
-    table = Table(
-        *(key.axis for key in sweep.keys), Column("model", no_wrap=True), "by song logits (%)", "by match (%)"
-    )
-    scores = score_table(outcome.results)
-    if len(outcome.results) > MOST_IN_FULL:
-        scores = scores[scores["model"] == scores["model"].iloc[0]]
-    for row in scores.to_dict("records"):
-        keys = [value_text(row[key.name]) for key in sweep.keys]
-        table.add_row(*keys, row["model"], _share(row, ""), _share(row, "match_"))
-    for label in outcome.failures:
-        values = next(point.values for point in sweep.points if point.label == label)
-        told = "not done yet" if outcome.failures[label].kind is TryAgain else "failed"
-        table.add_row(*(value_text(values[key.name]) for key in sweep.keys), told, "", "")
-    plain_console().print(table)
-    page = outcome.directory / "sweep.html"
-    shown = page if page.is_file() else outcome.directory / "sweep.tsv"
-    say(f"{len(outcome.results)} of {len(sweep.points)} points: {shown}")
-
-
-def _share(row: Mapping[Hashable, Any], prefix: str) -> str:
-    accuracy, low, high = (row[f"{prefix}{name}"] for name in ("accuracy", "ci95_low", "ci95_high"))
-    if accuracy is None or accuracy != accuracy:
-        return "–"
-    return f"{100 * accuracy:.1f}" + (
-        f" ({100 * low:.1f} to {100 * high:.1f})" if low == low and low is not None else ""
-    )
-
-
-def _run_points(runs: _Runs, *, validate: bool) -> dict[str, Failure]:
+def _run_points(runs: Runs, *, validate: bool) -> dict[str, Failure]:
+    console = Console(stderr=True)
     failures: dict[str, Failure] = {}
     for number, point in enumerate(runs.sweep.points, start=1):
-        heading = f"Point {number} of {len(runs.sweep.points)}: {runs.sweep.said(point)}"
+        heading = f"Point {number} of {len(runs.sweep.points)}: {runs.sweep.name_of(point)}"
         kept = not runs.execution.overwrite and runs.is_finished(point)
         note = "kept as it is" if kept else f"group/{point.label}"
         say(f"{heading} ({note})", stderr=True)
@@ -221,18 +115,18 @@ def _run_points(runs: _Runs, *, validate: bool) -> dict[str, Failure]:
         validate = validate and failure is not None  # once is enough
         if failure:
             failures[point.label] = failure
-            told = "Left out for now" if failure.kind is TryAgain else "Failed"
-            say(f"{told}: {failure.message}", stderr=True)
+            state = "Left out for now" if failure.kind is TryAgain else "Failed"
+            console.print(f"{state}: {failure.message}", highlight=False, soft_wrap=True, markup=False)
             if runs.execution.stop_on_first_crash:
                 break
     return failures
 
 
-def _run_point(runs: _Runs, point: Point, *, validate: bool) -> Failure | None:
+def _run_point(runs: Runs, point: Point, *, validate: bool) -> Failure | None:
     log = runs.output_dir / "logs" / f"group_{point.label}.log"
     try:
         with exclusive(runs.note(point).with_suffix(".lock")):
-            _take_over(runs, point)
+            take_over(runs, point)
             run_level(
                 "group",
                 runs.bids_dir,
@@ -257,57 +151,14 @@ def _run_point(runs: _Runs, point: Point, *, validate: bool) -> Failure | None:
     return None
 
 
-# -- what points have in common ----------------------------------------------------------------------------------------
-
-
-def _take_over(runs: _Runs, point: Point) -> None:
-    """Give a new point what its nearest finished neighbour has trained.
-
-    Points that differ in the weight of PredANN alone have the same baseline and linear decoders, for instance. Whether
-    something really is the same, the group run decides by its hash; what is not is trained anew and replaced.
-    """
-    target = runs.of(point)
-    if target.exists() or runs.execution.overwrite:
-        return
-    finished = [other for other in runs.sweep.points if other.label != point.label and runs.is_finished(other)]
-    nearest = min(finished, key=lambda other: _distance(point.science, other.science), default=None)
-    if nearest is None or _distance(point.science, nearest.science)[0]:
-        return
-    source = runs.of(nearest)
-    # the .json last: it is what says that a model is finished
-    for file in sorted(source.rglob("fold-*/**/*"), key=lambda file: (file.suffix == ".json", file)):
-        if file.is_file() and file.suffix in (".ckpt", ".npz", ".csv", ".json") and "_probe" not in file.stem:
-            with written_whole(target / file.relative_to(source)) as beside:
-                shutil.copyfile(file, beside)
-
-
-def _distance(one: Science, other: Science) -> tuple[int, int, int]:
-    """Count the keys in which configurations differ: those that every model depends on, then decoders, then PredANN."""
-
-    def differing(section: str, keys: set[str]) -> int:
-        a, b = getattr(one, section), getattr(other, section)
-        return sum(getattr(a, key) != getattr(b, key) for key in keys)
-
-    training = set(type(one.training).model_fields) - {"seed", "seeds", "baseline", "n_seeds", "predann_weight"}
-    sections = set(type(one).model_fields) - {"preset", "preprocessing", "training", "evaluation"}
-    all_models = sum(getattr(one, section) != getattr(other, section) for section in sections - {"windows"})
-    all_models += differing("windows", set(type(one.windows).model_fields) - {"stride"}) + differing(
-        "training", {"seed"}
-    )
-    return all_models, differing("training", training), differing("training", {"predann_weight"})
-
-
-# -- results -----------------------------------------------------------------------------------------------------------
-
-
-def _write_results(runs: _Runs, outcome: SweepOutcome) -> None:
+def _write_results(runs: Runs, outcome: SweepOutcome) -> None:
     from predann_bids.report.sweep.page import SweepEvidence, write_sweep
 
     sweep = runs.sweep
-    said = {point.label: sweep.said(point) for point in sweep.points}
-    unfinished = set(said) - {result.label for result in outcome.results} - set(outcome.failures)
-    missing = {said[label]: failure.message for label, failure in outcome.failures.items()}
-    missing |= {said[label]: "not done yet" for label in said if label in unfinished}
+    names = {point.label: sweep.name_of(point) for point in sweep.points}
+    unfinished = set(names) - {result.label for result in outcome.results} - set(outcome.failures)
+    missing = {names[label]: failure.message for label, failure in outcome.failures.items()}
+    missing |= {name: "not done yet" for label, name in names.items() if label in unfinished}
     first = outcome.results[0].label
     shutil.copyfile(runs.output_dir / "group" / first / "config.toml", runs.directory / "config.toml")
     write_sweep(
@@ -319,9 +170,5 @@ def _audio_files(directories: Sequence[Path]) -> Iterator[tuple[str, int, int]]:
     for directory in directories:
         for file in sorted(directory.rglob("*")) if directory.is_dir() else ():
             if file.is_file():
-                known = file.stat()
-                yield file.name, known.st_size, known.st_mtime_ns
-
-
-def _digest(file: Path) -> str:
-    return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+                status = file.stat()
+                yield file.name, status.st_size, status.st_mtime_ns

@@ -10,58 +10,50 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from predann_bids.report.drawing import (
-    BY_LOGITS,
-    BY_MATCH,
-    CHANCE_LINE,
-    INK,
-    LONGEST_NAME,
-    WIDTH_IN,
-    Illustration,
-    percent,
-    shorten,
-    style_of,
-    upper,
-)
-from predann_bids.report.evidence import Models
+from predann_bids.arrays import Doubles, Ints
+from predann_bids.report import text
+from predann_bids.report.drawing import CHANCE_LINE, INK, LONGEST_NAME, Illustration, new_figure, shorten, upper
+from predann_bids.report.group.evidence import GroupEvidence
+from predann_bids.report.group.figures import FIGURES
+from predann_bids.report.words.decisions import BY_LOGITS, BY_MATCH
+from predann_bids.report.words.models import model_words
 
 MOST_SONGS_BESIDE = 6  # so many rows and columns fit twice into the width
 MOST_SONGS_NAMED_TWICE = 15  # beyond, columns are numbered, and cells are too small for text
 
 
-def confusion_figure(models: Models, chance: float | None, labels: Sequence[str]) -> Illustration | None:
+@FIGURES.add("confusion")
+def draw_confusion(evidence: GroupEvidence) -> Illustration | None:
     """Draw which song was named for which, by song logits and by match, for the first model."""
-    if not models:
+    if not evidence.models:
         return None
-    model, scores = next(iter(models.items()))
+    model, scores = next(iter(evidence.models.items()))
     panels = [
-        (title, np.array(scores[key], dtype=np.int64))
-        for title, key in ((BY_LOGITS, "confusion"), (BY_MATCH, "match_confusion"))
+        (way, np.array(scores[key], dtype=np.int64))
+        for way, key in ((BY_LOGITS, "confusion"), (BY_MATCH, "match_confusion"))
         if scores.get(key)
     ]
     if not panels:
         return None
-    # Where cells are too small for numbers, colour has to show what there is; else it is the same in all reports.
-    many = len(labels) > MOST_SONGS_NAMED_TWICE
+    labels, n_songs = evidence.labels, len(evidence.labels)
+    # Where cells are too small for numbers, the colours span the values; else they are the same in all reports.
+    many = n_songs > MOST_SONGS_NAMED_TWICE
     top = upper([share for _, counts in panels for share in _row_shares(counts).ravel() / 100]) if many else 100.0
-    beside = len(labels) <= MOST_SONGS_BESIDE
-    title = f"Which song {style_of(model).name} names for which"
-    height = 4.1 if beside else 0.6 + len(panels) * (5.6 + 0.035 * len(labels))
-    figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
-    figure.suptitle(title, x=0.005, ha="left")
-    grid = figure.subplots(*((1, len(panels)) if beside else (len(panels), 1)), squeeze=False).ravel()
-    for place, (axes, (panel, counts)) in enumerate(zip(grid, panels, strict=True)):
-        _draw_confusion(axes, counts, labels, top=top, named=place == 0 or not beside, small=beside)
-        axes.set_title(panel)
-    _draw_scale(figure, grid, chance)
-    return Illustration(
-        "confusion", title, _confusion_caption(len(labels), scores.get("confusion") is not None), figure
-    )
+    beside = n_songs <= MOST_SONGS_BESIDE
+    title = f"Which song {model_words(model).name} names for which"
+    figure = new_figure(title, 4.1 if beside else 0.6 + len(panels) * (5.6 + 0.035 * n_songs))
+    matrices = figure.subplots(*((1, len(panels)) if beside else (len(panels), 1)), squeeze=False).ravel()
+    for index, (axes, (way, counts)) in enumerate(zip(matrices, panels, strict=True)):
+        _draw_matrix(axes, counts, labels, top=top, named=index == 0 or not beside, small=beside)
+        axes.set_title(way.title)
+    _draw_scale(figure, matrices, evidence.chance)
+    caption = _caption(n_songs, every_song_could_be_named=scores.get("confusion") is not None)
+    return Illustration("confusion", title, caption, figure)
 
 
-def _confusion_caption(n_songs: int, every_song_could_be_named: bool) -> str:
+def _caption(n_songs: int, *, every_song_could_be_named: bool) -> str:
     cells = "Each cell gives the percentage and, below it, the number of windows."
-    numbers = "Columns carry the numbers that stand behind the names of the songs."
+    numbers = "The columns have the numbers that stand behind the names of the songs."
     guess = (
         "a guessing one has the marked chance level everywhere."
         if every_song_could_be_named
@@ -69,20 +61,18 @@ def _confusion_caption(n_songs: int, every_song_could_be_named: bool) -> str:
         " named; all other cells are 0."
     )
     return (
-        "Rows: the song that was heard; columns: the song that was named. Each row adds up to 100 %; a perfect decoder"
-        f" has 100 % on the diagonal, {guess} {cells if n_songs <= MOST_SONGS_NAMED_TWICE else numbers}"
+        "Rows: the song that was playing; columns: the song that was named. Each row adds up to 100 %; a perfect"
+        f" decoder has 100 % on the diagonal, {guess} {cells if n_songs <= MOST_SONGS_NAMED_TWICE else numbers}"
     )
 
 
-def _row_shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Percentages of the windows of each song heard, (songs, songs)."""
-    shares: NDArray[np.float64] = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+def _row_shares(counts: Ints) -> Doubles:
+    """Return percentages of the windows of each song that was playing, (songs, songs)."""
+    shares: Doubles = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return shares
 
 
-def _draw_confusion(
-    axes: Axes, counts: NDArray[np.int64], labels: Sequence[str], *, top: float, named: bool, small: bool
-) -> None:
+def _draw_matrix(axes: Axes, counts: Ints, labels: Sequence[str], *, top: float, named: bool, small: bool) -> None:
     shares = _row_shares(counts)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=top, interpolation="none", aspect="auto")
     axes.spines[:].set_visible(False)
@@ -95,7 +85,7 @@ def _draw_confusion(
     _name_songs(axes, labels, named=named, longest=16 if small else LONGEST_NAME)
     axes.set_xlabel("Song named")
     if named:
-        axes.set_ylabel("Song heard")
+        axes.set_ylabel("Song playing")
     if n <= MOST_SONGS_NAMED_TWICE:
         _write_cells(axes, counts, shares, dark=0.55 * top)
 
@@ -114,7 +104,7 @@ def _name_songs(axes: Axes, labels: Sequence[str], *, named: bool, longest: int)
     axes.set_xticks(range(n), columns, fontsize=size, parse_math=False, **turn)
 
 
-def _write_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64], dark: float) -> None:
+def _write_cells(axes: Axes, counts: Ints, shares: Doubles, dark: float) -> None:
     n = len(counts)
     size = 9.0 if n <= MOST_SONGS_BESIDE else 7.5
     for (row, column), share in np.ndenumerate(shares):
@@ -124,13 +114,15 @@ def _write_cells(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float
         axes.text(column, row + 0.06, count, ha="center", va="top", color=ink, fontsize=0.72 * size, alpha=0.85)
 
 
-def _draw_scale(figure: Figure, grid: NDArray[Any], chance: float | None) -> None:
-    bar = figure.colorbar(grid[0].images[0], ax=list(grid), shrink=0.75 if len(grid) == 1 else 0.6, aspect=28, pad=0.02)
+def _draw_scale(figure: Figure, matrices: NDArray[Any], chance: float | None) -> None:
+    bar = figure.colorbar(
+        matrices[0].images[0], ax=list(matrices), shrink=0.75 if len(matrices) == 1 else 0.6, aspect=28, pad=0.02
+    )
     bar.outline.set_visible(False)
-    bar.set_label("Share of the windows of a song heard (%)")
+    bar.set_label("Share of the windows of a song (%)")
     if chance is not None:
         bar.ax.axhline(100 * chance, **CHANCE_LINE)
         bar.ax.annotate(
-            f"chance {percent(chance)}", (0, 100 * chance), (-4, 0), xycoords=("axes fraction", "data"),
+            f"chance {text.share(chance)}", (0, 100 * chance), (-4, 0), xycoords=("axes fraction", "data"),
             textcoords="offset points", rotation=90, ha="right", va="bottom" if chance < 0.2 else "center", fontsize=8,
         )  # fmt: skip

@@ -1,90 +1,99 @@
-"""How training went."""
+"""The course of training."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from predann_bids.report.drawing import CHANCE, CHANCE_LINE, FAINT, INK, WIDTH_IN, Illustration, style_of
-from predann_bids.report.evidence import Models
+from predann_bids.report.drawing import CHANCE, CHANCE_LINE, FAINT, INK, Illustration, new_figure
+from predann_bids.report.group.evidence import GroupEvidence
+from predann_bids.report.group.figures import FIGURES
+from predann_bids.report.scores import has_logits
+from predann_bids.report.words.models import model_words
 
 
-def training_figure(
-    history: pd.DataFrame, models: Models, chance: float | None, validated_on: str | None = None
-) -> Illustration | None:
-    """Draw losses, and accuracies where they were kept, by epoch: a line for each fold, a panel for each model.
+@dataclass(frozen=True)
+class _Quantity:
+    """What a row of panels shows: its name, its columns of the history, and its chance level."""
 
-    `validated_on` is "test" where training was followed on the test data.
-    """
+    name: str
+    columns: tuple[str, ...]
+    level: float | None = None
+
+
+@FIGURES.add("training")
+def draw_training(evidence: GroupEvidence) -> Illustration | None:
+    """Draw losses, and accuracies where they were kept, by epoch: a line for each fold, a panel for each model."""
+    history = evidence.history
     if not {"model", "fold", "epoch"} <= set(history.columns):
         return None
-    shown = [model for model in models if (history["model"] == model).any()]
-    kinds = [
-        (name, columns, level)
-        for name, columns, level in (
-            ("Loss (nats)", ("train_loss", "validation_loss"), None),
-            ("EEG song loss (nats)", ("validation_eeg_loss",), -math.log(chance) if chance else None),
-            ("Accuracy (%)", ("train_accuracy", "validation_accuracy"), 100 * chance if chance else None),
-        )
-        if any(column in history and history[column].notna().any() for column in columns)
-    ]
-    if not shown or not kinds:
+    models = [model for model in evidence.models if (history["model"] == model).any()]
+    quantities = _quantities(evidence)
+    if not models or not quantities:
         return None
     title = "Training"
-    figure = Figure(figsize=(WIDTH_IN, 1.2 + 2.15 * len(kinds)), layout="constrained")
-    figure.suptitle(title, x=0.005, ha="left")
-    grid = figure.subplots(len(kinds), len(shown), squeeze=False, sharex=True)
-    for row, (name, columns, level) in zip(grid, kinds, strict=True):
-        for axes, model in zip(row, shown, strict=True):
-            _draw_curves(axes, history[history["model"] == model], model, columns)
-            _draw_training_chance(axes, level)
+    figure = new_figure(title, 1.2 + 2.15 * len(quantities))
+    panels = figure.subplots(len(quantities), len(models), squeeze=False, sharex=True)
+    for row, quantity in zip(panels, quantities, strict=True):
+        for axes, model in zip(row, models, strict=True):
+            _draw_curves(axes, history[history["model"] == model], model, quantity.columns)
+            _draw_level(axes, quantity.level)
             axes.grid(axis="y", color=FAINT, linewidth=0.7)
-        row[0].set_ylabel(name)
-    for axes, model in zip(grid[0], shown, strict=True):
-        axes.set_title(style_of(model).name)
-    for axes in grid[-1]:
+        row[0].set_ylabel(quantity.name)
+    for axes, model in zip(panels[0], models, strict=True):
+        axes.set_title(model_words(model).name)
+    for axes in panels[-1]:
         axes.set_xlabel("Epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
+    on_test = evidence.protocol.get("validated_on") == "test"
+    lines = ["training", "test, which was not used to choose anything" if on_test else "validation"]
     handles = [Line2D([], [], color=INK, linestyle=style, linewidth=1.2) for style in (":", "-")]
-    figure.legend(
-        handles,
-        ["training", "test, by which nothing was chosen" if validated_on == "test" else "validation"],
-        loc="outside lower center",
-        ncols=2,
+    figure.legend(handles, lines, loc="outside lower center", ncols=2)
+    return Illustration("training", title, _caption(quantities), figure)
+
+
+def _quantities(evidence: GroupEvidence) -> list[_Quantity]:
+    """List the quantities that the history holds."""
+    history = evidence.history
+    # of the song logits of training songs; test songs can be others
+    chance = evidence.chance if any(map(has_logits, evidence.models.values())) else None
+    quantities = (
+        _Quantity("Loss (nats)", ("train_loss", "validation_loss")),
+        _Quantity("EEG song loss (nats)", ("validation_eeg_loss",), -math.log(chance) if chance else None),
+        _Quantity("Accuracy (%)", ("train_accuracy", "validation_accuracy"), 100 * chance if chance else None),
     )
-    return Illustration("training", title, _training_caption(kinds), figure)
+    return [q for q in quantities if any(column in history and history[column].notna().any() for column in q.columns)]
 
 
-def _training_caption(kinds: Sequence[tuple[str, Any, Any]]) -> str:
-    chance = " The dashed line is the song loss of an even guess." if any("song" in kind for kind, *_ in kinds) else ""
+def _caption(quantities: Sequence[_Quantity]) -> str:
+    has_song_loss = any("song" in quantity.name for quantity in quantities)
+    chance = " The dashed line is the song loss of a uniform guess." if has_song_loss else ""
     return (
         "One thin line for each training (fold, and seed where there are several); dots mark the epoch whose weights"
-        " were tested. A validation curve that rises while the training curve falls"
-        " shows overfitting. The losses of models with different objectives are sums of different parts and cannot be"
-        f" compared.{chance}"
+        " were tested. A validation curve that rises while the training curve falls shows overfitting. The losses of"
+        f" models with different objectives are sums of different parts and cannot be compared.{chance}"
     )
 
 
 def _draw_curves(axes: Axes, rows: pd.DataFrame, model: str, columns: Sequence[str]) -> None:
-    colour = style_of(model).colour
+    colour = model_words(model).colour
     for _, fold in rows.groupby([column for column in ("seed", "fold") if column in rows]):
         for column in (column for column in columns if column in fold):
             scale = 100 if column.endswith("accuracy") else 1
             line = ":" if column.startswith("train") else "-"
-            there = fold[fold[column].notna()]  # of some epochs only where validation is rare
-            point = "." if len(there) == 1 else None
-            axes.plot(there["epoch"], scale * there[column], line, color=colour, linewidth=0.9, marker=point)
-            kept = there[there["kept"] == 1] if "kept" in there and column == columns[-1] else there[:0]
+            known = fold[fold[column].notna()]  # some epochs only, where validation is rare
+            point = "." if len(known) == 1 else None
+            axes.plot(known["epoch"], scale * known[column], line, color=colour, linewidth=0.9, marker=point)
+            kept = known[known["kept"] == 1] if "kept" in known and column == columns[-1] else known[:0]
             axes.plot(kept["epoch"], scale * kept[column], "o", color=colour, markersize=4)
 
 
-def _draw_training_chance(axes: Axes, level: float | None) -> None:
+def _draw_level(axes: Axes, level: float | None) -> None:
     if level is None:
         return
     axes.axhline(level, **CHANCE_LINE)

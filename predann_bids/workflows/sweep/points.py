@@ -1,4 +1,4 @@
-"""The grid of a sweep: named points, each with its whole configuration."""
+"""The points of a sweep, each with its name and its whole configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from predann_bids.report.sweep.results import RESERVED, VariedKey, point_text, v
 
 @dataclass(frozen=True)
 class Point:
-    """One configuration of the grid.
+    """One configuration of a sweep.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid of configurations.
+    """Group runs that differ in their configuration.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Sweep:
 
     @classmethod
     def of(cls, label: str, varied: Mapping[str, str], sciences: Sequence[Science]) -> Sweep:
-        """Name the points of a grid.
+        """Name the points of a sweep.
 
         Parameters
         ----------
@@ -65,10 +65,10 @@ class Sweep:
         Raises
         ------
         WrongUsage
-            The label is no name, or two points are or would be called the same.
+            The label is not a name, or two points are the same or would have the same name.
         """
         if not re.fullmatch(r"\w[\w.-]*", label):
-            raise WrongUsage(f"--label '{label}' is no name: use letters, digits, '-', '_' and '.'.")
+            raise WrongUsage(f"--label '{label}' is not a name: use letters, digits, '-', '_' and '.'.")
         names = {dotted: dotted if short in RESERVED else short for dotted, short in varied.items()}
         points: list[Point] = []
         for science in sciences:
@@ -76,11 +76,11 @@ class Sweep:
             point = Point(_label(label, values), values, science)
             _refuse_same(point, points)
             points.append(point)
-        found = {name: tuple(dict.fromkeys(point.values[name] for point in points)) for name in names.values()}
-        keys = tuple(VariedKey(dotted, name, found[name]) for dotted, name in names.items())
+        values_of = {name: tuple(dict.fromkeys(point.values[name] for point in points)) for name in names.values()}
+        keys = tuple(VariedKey(dotted, name, values_of[name]) for dotted, name in names.items())
         return cls(label, keys, tuple(points))
 
-    def said(self, point: Point) -> str:
+    def name_of(self, point: Point) -> str:
         """Name a point for a reader."""
         return point_text(self.keys, point.values)
 
@@ -93,7 +93,7 @@ def _read(science: Science, dotted: str) -> Any:
 
 
 def _label(label: str, values: Mapping[str, Any]) -> str:
-    """Join names and values so that an underscore parts the keys, in characters that are safe for files."""
+    """Join names and values so that an underscore separates the keys, in characters that are safe for files."""
     parts = (f"{name}-{value_text(value)}".replace("_", "-") for name, value in values.items())
     return "_".join([label, *(re.sub(r"[^\w.-]+", "-", part) for part in parts)])
 

@@ -1,0 +1,105 @@
+"""What the fingerprint control shows, for one control and one way to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from predann_bids.report import text
+from predann_bids.report.scores import (
+    SIGNIFICANT,
+    Scores,
+    evaluated,
+    judged_interval,
+    match_chance,
+    signs_can_decide,
+)
+from predann_bids.report.words.controls import CONTROL_WORDS
+from predann_bids.report.words.decisions import BY_LOGITS, BY_MATCH, Way
+
+
+@dataclass(frozen=True)
+class ControlFinding:
+    """What real data show beyond data without the music, for one control and one way to decide.
+
+    Parameters
+    ----------
+    way : Way
+        How songs were decided on.
+    condition : str
+        Which control.
+    real, control, chance : float or None
+        Accuracies, and the chance level.
+    control_ci95, ci95 : pair of floats or None
+        Intervals of the control's accuracy and of the difference.
+    difference, p_value : float or None
+        Real minus control, and its test.
+    """
+
+    way: Way
+    condition: str
+    real: float | None
+    control: float
+    control_ci95: tuple[float, float] | None
+    chance: float | None
+    difference: float | None
+    ci95: tuple[float, float] | None
+    p_value: float | None
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether real data are shown to exceed the control: by interval, and by the test if there is one."""
+        if self.ci95 is None:
+            return False
+        return self.ci95[0] > 0 and (self.p_value is None or self.p_value < SIGNIFICANT)
+
+    @property
+    def leaks(self) -> bool:
+        """Whether the control itself is above chance by its interval."""
+        return self.control_ci95 is not None and self.chance is not None and self.control_ci95[0] > self.chance
+
+    def certainty(self) -> str:
+        """Give the interval and the test of the difference."""
+        interval = text.interval_of(self.ci95, text.interval_points)
+        return interval if self.p_value is None else f"{interval}; p {text.p(self.p_value)}"
+
+
+def control_findings(metrics: Mapping[str, Any], model: str) -> list[ControlFinding]:
+    """List what the fingerprint control says about a model, by song logits and by match."""
+    control = (metrics.get("control") or {}).get("fingerprint") or {}
+    real = evaluated(metrics).get(model, {})
+    level = control.get("chance", metrics.get("chance"))
+    levels = ((BY_LOGITS, level), (BY_MATCH, match_chance(real, metrics.get("chance"))))
+    decides = signs_can_decide(metrics)
+    return [
+        _finding(way, condition, chance, real, content, model, decides=decides)
+        for way, chance in levels
+        for condition in CONTROL_WORDS
+        if _of(content := control.get(condition) or {}, "models", model).get(way.accuracy) is not None
+    ]
+
+
+def _finding(
+    way: Way, condition: str, chance: Any, real: Scores, content: Mapping[str, Any], model: str, *, decides: bool
+) -> ControlFinding:
+    scores, difference = _of(content, "models", model), _of(content, "differences", model)
+    return ControlFinding(
+        way=way,
+        condition=condition,
+        real=real.get(way.accuracy),
+        control=scores[way.accuracy],
+        control_ci95=_pair(judged_interval(scores, way.prefix)),
+        chance=scores.get("match_chance", chance) if way is BY_MATCH else chance,
+        difference=difference.get(f"{way.prefix}accuracy_difference"),
+        ci95=_pair(difference.get(way.interval)),
+        p_value=difference.get(f"{way.prefix}p_value") if decides else None,
+    )
+
+
+def _of(content: Mapping[str, Any], what: str, model: str) -> Mapping[str, Any]:
+    return (content.get(what) or {}).get(model) or {}
+
+
+def _pair(limits: Any) -> tuple[float, float] | None:
+    return None if limits is None else (float(limits[0]), float(limits[1]))

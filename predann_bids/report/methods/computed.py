@@ -1,0 +1,74 @@
+"""What a run has computed, so that nothing else is described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from predann_bids.config import Science
+from predann_bids.report.scores import comparison_rows, evaluated, retrieval_kinds
+from predann_bids.report.words.models import BASELINE, PREDANN
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What a run has computed.
+
+    Parameters
+    ----------
+    models : tuple of str
+        The models that were evaluated.
+    n_seeds : int
+        How often each decoder was trained.
+    compared, corrected, mcnemar : bool
+        Whether models were compared, over participants; with Holm's correction; by McNemar's test.
+    retrieval : bool
+        Whether audio windows were ranked.
+    permutation : mapping or None
+        `permutation` of the first model that has one.
+    control : mapping or None
+        `fingerprint` of metrics.json.
+    uses : mapping or None
+        `uses` of metrics.json.
+    """
+
+    models: tuple[str, ...]
+    n_seeds: int = 1
+    compared: bool = False
+    corrected: bool = False
+    mcnemar: bool = False
+    retrieval: bool = False
+    permutation: Mapping[str, Any] | None = None
+    control: Mapping[str, Any] | None = None
+    uses: Mapping[str, Any] | None = None
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether the matched model was evaluated."""
+        return BASELINE in self.models
+
+    @property
+    def closed_form(self) -> tuple[str, ...]:
+        """Models that are no networks, such as the linear decoder."""
+        return tuple(model for model in self.models if model not in (PREDANN, BASELINE))
+
+
+def computed(science: Science, metrics: Mapping[str, Any] | None) -> Computed:
+    """Find out what a run has computed; without its metrics, what the configuration asks of training."""
+    if metrics is None:
+        baseline = science.training.baseline
+        trained = (PREDANN, BASELINE) if baseline else (PREDANN,)
+        return Computed(trained, n_seeds=len(science.training.all_seeds), compared=baseline)
+    models, rows = evaluated(metrics), comparison_rows(metrics)
+    return Computed(
+        tuple(models),
+        n_seeds=metrics["protocol"].get("n_seeds") or 1,
+        compared=bool(rows),
+        corrected=any(row.get("p_holm") is not None for row in rows),
+        mcnemar=any(row.get("mcnemar") for row in rows),
+        retrieval=any(retrieval_kinds(scores) for scores in models.values()),
+        permutation=next((s["permutation"] for s in models.values() if s.get("permutation")), None),
+        control=(metrics.get("control") or {}).get("fingerprint"),
+        uses=metrics.get("uses"),
+    )

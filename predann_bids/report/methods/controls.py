@@ -1,0 +1,83 @@
+"""Text for the methods section of a paper: what results were compared with, and what the network uses."""
+
+from __future__ import annotations
+
+from predann_bids.config import Science
+from predann_bids.report.methods.computed import Computed
+from predann_bids.report.text import count
+from predann_bids.report.words.controls import CONTROL_WORDS
+from predann_bids.report.words.models import BAND_POWER, model_words
+
+
+def closed_form_in_words(done: Computed) -> str:
+    """Describe the models that are no networks, such as the linear decoder."""
+    return " ".join(words for model in done.closed_form if (words := model_words(model).methods))
+
+
+def null_in_words(science: Science, done: Computed) -> str:
+    """Describe the permutation test."""
+    null = done.permutation
+    if not null:
+        return ""
+    number = count(null.get("n") or science.evaluation.permutations, "permutation")
+    retrained = null.get("null") == "retrained"
+    how = (
+        " before training, and every decoder was trained again"
+        if retrained
+        else ", while the decoders and their predictions were kept; deviations of this null from its mean were widened"
+        " as intervals were"
+    )
+    holm = (
+        " They were corrected for the number of models and ways to decide (Holm, 1979)."
+        if null.get("p_holm") is not None or null.get("match_p_holm") is not None
+        else ""
+    )
+    return (
+        f"Accuracy was compared with its distribution under {number} of the labels (Ojala and Garriga, 2010)."
+        f" Labels of whole {'' if retrained else 'test '}presentations were permuted within recordings (within"
+        f" participants where a recording contains one song){how}. Only those windows count that exist whichever song"
+        " of its recording a presentation is assigned: late in long songs guessing is easier. p-values are one-sided"
+        f" and count the real labels among the permutations (Phipson and Smyth, 2010).{holm}"
+    )
+
+
+def control_in_words(done: Computed) -> str:
+    """Describe the fingerprint control."""
+    control = done.control
+    if not control:
+        return ""
+    described = [words.methods for condition, words in CONTROL_WORDS.items() if control.get(condition)]
+    band_power = f" {model_words(BAND_POWER).methods}" if control.get(BAND_POWER) else ""
+    return (
+        "To distinguish music from the fingerprint of the recordings, everything was trained and tested again on data"
+        f" in which music and EEG do not belong together: {'; and '.join(described)}. The accuracy that remains there"
+        " is leakage. Differences between real data and these controls were tested like those between models, on"
+        f" windows that exist whichever song of its recording a presentation is assigned.{band_power}"
+    )
+
+
+USES = {
+    "delay": "the EEG was taken earlier or later than in training",
+    "bands": "a frequency band was removed from the test EEG",
+    "regions": "the channels of a region of the head were shuffled together among test windows",
+    "channels": "a channel and its neighbours were shuffled, and losses were smoothed over neighbours",
+}
+
+
+def uses_in_words(done: Computed) -> str:
+    """Describe how the use that the network makes of the EEG was measured."""
+    uses = done.uses
+    if not uses:
+        return ""
+    described = [words for key, words in USES.items() if uses.get(key)]
+    corrected = any(loss.get("p_holm") is not None for key in ("bands", "regions") for loss in uses.get(key) or ())
+    holm = " Losses were tested over participants, with Holm's correction (Holm, 1979)." if corrected else ""
+    similarity = (
+        " Representational similarity (Kriegeskorte et al., 2008) is the Spearman correlation between the"
+        " dissimilarities of what the EEG predicts and those of the audio's representations, computed for each"
+        " participant."
+        if uses.get("similarity")
+        else ""
+    )
+    changed = f" One thing was changed at a time: {'; '.join(described)}." if described else ""
+    return f"What the trained network uses was measured without retraining it.{changed}{holm}{similarity}"

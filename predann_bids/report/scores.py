@@ -1,0 +1,143 @@
+"""What metrics.json says, in the shape that figures, tables and sentences share; older files have fewer keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from predann_bids.data.splits import UNSEEN_SONGS, WITHIN_RECORDING
+from predann_bids.report.words.decisions import RETRIEVAL_KINDS
+from predann_bids.report.words.splits import TRANSFER
+
+Scores = Mapping[str, Any]  # of one model
+Models = Mapping[str, Scores]
+Retrieval = Mapping[str, Any]  # of one kind
+
+SIGNIFICANT = 0.05
+ONE_CANDIDATE = 0.999
+
+
+# What kind of run it was
+
+
+def is_given(protocol: Mapping[str, Any]) -> bool:
+    """Whether decoders were trained elsewhere."""
+    return protocol["split"] == TRANSFER or protocol.get("validated_on") == "nothing"
+
+
+def is_within_recording(split: str) -> bool:
+    """Whether parts of the recordings that are tested were trained on."""
+    return split in WITHIN_RECORDING
+
+
+def has_unseen_songs(split: str) -> bool:
+    """Whether songs that are tested have no class in training."""
+    return split in UNSEEN_SONGS
+
+
+def signs_can_decide(metrics: Mapping[str, Any]) -> bool:
+    """Whether a sign-flip test over so few participants can reach p < 0.05 at all."""
+    least = 2.0 ** (1 - int(metrics["protocol"]["n_participants"]))
+    return bool(least < SIGNIFICANT)
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """The result with one split.
+
+    Parameters
+    ----------
+    split : str
+        Its name in the configuration.
+    content : mapping
+        `protocol`, `chance`, `models` and `comparison`, as in metrics.json.
+    """
+
+    split: str
+    content: Mapping[str, Any]
+
+
+def split_results(metrics: Mapping[str, Any]) -> list[SplitResult]:
+    """List the results with the run's own split, and with those that were evaluated as well."""
+    own = SplitResult(metrics["protocol"]["split"], metrics)
+    return [own, *(SplitResult(split, content) for split, content in (metrics.get("also") or {}).items() if content)]
+
+
+# The scores of a model
+
+
+def evaluated(metrics: Mapping[str, Any]) -> Models:
+    """Return the models that have scores, in the order of metrics.json."""
+    return {name: scores for name, scores in metrics["models"].items() if scores is not None}
+
+
+def has_logits(scores: Scores) -> bool:
+    """Whether a model names songs by logits: none does for songs it was not trained on, and a linear one never."""
+    return scores.get("accuracy") is not None
+
+
+def match_chance(scores: Scores, chance: float | None) -> float | None:
+    """Return the chance level of decisions by match: that of the candidates, where they were counted."""
+    counted = scores.get("match_chance")
+    return chance if counted is None else float(counted)
+
+
+def common_match_chance(models: Models, chance: float | None) -> float | None:
+    """Return the chance level of decisions by match, one for all models."""
+    return next((match_chance(scores, chance) for scores in models.values()), chance)
+
+
+def is_no_choice(scores: Scores) -> bool:
+    """Whether a match had only one candidate to name, so that being right says nothing."""
+    return (scores.get("match_chance") or 0) > ONE_CANDIDATE
+
+
+def judged_interval(scores: Scores, prefix: str = "") -> Any:
+    """Return the interval that is compared with chance.
+
+    For song logits that is the balanced one, because long songs are tested more often.
+    """
+    balanced = None if prefix else scores.get("balanced_ci95")
+    return balanced or scores.get(f"{prefix}ci95")
+
+
+def retrieval_kinds(scores: Scores) -> Mapping[str, Retrieval]:
+    """Return what was retrieved, by kind; an older file has only the kind `window`."""
+    retrieval = scores.get("retrieval")
+    if not retrieval:
+        return {}
+    kinds = retrieval.get("kinds") or {"window": retrieval}
+    return {name: kinds[name] for name in RETRIEVAL_KINDS if kinds.get(name)}
+
+
+# Comparisons of models
+
+
+def comparison_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the comparisons of pairs of models; an older file has only that of PredANN and its baseline."""
+    rows = metrics.get("comparisons")
+    if rows:
+        silent = {} if signs_can_decide(metrics) else {"p_value": None, "p_holm": None}
+        return [dict(row) | silent | _without_empty_interval(row) for row in rows]
+    comparison = metrics.get("comparison")
+    if not comparison:
+        return []
+    pair = {"first": "predann", "second": "baseline", "test": comparison.get("test")}
+    return [
+        {
+            **pair,
+            "by": by,
+            "difference": comparison[f"{prefix}accuracy_difference"],
+            "ci95": comparison.get(f"{prefix}ci95"),
+            "p_value": comparison.get(f"{prefix}p_value"),
+        }
+        for by, prefix in (("logits", ""), ("match", "match_"))
+        if comparison.get(f"{prefix}accuracy_difference") is not None
+    ]
+
+
+def _without_empty_interval(row: Mapping[str, Any]) -> dict[str, Any]:
+    # the differences of a few participants can be equal by accident, which is not certainty
+    limits = row.get("ci95")
+    return {"ci95": None} if limits and limits[0] == limits[1] != 0 else {}

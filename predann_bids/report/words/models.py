@@ -1,0 +1,97 @@
+"""What the report says about each model, and how it is drawn: one colour and one marker in all figures.
+
+Colours are those of Okabe and Ito (2008), which people with any kind of colour vision can tell apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from predann_bids.report import words
+
+PREDANN, BASELINE, BAND_POWER = "predann", "baseline", "band_power"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a line or a dot is named and drawn.
+
+    Parameters
+    ----------
+    name : str
+        Its name in a legend, a table or at the beginning of a sentence.
+    colour : str
+        Hexadecimal colour.
+    marker : str
+        Marker of matplotlib.
+    """
+
+    name: str
+    colour: str = "#E69F00"
+    marker: str = "v"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelWords(Mark):
+    """What the report says about a model.
+
+    Parameters
+    ----------
+    inside : str
+        Its name inside a sentence: 'its baseline'.
+    methods : str
+        What the methods text says about it, in sentences; empty if that is said elsewhere.
+    """
+
+    inside: str
+    methods: str = ""
+
+
+def model_words(model: str) -> ModelWords:
+    """Return what the report says about a model, or raise `WrongUsage`."""
+    return words.look_up("model", MODEL_WORDS, model)
+
+
+def add_model_words(model: str, row: ModelWords) -> None:
+    """Add what the report says about a model that another package brings."""
+    words.add("model", MODEL_WORDS, model, row)
+
+
+MODEL_WORDS: dict[str, ModelWords] = {
+    PREDANN: ModelWords(name="PredANN", inside="PredANN", colour="#0072B2", marker="o"),
+    BASELINE: ModelWords(
+        name="Baseline (weight 0)",
+        inside="its baseline",
+        colour="#D55E00",
+        marker="s",
+        methods="The matched baseline differs only in the weight of the PredANN objective, which is 0.",
+    ),
+    "linear": ModelWords(
+        name="Linear decoder",
+        inside="the linear decoder",
+        colour="#009E73",
+        marker="D",
+        methods="The linear reference is a backward temporal response function (Crosse et al., 2016), fitted with"
+        " MNE-Python (Gramfort et al., 2013): ridge regression reconstructs the onset envelope and the spectral flux of"
+        " the music from the EEG at lags from 0 to 0.4 s after it, at half the sampling rate of the EEG, with the ridge"
+        " parameter that did best on the validation data. It decides by match: its reconstruction is correlated with"
+        " the features of each candidate. It has no song logits.",
+    ),
+    "linear_whitened": ModelWords(
+        name="Linear decoder, whitened EEG",
+        inside="the linear decoder on whitened EEG",
+        colour="#CC79A7",
+        marker="^",
+        methods="It was evaluated twice: on EEG that was only standardised, and on EEG that was whitened as for the"
+        " network.",
+    ),
+    # not among the models of metrics.json, but part of the fingerprint control
+    BAND_POWER: ModelWords(
+        name="Band power alone",
+        inside="the band-power classifier",
+        colour="#444444",
+        marker="P",
+        methods="A linear discriminant that sees only the logarithmic power of each channel in frequency bands was"
+        " trained and tested on the same split.",
+    ),
+}
