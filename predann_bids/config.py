@@ -24,10 +24,9 @@ from predann_bids.files import write_text
 Preset = Literal["default", "published"]
 # marks a field that was added after the first release; see `science_hash`; `option("--flag") | ADDED` is both
 ADDED: JsonDict = {"added": True}
-SplitName = Literal["participant", "chunk", "time", "stimulus", "session", "run"]
 
 
-def option(flag: str, *, help: str = "", metavar: str = "", choices: Sequence[str] = ()) -> JsonDict:
+def option(flag: str, *, help: str = "", metavar: str = "", table: str = "") -> JsonDict:
     """Mark a field as an option of the command line.
 
     The field's type decides how it is typed: a tuple takes all words up to the next option, a bool is a switch that
@@ -41,15 +40,16 @@ def option(flag: str, *, help: str = "", metavar: str = "", choices: Sequence[st
         Help text where the field's description does not fit, as for a switch.
     metavar : str
         What stands for the value in help texts; by default the name of its type, or the choices.
-    choices : sequence of str
-        Names to choose from, where the field's type does not list them.
+    table : str
+        Kind of thing that the value names, of which `report.words` has a table, where the field's type lists no names:
+        'split', 'decoder'.
 
     Returns
     -------
     dict
         For the field's `json_schema_extra`.
     """
-    given: JsonDict = {"flag": flag, "help": help, "metavar": metavar, "choices": [*choices]}
+    given: JsonDict = {"flag": flag, "help": help, "metavar": metavar, "table": table}
     return {name: value for name, value in given.items() if value}
 
 
@@ -218,12 +218,13 @@ class Windows(Section):
 class Splitting(Section):
     """How training, validation and test data are kept apart."""
 
-    split: SplitName = Field(
+    split: str = Field(
         "participant",
+        min_length=1,
         description="What training and test data never share: participants, songs ('stimulus'), sessions or runs;"
         " with 'time', a part of every presentation; with 'chunk', chunks of it, as published. Under 'time' and 'chunk'"
         " a decoder can succeed by recognising the recording instead of the music.",
-        json_schema_extra=option("--split"),
+        json_schema_extra=option("--split", table="split"),
     )
     n_folds: int = Field(
         0,
@@ -249,11 +250,12 @@ class Splitting(Section):
 class Training(Section):
     """How a decoder is trained."""
 
-    encoders: Literal["temporal", "2d", "1d"] = Field(
+    encoders: str = Field(
         "temporal",
+        min_length=1,
         description="Networks: 'temporal' works on log-mel spectra; '2d' and '1d' are the published networks on"
         " waveforms, whose EEG network treats channels by time as an image ('2d') or convolves over time ('1d').",
-        json_schema_extra=option("--encoders"),
+        json_schema_extra=option("--encoders", table="decoder"),
     )
     predann_weight: float = Field(
         3.0,
@@ -264,7 +266,7 @@ class Training(Section):
     teacher: str = Field(
         "joint",
         min_length=1,
-        json_schema_extra=option("--teacher") | ADDED,
+        json_schema_extra=option("--teacher", metavar="NAME") | ADDED,
         description="What the EEG network learns to predict: 'joint', an audio network that is trained with it on"
         " log-mel spectra; or the name of frozen audio features that this network takes instead.",
     )
@@ -369,10 +371,10 @@ class Evaluation(Section):
         " shows how much accuracy comes from marks of the recordings and not from the music.",
         json_schema_extra=option("--control"),
     )
-    also_splits: tuple[SplitName, ...] = Field(
+    also_splits: tuple[str, ...] = Field(
         (),
         description="Further splits to evaluate, such as 'stimulus' for songs never trained on.",
-        json_schema_extra=option("--also-split", metavar="SPLIT..."),
+        json_schema_extra=option("--also-split", metavar="SPLIT...", table="split"),
     )
 
 

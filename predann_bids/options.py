@@ -16,6 +16,9 @@ from pydantic.fields import FieldInfo
 
 from predann_bids.command import Groups, ListOption
 from predann_bids.config import PRESETS, keys, option_of
+from predann_bids.registry import load_plugins
+from predann_bids.report.words.decoders import DECODER_WORDS
+from predann_bids.report.words.splits import SPLIT_WORDS, TRANSFER
 
 RECORDINGS = "Which recordings"
 CONFIGURATION = "Configuration"
@@ -37,6 +40,24 @@ def option_groups() -> Groups:
         RUNNING: list(running_options()),
         OTHERS: list(argument_options()),
     }
+
+
+# names that can be typed for each kind of thing
+NAMES: Mapping[str, Mapping[str, Any]] = {"split": SPLIT_WORDS, "decoder": DECODER_WORDS}
+
+
+class NameIn(click.Choice[str]):
+    """One of the names in a table of words; those that plugins add are looked for only when a name is not there."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        super().__init__([name for name in table if name != TRANSFER])
+        self._table = table
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take a name that is known, or one that a plugin has registered."""
+        if value not in self.choices:
+            load_plugins()
+        return value if value in self._table and value != TRANSFER else super().convert(value, param, ctx)
 
 
 # -- options that change results ---------------------------------------------------------------------------------------
@@ -68,9 +89,11 @@ def click_type(field: FieldInfo) -> click.ParamType[Any]:
     kind = field.annotation
     if typing.get_origin(kind) is tuple:
         kind = typing.get_args(kind)[0]
-    choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else option_of(field).get("choices")
-    if choices:
-        return click.Choice(typing.cast(Sequence[str], choices))
+    table = option_of(field).get("table")
+    if table:
+        return NameIn(NAMES[str(table)])
+    if typing.get_origin(kind) is Literal:
+        return click.Choice(typing.cast(Sequence[str], typing.get_args(kind)))
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         return click.STRING  # the configuration knows which words and numbers fit
     numbers: dict[Any, click.ParamType[Any]] = {float: click.FLOAT, int: click.INT}

@@ -48,7 +48,7 @@ SPLIT = VariedKey("splitting.split", "split", ("participant", "stimulus"))
 SEED = VariedKey("training.seed", "seed", (0, 1, 42))
 
 
-# -- the points ----------------------------------------------------------------------------------------------------------
+# -- the points -------------------------------------------------------------------------------------------------------
 
 
 def test_the_grid_holds_all_combinations_the_last_key_fastest():

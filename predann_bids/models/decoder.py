@@ -109,6 +109,7 @@ class Decoder(nn.Module, ABC):
         Extension of its file.
     """
 
+    registry: ClassVar[Registry[type[Decoder]]]
     settings: Settings
     settings_class: ClassVar[type[Settings]] = Settings
     at_once: ClassVar[int] = 128
@@ -313,6 +314,7 @@ class ClosedForm(Decoder):
 
 
 DECODERS: Registry[type[Decoder]] = Registry("decoder", "predann_bids.models.decoders")
+Decoder.registry = DECODERS
 
 
 def network(kind: str) -> type[Network]:

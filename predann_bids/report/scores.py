@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from predann_bids.data.splits import UNSEEN_SONGS, WITHIN_RECORDING
+from predann_bids.data.splits import nature_of
 from predann_bids.report.words.decisions import RETRIEVAL_KINDS
 from predann_bids.report.words.splits import TRANSFER
 
@@ -28,12 +28,12 @@ def is_given(protocol: Mapping[str, Any]) -> bool:
 
 def is_within_recording(split: str) -> bool:
     """Whether parts of the recordings that are tested were trained on."""
-    return split in WITHIN_RECORDING
+    return nature_of(split).within_recording
 
 
 def has_unseen_songs(split: str) -> bool:
     """Whether songs that are tested have no class in training."""
-    return split in UNSEEN_SONGS
+    return nature_of(split).unseen_songs
 
 
 def signs_can_decide(metrics: Mapping[str, Any]) -> bool:

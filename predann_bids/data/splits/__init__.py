@@ -4,5 +4,3 @@ from predann_bids.data.splits.division import SPLITS, TRANSFER, Division, Split,
 from predann_bids.data.splits.table import splits_table
 
 __all__ = ["SPLITS", "TRANSFER", "Division", "Split", "SplitKind", "make_splits", "nature_of", "splits_table"]
-
-WITHIN_RECORDING = frozenset({"chunk", "time"})

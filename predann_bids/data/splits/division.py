@@ -96,6 +96,7 @@ class SplitKind(ABC):
         Moments of songs that are tested are not trained on.
     """
 
+    registry: ClassVar[Registry[type[SplitKind]]]
     within_recording: ClassVar[bool] = False
     unseen_songs: ClassVar[bool] = False
     unseen_music: ClassVar[bool] = False
@@ -114,6 +115,7 @@ class SplitKind(ABC):
 
 
 SPLITS: Registry[type[SplitKind]] = Registry("split", "predann_bids.data.splits")
+SplitKind.registry = SPLITS
 
 
 class _Transfer(SplitKind):

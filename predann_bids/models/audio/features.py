@@ -34,6 +34,7 @@ class AudioFeatures(nn.Module, ABC):
         Part of the name under which features are kept: a class that computes other numbers than before gets a new one.
     """
 
+    registry: ClassVar[Registry[type[AudioFeatures]]]
     audio_rate: int
     bands: int
     in_frames: ClassVar[bool] = True
@@ -59,7 +60,8 @@ class AudioFeatures(nn.Module, ABC):
         """
 
 
-FEATURES: Registry[type[AudioFeatures]] = Registry("kind of audio features", "predann_bids.models.audio")
+FEATURES: Registry[type[AudioFeatures]] = Registry("audio feature", "predann_bids.models.audio")
+AudioFeatures.registry = FEATURES
 SPECTRA = "log-mel"  # what decoders hear unless they say otherwise
 JOINT = "joint"  # in place of a teacher: the audio network is trained with the EEG network, on spectra
 

@@ -111,8 +111,9 @@ def _scaling_in_words(scaling: str, *, bad: bool) -> str:
 
 
 def _decoder_in_words(science: Science) -> str:
-    words = decoder_words(science.training.encoders)
-    return words.methods.format(features=feature_words(words.features).name)
+    training, words = science.training, decoder_words(science.training.encoders)
+    features = words.features if training.teacher == "joint" else training.teacher
+    return words.methods.format(features=feature_words(features).name)
 
 
 def _training_in_words(science: Science, protocol: Mapping[str, Any], done: Computed) -> str:

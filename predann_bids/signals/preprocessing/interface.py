@@ -37,6 +37,7 @@ class PreprocessingStep(ABC):
         Whether it may mix channels.
     """
 
+    registry: ClassVar[Registry[type[PreprocessingStep]]]
     order: ClassVar[float]
     mixes: ClassVar[bool] = False
 
@@ -65,6 +66,7 @@ class PreprocessingStep(ABC):
 
 
 STEPS: Registry[type[PreprocessingStep]] = Registry("preprocessing step", BUILT_IN)
+PreprocessingStep.registry = STEPS
 
 
 def ordered_steps(config: Preprocessing) -> dict[str, PreprocessingStep]:

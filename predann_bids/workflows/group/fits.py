@@ -15,7 +15,7 @@ from predann_bids.config import Science, science_hash
 from predann_bids.data.splits import Split
 from predann_bids.files import read_json, write_text
 from predann_bids.learning.evaluation import WindowPredictions, window_table
-from predann_bids.learning.models import Model
+from predann_bids.learning.models import Model, evaluated_models
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.studies import Study
 
@@ -125,6 +125,19 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
                 outputs = science_hash(trained, science.windows, science.lengths)
                 fits.append(replace(fit, training_fingerprint=trained, fingerprint=outputs))
     return fits
+
+
+def shared_models(one: Science, other: Science) -> int:
+    """Count the models that two configurations train alike on the same data."""
+    models = [model for model in evaluated_models(one) if model in evaluated_models(other)]
+    pairs = [[_first_training(science, model) for science in (one, other)] for model in models]
+    return sum(mine == theirs for mine, theirs in pairs)
+
+
+def _first_training(science: Science, model: Model) -> tuple[Any, ...]:
+    seed = science.training.seed  # of the folds, too
+    training = model.training(science.training, seed)
+    return seed, *training_parts(science.model_copy(update={"training": training}), model)
 
 
 def training_parts(science: Science, model: Model) -> tuple[Any, ...]:

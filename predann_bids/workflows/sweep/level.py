@@ -11,17 +11,17 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from predann_bids import __version__
 from predann_bids.bids.derivatives import read_derivatives
 from predann_bids.bids.recordings import Selection
+from predann_bids.console import say
 from predann_bids.errors import CannotCreateOutput, InvalidDataset, NothingSelected, TryAgain, WrongUsage
 from predann_bids.files import read_json, write_text
 from predann_bids.report.sweep.results import PointResult
 from predann_bids.workflows.application import run_level
-from predann_bids.workflows.execution import Execution, Failure, exclusive
-from predann_bids.workflows.group.material import select
+from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.group.selecting import select
+from predann_bids.workflows.processes import Failure, exclusive
 from predann_bids.workflows.sweep.outcome import SweepOutcome, raise_failures, summarise
 from predann_bids.workflows.sweep.points import Point, Sweep
 from predann_bids.workflows.sweep.runs import Runs
@@ -102,7 +102,6 @@ def run_sweep(
 
 
 def _run_points(runs: Runs, *, validate: bool) -> dict[str, Failure]:
-    console = Console(stderr=True)
     failures: dict[str, Failure] = {}
     for number, point in enumerate(runs.sweep.points, start=1):
         heading = f"Point {number} of {len(runs.sweep.points)}: {runs.sweep.name_of(point)}"
@@ -116,7 +115,7 @@ def _run_points(runs: Runs, *, validate: bool) -> dict[str, Failure]:
         if failure:
             failures[point.label] = failure
             state = "Left out for now" if failure.kind is TryAgain else "Failed"
-            console.print(f"{state}: {failure.message}", highlight=False, soft_wrap=True, markup=False)
+            say(f"{state}: {failure.message}", stderr=True)
             if runs.execution.stop_on_first_crash:
                 break
     return failures

@@ -14,7 +14,7 @@ from predann_bids.errors import SomeParticipantsFailed, TryAgain, UnusableData
 from predann_bids.report import text
 from predann_bids.report.sweep.results import PointResult, score_table, value_text
 from predann_bids.report.words.decisions import WAYS, Way
-from predann_bids.workflows.execution import Failure
+from predann_bids.workflows.processes import Failure
 from predann_bids.workflows.sweep.points import Sweep
 
 MOST_IN_FULL = 8  # points
