@@ -159,7 +159,7 @@ class Preprocessing(Section):
         return self
 
 
-class Windows(Section):
+class Windowing(Section):
     """How presentations are cut into windows of EEG and audio."""
 
     length: float = Field(3.0, gt=0, description="Window length in seconds.", json_schema_extra=option("--window"))
@@ -383,7 +383,7 @@ class Science(Section):
 
     preset: Preset = Field("default", description="Starting point of the configuration.")
     preprocessing: Preprocessing = Field(default_factory=Preprocessing)
-    windows: Windows = Field(default_factory=Windows)
+    windows: Windowing = Field(default_factory=Windowing)
     splitting: Splitting = Field(default_factory=Splitting)
     training: Training = Field(default_factory=Training)
     evaluation: Evaluation = Field(default_factory=Evaluation)

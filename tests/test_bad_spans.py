@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from predann_bids.bids.derivatives import Derivative, DerivativePaths
-from predann_bids.config import Splitting, Windows
+from predann_bids.config import Splitting, Windowing
 from predann_bids.data.bad_spans import mark_trials, merged, read_bad_spans, usable_samples
 from predann_bids.data.batches import EegStore
 from predann_bids.data.controls import reassigned
@@ -22,7 +22,7 @@ from predann_bids.learning.probing.perturbations import erode
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.scaling import Scaling
 from predann_bids.timing import Rate, Span
-from predann_bids.workflows.group.notes import window_notes
+from predann_bids.workflows.group.inputs.notes import window_notes
 
 RATE = Rate(100)
 WINDOW = 200
@@ -256,16 +256,16 @@ def test_a_recording_that_is_nearly_all_bad_is_scaled_by_all_of_it():
 
 def test_notes_tell_how_many_windows_are_left_out_and_of_whom_none_is_left():
     trials = dataset(2, 2, 30.0, 1, [(Span(0, 20_000),), (Span(620, 720),)])
-    first, lost, person = window_notes(trials, ["a", "b"], Windows(length=2.0), RATE)
+    first, lost, person = window_notes(trials, ["a", "b"], Windowing(length=2.0), RATE)
     assert "60 of 116 windows" in first  # all 58 of the first; those at 0 and 1 s of the second
-    assert lost == "No window is left of 2 presentations."
-    assert person == "No window is left of sub-00."
+    assert lost == "2 presentations have no window left."
+    assert person == "sub-00 has no window left."
 
 
 def test_nothing_is_noted_where_nothing_is_bad():
-    assert window_notes(dataset(2, 2, 30.0, 1), ["a", "b"], Windows(), RATE) == ()
+    assert window_notes(dataset(2, 2, 30.0, 1), ["a", "b"], Windowing(), RATE) == ()
 
 
 def test_songs_without_a_window_are_noted():
     trials = dataset(2, 2, 30.0, 1, [(Span(0, 3500),)] * 2)
-    assert window_notes(trials, ["a", "b"], Windows(), RATE)[-1].startswith("No window is left of 'a'")
+    assert window_notes(trials, ["a", "b"], Windowing(), RATE)[-1].startswith("'a' has no window left")

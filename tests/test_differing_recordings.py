@@ -18,9 +18,9 @@ from predann_bids.learning.models import PREDANN
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.timing import Rate
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.group.audio import find_audio
 from predann_bids.workflows.group.fits import list_fits
-from predann_bids.workflows.group.material import gather
+from predann_bids.workflows.group.inputs.audio import find_audio
+from predann_bids.workflows.group.inputs.material import gather
 from predann_bids.workflows.group.studies import Study
 
 QUICK = ("--n-folds", "2", "--epochs", "2", "--batch-size", "12", "--window", "2", "--skip-bids-validation")
@@ -94,7 +94,7 @@ def test_a_cut_derivative_is_still_one_that_mne_reads(differing):
 def test_common_channels_are_used_and_told(differing, dataset):
     (material, notes), science = gathered(differing, dataset)
     assert len(material.source(science, "log-mel").eeg.channels) == 5
-    assert any("Of 8 channels, only the 5 were used" in note for note in notes)
+    assert any("Of 8 channels, 5 are present and good in every recording" in note for note in notes)
 
 
 def test_interpolation_brings_all_recordings_to_the_channels_of_most(differing, dataset):
@@ -108,7 +108,7 @@ def test_interpolation_brings_all_recordings_to_the_channels_of_most(differing, 
 
 def test_what_annotations_call_bad_is_told(differing, dataset):
     (material, notes), _ = gathered(differing, dataset)
-    assert any("touches what annotations call bad" in note for note in notes)
+    assert any("annotated as bad" in note for note in notes)
     assert {material.trials[i].participant for i, trial in enumerate(material.trials) if trial.bad} == {"01"}
 
 

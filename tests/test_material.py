@@ -6,9 +6,9 @@ from predann_bids.config import Science
 from predann_bids.data.trials import Trial
 from predann_bids.errors import UnusableData
 from predann_bids.timing import Rate, Span
-from predann_bids.workflows.group.audio import StimulusAudio
-from predann_bids.workflows.group.material import Material
-from predann_bids.workflows.group.notes import order_notes
+from predann_bids.workflows.group.inputs.audio import StimulusAudio
+from predann_bids.workflows.group.inputs.material import Material
+from predann_bids.workflows.group.inputs.notes import order_notes
 
 
 def recordings(*orders):

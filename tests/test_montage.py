@@ -11,7 +11,7 @@ from predann_bids.errors import UnusableData
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.montage import Electrodes, Target, bring_to, choose_target, spline_weights
 from predann_bids.signals.scaling import Scaling
-from predann_bids.workflows.group.notes import channel_notes, montage_notes
+from predann_bids.workflows.group.inputs.notes import channel_notes, montage_notes
 
 NAMES = ("Fp1", "Fp2", "F3", "Fz", "F4", "T7", "C3", "Cz", "C4", "T8", "P3", "Pz", "P4", "O1", "Oz", "O2")
 

@@ -15,8 +15,9 @@ from predann_bids import register, resolve, run_group
 from predann_bids.data.splits import SPLITS, Split, SplitKind
 from predann_bids.errors import WrongUsage
 from predann_bids.models.audio.features import FEATURES, AudioFeatures
-from predann_bids.models.decoder import DECODERS, Network
+from predann_bids.models.decoder import DECODERS
 from predann_bids.models.losses import predann_loss
+from predann_bids.models.network import Network
 from predann_bids.registry import plugin_modules
 from predann_bids.report.words.decoders import DECODER_WORDS, DecoderWords
 from predann_bids.report.words.features import FEATURE_WORDS, FeatureWords

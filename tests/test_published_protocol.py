@@ -28,7 +28,8 @@ from predann_bids.models.checkpoints import save_decoder
 from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.group.channels import choose_channels
+from predann_bids.workflows.group.inputs.channels import choose_channels
+from predann_bids.workflows.group.inputs.notes import preset_notes
 from predann_bids.workflows.resources import (
     devices_of,
     on_threads,
@@ -391,6 +392,27 @@ def test_lengths_that_spans_do_not_hold_are_not_evaluated_unless_asked_for():
     assert resolve(flags={"windows.length": 5.0}).lengths == (5.0, 6.0, 7.0, 8.0, 9.0)
 
 
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("bad_spans", "exclude"),
+        ("bad_channels", "auto"),
+        ("ica", "auto"),
+        ("resample", 250.0),
+        ("line_noise", "zapline"),
+        ("further", ("some",)),
+    ],
+)
+def test_any_preprocessing_that_is_not_as_published_is_noted(flag, value):
+    (note, *_) = preset_notes(resolve(preset="published", flags={f"preprocessing.{flag}": value}))
+    assert f"differ in {flag}." in note
+
+
+def test_preprocessing_as_published_and_changes_of_the_default_preset_are_not_noted():
+    assert not any("not made as published" in note for note in preset_notes(SCIENCE))
+    assert preset_notes(resolve(flags={"preprocessing.ica": "auto"})) == ()
+
+
 def test_channels_that_are_bad_in_some_recording_are_used_as_published(tmp_path):
     class Recording:
         channels = ("A", "B")
@@ -402,4 +424,4 @@ def test_channels_that_are_bad_in_some_recording_are_used_as_published(tmp_path)
         choose_channels([Derivative], [Recording], how) for how in ("common", SCIENCE.windows.channels)
     )
     assert (common.excluded, published.excluded) == ({"B"}, set())
-    assert published.notes == ("Used all the same, as published: 1 channel marked as bad in 1 recording.",)
+    assert published.notes == ("Bad channels were used, as published: 1 channel in 1 recording.",)

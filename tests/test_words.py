@@ -39,7 +39,8 @@ def test_every_split_has_a_row():
 
 
 def test_every_decoder_network_has_a_row_and_its_features_have_one():
-    from predann_bids.models.decoder import DECODERS, Network
+    from predann_bids.models.decoder import DECODERS
+    from predann_bids.models.network import Network
 
     assert set(DECODER_WORDS) == {name for name in DECODERS if issubclass(DECODERS[name], Network)}
     assert {words.features for words in DECODER_WORDS.values()} <= set(FEATURE_WORDS)

@@ -16,7 +16,7 @@ from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import Windows, grid
 from predann_bids.learning.retrieval import unit
-from predann_bids.models.decoder import ClosedForm
+from predann_bids.models.closed_form import ClosedForm
 from predann_bids.models.linear.backward import halved
 from predann_bids.models.settings import Settings
 from predann_bids.timing import Rate

@@ -26,7 +26,8 @@ from predann_bids.data.windows import Windows, grid
 from predann_bids.errors import WrongUsage
 from predann_bids.learning.sampling import TrainingBatches, ValidationBatches
 from predann_bids.models.checkpoints import FRONT_END
-from predann_bids.models.decoder import Network, OnProgress, network
+from predann_bids.models.decoder import OnProgress
+from predann_bids.models.network import Network, network
 from predann_bids.models.settings import Settings
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises

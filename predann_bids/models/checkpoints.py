@@ -10,7 +10,7 @@ import torch
 from predann_bids import __version__
 from predann_bids.errors import MissingInput, UnusableData, WrongUsage
 from predann_bids.files import written_whole
-from predann_bids.models.decoder import DECODERS, Decoder, Network
+from predann_bids.models.decoder import DECODERS, Decoder
 
 FORMAT = "predann-bids decoder 2"
 # formats that did not name the decoder: temporal ones, and published ones that name their kind in their settings
@@ -18,7 +18,7 @@ EARLIER = {"predann-bids decoder 1": "temporal", "predann-bids published decoder
 FRONT_END = "spectra."  # was once saved with a decoder, although it is not trained
 
 
-def save_decoder(decoder: Network, path: Path, **facts: Any) -> None:
+def save_decoder(decoder: Decoder, path: Path, **facts: Any) -> None:
     """Write a decoder, whole or not at all; `facts` are plain values that say how it came to be."""
     content = {
         "format": FORMAT,

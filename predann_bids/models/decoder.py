@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Protocol, Self
 from torch import Tensor, nn
 
 from predann_bids.config import Training
-from predann_bids.errors import WrongUsage
 from predann_bids.models.audio.features import FEATURES, JOINT, SPECTRA, AudioFeatures
 from predann_bids.models.settings import Settings
 from predann_bids.registry import Registry
@@ -247,85 +246,5 @@ class Decoder(nn.Module, ABC):
         """Read what `save` wrote: in eval mode, on the CPU, knowing the songs that it was fitted with."""
 
 
-class Network(Decoder):
-    """A decoder that is trained in epochs."""
-
-    @abstractmethod
-    def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
-        """Return the `loss` of a batch, and its parts by name.
-
-        Parameters
-        ----------
-        eeg : Tensor, shape (B, C, T)
-            Scaled windows.
-        audio : Tensor, shape (B, bands, frames) or (B, samples)
-            What was playing, as the decoder hears it.
-        songs : Tensor of int, shape (B,)
-            Which song it was.
-        training : Training
-            Weights and temperatures.
-        """
-
-    def save(self, path: Path, facts: Mapping[str, Any]) -> None:  # noqa: D102
-        from predann_bids.models.checkpoints import save_decoder
-
-        save_decoder(self, path, **facts)
-
-    @classmethod
-    def load(cls, path: Path, blueprint: Blueprint, songs: Songs) -> Self:  # noqa: ARG003, D102 - the file has it all
-        from predann_bids.models.checkpoints import load_decoder
-
-        decoder = load_decoder(path)
-        assert isinstance(decoder, cls)
-        return decoder
-
-
-class ClosedForm(Decoder):
-    """A decoder that is solved for, in seconds.
-
-    Attributes
-    ----------
-    latest_s : float
-        The response is looked for in the EEG from the sound to this much after it.
-    """
-
-    latest_s: ClassVar[float] = 0.4
-
-    @classmethod
-    @abstractmethod
-    def solve(cls, eeg: Any, audio: Any, settings: Any, first_lag: int, n_lags: int) -> list[Self]:
-        """Solve for decoders that differ in their regularisation.
-
-        Parameters
-        ----------
-        eeg : ndarray, shape (frames, C)
-            Continuous EEG of all training data, each piece without its mean, with gaps of zeros that no lag bridges.
-        audio : ndarray, shape (frames, bands)
-            Audio features, each piece standardised, zero in the gaps.
-        settings : Settings
-            What a decoder is built from.
-        first_lag, n_lags : int
-            Frames from a feature to the EEG that it is reconstructed from: the earliest, and how many.
-        """
-
-    @abstractmethod
-    def chosen(self, correlation: float) -> Self:
-        """Return this decoder with the mean correlation by which it was chosen on validation data."""
-
-
 DECODERS: Registry[type[Decoder]] = Registry("decoder", "predann_bids.models.decoders")
 Decoder.registry = DECODERS
-
-
-def network(kind: str) -> type[Network]:
-    """Look up a decoder that is trained in epochs.
-
-    Raises
-    ------
-    WrongUsage
-        There is none of this name.
-    """
-    decoder = DECODERS[kind]
-    if not issubclass(decoder, Network):
-        raise WrongUsage(f"The decoder '{kind}' is not trained in epochs: choose another one with --encoders.")
-    return decoder

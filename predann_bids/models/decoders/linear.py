@@ -14,7 +14,8 @@ from torch import Tensor
 from predann_bids.arrays import Doubles
 from predann_bids.config import Training
 from predann_bids.models.audio.onsets import NAMES
-from predann_bids.models.decoder import DECODERS, Blueprint, ClosedForm, OnProgress, Songs, silent
+from predann_bids.models.closed_form import ClosedForm
+from predann_bids.models.decoder import DECODERS, Blueprint, OnProgress, Songs, silent
 from predann_bids.models.linear.backward import BackwardModel, halved, ridge
 from predann_bids.models.memory import at_one_moment, evidence, padded
 from predann_bids.models.settings import Settings

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from predann_bids.config import Training
 from predann_bids.errors import WrongUsage
-from predann_bids.models.decoder import DECODERS, Blueprint, Network, OnProgress, Songs, silent
+from predann_bids.models.decoder import DECODERS, Blueprint, OnProgress, Songs, silent
 from predann_bids.models.losses import predann_loss
+from predann_bids.models.network import Network
 from predann_bids.models.published.encoder import PublishedEncoder
 from predann_bids.models.published.moments import embed_moments
 from predann_bids.models.settings import Settings

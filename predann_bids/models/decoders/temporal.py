@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from predann_bids.config import Training
 from predann_bids.models.audio.log_mel import BANDS
-from predann_bids.models.decoder import DECODERS, Blueprint, Network, OnProgress, Songs, silent
+from predann_bids.models.decoder import DECODERS, Blueprint, OnProgress, Songs, silent
 from predann_bids.models.losses import predann_loss, similarity
 from predann_bids.models.memory import at_one_moment, evidence
+from predann_bids.models.network import Network
 from predann_bids.models.settings import Settings
 from predann_bids.models.temporal.audio_encoder import AudioEncoder
 from predann_bids.models.temporal.eeg_encoder import LinearEegEncoder

@@ -21,7 +21,7 @@ from predann_bids.models.decoder import DECODERS, Blueprint, Decoder
 from predann_bids.progress import Progress
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import RANKS, ModelFit
-from predann_bids.workflows.group.material import Material
+from predann_bids.workflows.group.inputs.material import Material
 from predann_bids.workflows.processes import Work, Worker, do_all, exclusive
 from predann_bids.workflows.resources import (
     device_of,
@@ -280,7 +280,7 @@ def trained_on(material: Material, split: Split) -> list[str]:
 
 def _classify(fit: ModelFit, worker: Worker, *, keep: bool) -> _Tested:  # noqa: ARG001 - no model is kept
     from predann_bids.learning.signature import band_powers, classify
-    from predann_bids.workflows.group.audio import SPECTRA
+    from predann_bids.workflows.group.inputs.audio import SPECTRA
 
     material = fit.study.material
     source = material.source(fit.science, SPECTRA, whitened=fit.model.whitened)

@@ -11,9 +11,9 @@ from predann_bids.bids.recordings import Selection
 from predann_bids.config import Science
 from predann_bids.errors import WrongUsage
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.group.audio import find_audio
+from predann_bids.workflows.group.inputs.audio import find_audio
+from predann_bids.workflows.group.inputs.selecting import preprocessing_of, select
 from predann_bids.workflows.group.request import GroupOutcome, Request
-from predann_bids.workflows.group.selecting import preprocessing_of, select
 
 
 def run_group(

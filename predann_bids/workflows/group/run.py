@@ -20,15 +20,16 @@ from predann_bids.data.windows import grid
 from predann_bids.errors import UnusableData, WrongUsage
 from predann_bids.files import write_json, write_text
 from predann_bids.learning.models import BAND_POWER, MODELS, Model, evaluated_models
-from predann_bids.models.decoder import DECODERS, network
+from predann_bids.models.decoder import DECODERS
+from predann_bids.models.network import network
 from predann_bids.progress import Progress
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import ModelFit, list_fits, read_history, read_outputs
 from predann_bids.workflows.group.fitting import train_all
 from predann_bids.workflows.group.given import Given, as_trained, read_given
-from predann_bids.workflows.group.material import Material, gather
-from predann_bids.workflows.group.notes import preset_notes
+from predann_bids.workflows.group.inputs.material import Material, gather
+from predann_bids.workflows.group.inputs.notes import preset_notes
 from predann_bids.workflows.group.nulls import permutation_tests
 from predann_bids.workflows.group.pooling import Predicted, control_scores, prediction_table, scored
 from predann_bids.workflows.group.request import GroupOutcome, Request

@@ -15,8 +15,8 @@ from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import Windows, grid, place_in_spans
 from predann_bids.learning.models import Model
 from predann_bids.learning.statistics import Scoring, overlap_widening
-from predann_bids.workflows.group.material import Material
-from predann_bids.workflows.group.notes import windows_before_and_after
+from predann_bids.workflows.group.inputs.material import Material
+from predann_bids.workflows.group.inputs.notes import windows_before_and_after
 
 PLACING = 1004  # seed of where test windows are placed, beside those of the training
 Role = Literal["main", "also", "control"]

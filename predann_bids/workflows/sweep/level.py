@@ -20,7 +20,7 @@ from predann_bids.files import read_json, write_text
 from predann_bids.report.sweep.results import PointResult
 from predann_bids.workflows.application import run_level
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.group.selecting import select
+from predann_bids.workflows.group.inputs.selecting import select
 from predann_bids.workflows.processes import Failure, exclusive
 from predann_bids.workflows.sweep.outcome import SweepOutcome, raise_failures, summarise
 from predann_bids.workflows.sweep.points import Point, Sweep

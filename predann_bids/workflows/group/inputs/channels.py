@@ -10,7 +10,7 @@ from predann_bids.bids.derivatives import Derivative
 from predann_bids.data.channels import common_channels
 from predann_bids.signals.brainvision import MappedRecording, read_positions
 from predann_bids.signals.montage import Electrodes, Montage, Target, bring_to, choose_target, known_positions
-from predann_bids.workflows.group.notes import bad_channel_notes, channel_notes, montage_notes
+from predann_bids.workflows.group.inputs.notes import bad_channel_notes, channel_notes, montage_notes
 
 
 @dataclass(frozen=True)

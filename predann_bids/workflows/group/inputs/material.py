@@ -18,9 +18,9 @@ from predann_bids.signals.brainvision import map_brainvision, read_positions
 from predann_bids.signals.montage import Montage, Place, Target
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.group.audio import StimulusAudio, read_audio_features
-from predann_bids.workflows.group.channels import choose_channels
-from predann_bids.workflows.group.notes import order_notes, window_notes
+from predann_bids.workflows.group.inputs.audio import StimulusAudio, read_audio_features
+from predann_bids.workflows.group.inputs.channels import choose_channels
+from predann_bids.workflows.group.inputs.notes import order_notes, window_notes
 
 if TYPE_CHECKING:
     from predann_bids.data.source import AnySource

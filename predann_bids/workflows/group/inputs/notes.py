@@ -1,12 +1,11 @@
-"""What a report has to say of the data before any result."""
+"""Notes on the data that a report shows before any result."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from predann_bids.config import Science, resolve
-from predann_bids.config import Windows as Config
+from predann_bids.config import Science, Windowing, resolve
 from predann_bids.data.channels import electrode, electrodes
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, grid
@@ -19,31 +18,28 @@ FEW_CHANNELS = 4
 
 
 def channel_notes(channels: Sequence[Sequence[str]], excluded: frozenset[str]) -> tuple[str, ...]:
-    """Tell how many channels are left of recordings' that differ, and what to do where these are few."""
-    sets = [set(electrodes(some)) for some in channels]
+    """Note how many channels are used when recordings differ, and what to do if only a few are left."""
+    sets = [set(electrodes(names)) for names in channels]
     every, used = set.union(*sets), set.intersection(*sets) - {*excluded, *map(electrode, excluded)}
     if every == used:
         return ()
     smallest = min(map(len, sets))
     few = len(used) < min(smallest, max(FEW_CHANNELS, smallest / 2))
     advice = " --channels interpolate brings all recordings to the channels that most of them have." if few else ""
-    return (
-        f"Of {len(every)} channels, only the {len(used)} were used that all recordings have and that are good in all."
-        f"{advice}",
-    )
+    return (f"Of {len(every)} channels, {len(used)} are present and good in every recording and were used.{advice}",)
 
 
 def bad_channel_notes(bad: Sequence[Collection[str]]) -> tuple[str, ...]:
-    """Tell that channels were used that are bad in some recording."""
+    """Note that channels were used although they are bad in some recordings."""
     number = len(set().union(*bad))
     if not number:
         return ()
-    recordings = count(sum(bool(some) for some in bad), "recording")
-    return (f"Used all the same, as published: {count(number, 'channel')} marked as bad in {recordings}.",)
+    recordings = count(sum(bool(names) for names in bad), "recording")
+    return (f"Bad channels were used, as published: {count(number, 'channel')} in {recordings}.",)
 
 
 def montage_notes(montage: Montage) -> tuple[str, ...]:
-    """Tell how many channels were interpolated."""
+    """Note how many channels were interpolated."""
     numbers = [number for number in montage.interpolated if number]
     if not numbers:
         return ()
@@ -55,29 +51,41 @@ def montage_notes(montage: Montage) -> tuple[str, ...]:
     )
 
 
-def window_notes(trials: Sequence[Trial], labels: Sequence[str], windows: Config, rate: Rate) -> tuple[str, ...]:
-    """Tell how much was left out because its EEG is bad, and which participants and songs lost everything."""
+def window_notes(trials: Sequence[Trial], labels: Sequence[str], windows: Windowing, rate: Rate) -> tuple[str, ...]:
+    """Note how many windows were left out because their EEG is bad, and who and what has none left.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        All presentations.
+    labels : sequence of str
+        Names of the stimuli.
+    windows : Windowing
+        How windows are cut.
+    rate : Rate
+        Sampling rate of the EEG.
+    """
     if not any(trial.bad for trial in trials):
         return ()
     before, after = windows_before_and_after(trials, windows, rate)
     bad, whole = sum(span.length for trial in trials for span in trial.bad), sum(trial.length for trial in trials)
     notes = [
-        "Windows whose EEG touches what annotations call bad, or a place where a recording was cut, were neither"
-        f" trained nor tested on: {len(before) - len(after)} of {len(before)} windows. Of the EEG during music"
-        f" {100 * bad / whole:.2g} % is bad ({rate.seconds(bad):.1f} s)."
+        f"{len(before) - len(after)} of {len(before)} windows were left out of training and testing because their EEG"
+        f" overlaps a span that is annotated as bad, or a cut in the recording. {100 * bad / whole:.2g} % of the EEG"
+        f" during music is bad ({rate.seconds(bad):.1f} s)."
     ]
     lost = len(set(before.trial.tolist()) - set(after.trial.tolist()))
     if lost:
-        notes.append(f"No window is left of {count(lost, 'presentation')}.")
+        notes.append(f"{count(lost, 'presentation')} {'have' if lost > 1 else 'has'} no window left.")
     people = set(before.participants(trials)) - set(after.participants(trials))
     songs = set(before.stimuli(trials).tolist()) - set(after.stimuli(trials).tolist())
-    notes += [f"No window is left of sub-{name}." for name in sorted(people)]
-    notes += [f"No window is left of '{labels[song]}', which is a candidate all the same." for song in sorted(songs)]
+    notes += [f"sub-{name} has no window left." for name in sorted(people)]
+    notes += [f"'{labels[song]}' has no window left, but remains a candidate." for song in sorted(songs)]
     return tuple(notes)
 
 
-def windows_before_and_after(trials: Sequence[Trial], windows: Config, rate: Rate) -> tuple[Windows, Windows]:
-    """Enumerate all windows, and those whose EEG touches nothing bad."""
+def windows_before_and_after(trials: Sequence[Trial], windows: Windowing, rate: Rate) -> tuple[Windows, Windows]:
+    """Enumerate all windows, and those whose EEG overlaps nothing bad."""
     length, stride = rate.samples(windows.length), rate.samples(windows.stride)
     stretches = [Stretch.of(trials, index) for index in range(len(trials))]
     before = grid([replace(stretch, bad=()) for stretch in stretches], length, stride)
@@ -85,46 +93,46 @@ def windows_before_and_after(trials: Sequence[Trial], windows: Config, rate: Rat
 
 
 def preset_notes(science: Science, *, trained: bool = True) -> tuple[str, ...]:
-    """Say where the derivatives are not as the preset asks, and what a run leaves out.
+    """Note where the derivatives depart from the preset, and what a run leaves out.
 
     Parameters
     ----------
     science : Science
         Configuration, with the preprocessing of the derivatives.
     trained : bool
-        Whether decoders are trained here, and not given.
+        Whether decoders are trained in this run, rather than given.
     """
     notes = []
-    wanted, made = resolve(preset=science.preset).preprocessing, science.preprocessing
-    differing = [name for name in type(made).model_fields if getattr(made, name) != getattr(wanted, name)]
-    if differing and science.preset != "default":  # which is no protocol that one could depart from
+    asked, done = resolve(preset=science.preset).preprocessing, science.preprocessing
+    differing = [name for name in type(done).model_fields if getattr(done, name) != getattr(asked, name)]
+    if differing and science.preset != "default":  # the default is no protocol that one could depart from
         notes.append(
             f"The derivatives were not made as published: they differ in {', '.join(differing)}. Run the participant"
             f" level with --preset {science.preset} as well."
         )
     if not science.splitting.validation and trained:
         notes.append(
-            "There is no validation set: as published, the progress of training is shown on the test data. They are not"
-            " used to choose anything; the decoders are those of the last epoch."
+            "There is no validation set: as published, training is monitored on the test data. They are not used to"
+            " choose anything; the decoders are those of the last epoch."
         )
     if science.evaluation.probe and not DECODERS[science.training.encoders].can_be_probed:
         notes.append(
-            f"What the network uses was not measured, as the networks '{science.training.encoders}' cannot match single"
-            " moments."
+            f"What the network uses was not measured: networks of the kind '{science.training.encoders}' cannot match"
+            " single moments."
         )
     return tuple(notes)
 
 
 def order_notes(trials: Sequence[Trial]) -> tuple[str, ...]:
-    """Warn when the place in the session is the song: then no split between people tells one from the other."""
+    """Warn that songs and their positions in the session cannot be told apart, when all heard them in one order."""
     orders: dict[int, list[tuple[int, int]]] = {}
     for trial in trials:
         orders.setdefault(trial.recording, []).append((trial.onset, trial.stimulus))
-    heard = {tuple(stimulus for _, stimulus in sorted(order)) for order in orders.values()}
-    if len(orders) < 2 or len(heard) > 1 or len(set(next(iter(heard)))) < 2:
+    sequences = {tuple(stimulus for _, stimulus in sorted(order)) for order in orders.values()}
+    if len(orders) < 2 or len(sequences) > 1 or len(set(next(iter(sequences)))) < 2:
         return ()
     return (
-        "In all recordings the songs were heard in the same order. What changes in everybody over a session, such as"
-        " drowsiness or drying electrodes, then marks the song as well as its music does: which song it was does not"
-        " part the two, not even on people never seen.",
+        "All recordings have the songs in the same order. Whatever changes in everybody over a session, such as"
+        " drowsiness or drying electrodes, then marks a song as well as its music does. No split can tell the two"
+        " apart, not even one that tests on people never seen in training.",
     )

@@ -1,0 +1,1 @@
+"""What a run takes in: which derivatives, which channels, the audio; put together as material."""
