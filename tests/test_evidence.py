@@ -139,10 +139,10 @@ def test_the_report_and_the_dataset_stay_whole(output, group, validator_errors):
 
 
 def test_nothing_is_trained_again_for_more_permutations(output, dataset, config, tmp_path, monkeypatch):
-    def trained(_):
+    def trained(*_):
         pytest.fail("a finished fit was done again")
 
-    monkeypatch.setattr("predann_bids.workflows.group.fitting.train_one", trained)
+    monkeypatch.setattr("predann_bids.workflows.group.fitting.do_fit", trained)
     again = shutil.copytree(output, tmp_path / "again")
     evidence = ("--n-seeds", "2", "--permutations", "39", "--control", "fingerprint", "--also-split", "stimulus")
     directory = group_run(dataset, again, "--config", config, "--n-folds", "2", *evidence, "--no-report")

@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,12 @@ import pytest
 import torch
 
 import predann_bids
+from predann_bids.bids.derivatives import read_derivatives
 from predann_bids.cli import make_command, run
+from predann_bids.config import resolve
+from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.group.inputs.audio import find_audio
+from predann_bids.workflows.group.request import Request
 
 QUICK = (
     "--n-folds",
@@ -134,12 +140,59 @@ def test_another_seed_gives_other_predictions(output, group, dataset, config, tm
 
 
 def test_finished_folds_are_not_trained_again(output, dataset, config, tmp_path, app, monkeypatch):
-    def trained(_):
+    def trained(*_):
         pytest.fail("a finished fold was trained again")
 
-    monkeypatch.setattr("predann_bids.workflows.group.fitting.train_one", trained)
+    monkeypatch.setattr("predann_bids.workflows.group.fitting.do_fit", trained)
     _, code, *_ = run_again(output, dataset, tmp_path, app, "--config", config, keep_group=True)
     assert code == 0
+
+
+def test_a_finished_run_repeated_touches_nothing_and_says_the_same(output, dataset, config, tmp_path, app, monkeypatch):
+    again = shutil.copytree(output, tmp_path / "again")
+    monkeypatch.setitem(sys.modules, "predann_bids.workflows.group.run", None)  # cannot be imported
+    before = {path: path.stat().st_mtime_ns for path in again.rglob("*") if path.is_file()}
+    code, out, _ = app(dataset, again, "group", *QUICK, "--config", config)
+    assert code == 0
+    assert "names the right one of 3 songs" in out
+    assert f"Report: {again / 'group' / 'predann' / 'report.html'}" in " ".join(out.split())
+    assert {path: path.stat().st_mtime_ns for path in again.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda group: (group / "metrics.json").unlink(),
+        lambda group: (group / "fold-1" / "predann.ckpt").unlink(),
+        lambda group: (group / "report.html").write_text("changed"),
+        lambda group: (group / ".finished.json").unlink(),
+        lambda group: edit_json(next(group.parents[1].glob("sub-01/eeg/*_desc-preproc_eeg.json")), ScienceHash="other"),
+        lambda group: (group.parents[1] / "stimuli" / "song-01.wav").touch(),
+    ],
+)
+def test_a_run_is_not_taken_for_finished_when_something_has_changed(output, dataset, tmp_path, change):
+    again = shutil.copytree(output, tmp_path / "again")
+    asked = request_for(again, dataset)
+    assert asked.finished()
+    change(again / "group" / "predann")
+    assert request_for(again, dataset).finished() is None
+
+
+@pytest.mark.parametrize("flags", [{"evaluation.resamples": 99}, {"training.seed": 1}, {"windows.stride": 0.5}])
+def test_another_configuration_is_not_taken_for_the_finished_one(output, dataset, flags):
+    assert request_for(output, dataset, flags).finished() is None
+
+
+def edit_json(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def request_for(output, dataset, flags=None):
+    """What a run with the configuration of the finished one asks for, but for some flags."""
+    science = resolve(file=output / "group" / "predann" / "config.toml", flags=flags)
+    derivatives = read_derivatives(output)
+    audio = find_audio(derivatives, [output / "stimuli"] if (output / "stimuli").is_dir() else [dataset / "stimuli"])
+    return Request(dataset, output, "predann", science, tuple(derivatives), audio, Execution())
 
 
 def test_folds_can_be_done_one_by_one_and_the_last_run_pools_them(output, group, dataset, config, tmp_path, app):

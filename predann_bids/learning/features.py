@@ -66,8 +66,8 @@ def _compute(audio: Path, features: str, rate_hz: float) -> Singles:
     front_end = FEATURES[features](rate_hz).eval()
     waveform = torch.from_numpy(read_audio(audio, front_end.audio_rate))
     with torch.no_grad():
-        features: Singles = front_end(waveform[None])[0].float().numpy()
-    return features  # in the order in memory that it was computed in, on which the last digits of a training depend
+        array: Singles = front_end(waveform[None])[0].float().numpy()
+    return array  # in the memory order that it was computed in, on which the last digits of a training depend
 
 
 def _fingerprint(file: Path) -> str:
