@@ -48,7 +48,7 @@ SPLIT = VariedKey("splitting.split", "split", ("participant", "stimulus"))
 SEED = VariedKey("training.seed", "seed", (0, 1, 42))
 
 
-# -- the points -------------------------------------------------------------------------------------------------------
+# -- the points --------------------------------------------------------------------------------------------------------
 
 
 def test_the_grid_holds_all_combinations_the_last_key_fastest():
@@ -262,6 +262,12 @@ def test_names_stand_side_by_side_without_a_line_each_with_its_own_chance():
     assert {line.get_linestyle() for line in match.lines} == {"None"}
     levels = [c.get_segments()[0][0, 1] for c in match.collections if c.get_linestyle()[0][1]]
     assert levels == [25, 50]
+
+
+def test_each_model_has_its_chance_levels_where_two_keys_vary():
+    figures = drawn(DELAY, SPLIT)
+    levels = {c.get_segments()[0][0, 1] for c in figures[1].figure.axes[1].collections if c.get_linestyle()[0][1]}
+    assert levels == {25, 50}
 
 
 def test_uneven_numbers_stand_at_equal_distances_and_the_caption_says_so():

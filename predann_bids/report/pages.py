@@ -1,4 +1,4 @@
-"""What all HTML pages that are made from a template have in common."""
+"""What HTML pages made from templates share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPTION = re.compile(r"(--[a-z-]+ [a-z]+)")  # with its value, as in a sentence
 
 
 def template(name: str) -> Template:
-    """Open a template of this package: everything is escaped, and a name that means nothing is an error."""
+    """Open a template of this package: everything is escaped, and an undefined name is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

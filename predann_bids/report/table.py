@@ -1,4 +1,4 @@
-"""A table: for the page as text, for the file beside it as numbers."""
+"""A table, as text for the page and as numbers for the file beside it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WRITTEN: Mapping[Kind, Callable[[Any], str]] = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column: what stands above it, and what its values are.
+    """A column: its heading, and the kind of its values.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Column:
     kind : str
         How values are written; shares and differences are kept as fractions and shown in percent.
     group : str
-        Heading above that of neighbouring columns, if any.
+        Heading above those of neighbouring columns, if any.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Table:
     columns : tuple of Column
         What the columns are.
     values : tuple of tuple
-        Values, a tuple for each row: text, numbers, pairs of numbers for intervals, None for what was not computed.
+        Values, a tuple for each row: text, numbers, pairs of numbers for intervals, None where nothing was computed.
     guess : bool
         Whether the last row is the chance level.
     """
@@ -75,7 +75,7 @@ class Table:
 
     @property
     def is_long(self) -> bool:
-        """Whether it is better folded."""
+        """Whether it is so long that the page folds it."""
         return len(self.values) > MOST_ROWS_OPEN
 
     @property
@@ -92,7 +92,7 @@ class Table:
 
     @property
     def rows(self) -> tuple[tuple[str, ...], ...]:
-        """Cells as the page shows them; the chance level has nothing where it has no value."""
+        """Cells as the page shows them; the chance level is empty where it has no value."""
         return tuple(
             tuple(
                 "" if value is None and self.guess and row is self.values[-1] else WRITTEN[column.kind](value)

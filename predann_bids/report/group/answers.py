@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from predann_bids.report import text
-from predann_bids.report.group.controls import ControlFinding, control_findings
+from predann_bids.report.group.controls import control_findings, control_verdict, least_exceeded
 from predann_bids.report.scores import (
     SIGNIFICANT,
     Scores,
@@ -182,34 +181,15 @@ def _control_answer(metrics: Mapping[str, Any], model: str) -> Answer | None:
     findings = control_findings(metrics, model)
     if not findings:
         return None
-    # of the controls, the one that real data exceed least
-    ways = dict.fromkeys(finding.way for finding in findings)
-    least = [min((finding for finding in findings if finding.way == way), key=_lowest) for way in ways]
     numbers = "; ".join(
-        f"{f.way.inside}, {f.condition}, {text.points(f.difference)} points ({f.certainty()})" for f in least
+        f"{f.way.inside}, {f.condition}, {text.points(f.difference)} points ({f.certainty()})"
+        for f in least_exceeded(findings)
     )
     return Answer(
         "Is it the music or the recording's fingerprint?",
-        f"{_control_verdict(findings)}. Real data minus the stronger control: {numbers}.",
+        f"{control_verdict(findings)}. Real data minus the stronger control: {numbers}.",
         "control",
     )
-
-
-def _control_verdict(findings: Sequence[ControlFinding]) -> str:
-    exceeded = [finding for finding in findings if finding.exceeded]
-    shown = text.listed(list(dict.fromkeys(finding.way.inside for finding in findings)))
-    if not exceeded:
-        return "It cannot be distinguished from the fingerprint"
-    if len(exceeded) < len(findings):
-        parts = text.listed([f"{finding.way.inside} ({finding.condition})" for finding in exceeded])
-        return f"Only partly beyond the fingerprint: {parts}"
-    if any(finding.leaks for finding in findings):
-        return f"Both: beyond the fingerprint {shown}, but the fingerprint alone also exceeds chance"
-    return f"More than the fingerprint, {shown}"
-
-
-def _lowest(finding: ControlFinding) -> float:
-    return finding.ci95[0] if finding.ci95 else -math.inf
 
 
 # Other models, other seeds
@@ -259,12 +239,13 @@ def _seed_answer(metrics: Mapping[str, Any], model: str) -> Answer | None:
     if not rows:
         return None
     ranges = [
-        f"{text.interval_points((min(row['by_seed']), max(row['by_seed'])))} points {lower_first(COMPARED[row['by']])}"
+        f"from {text.interval_points((min(row['by_seed']), max(row['by_seed'])))} points"
+        f" {lower_first(COMPARED[row['by']])}"
         for row in rows
     ]
     return Answer(
         "Does it depend on the seed?",
-        f"Over {len(rows[0]['by_seed'])} seeds, the difference from {model_words(rows[0]['second']).inside} ranges from"
+        f"Over {len(rows[0]['by_seed'])} seeds, the difference from {model_words(rows[0]['second']).inside} ranges"
         f" {text.listed(ranges)}.",
         "comparisons",
     )

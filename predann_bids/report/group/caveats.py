@@ -48,17 +48,17 @@ def _within_recording(metrics: Mapping[str, Any]) -> Caveat | None:
         return None
     measured = (metrics.get("control") or {}).get("fingerprint")
     how_much = (
-        "How much of the accuracy this explains is measured by the fingerprint control below."
+        "The fingerprint control below measures how much of the accuracy this explains."
         if measured
-        else "How much of the accuracy this explains is measured by --control fingerprint."
+        else "To measure how much of the accuracy this explains, use --control fingerprint."
     )
     return Caveat(
         "This does not show that music was decoded.",
         (
             f"Training and test data are {split_words(split).pieces} of the same recordings. Anything that marks a"
             " recording – slow drift, electrode impedance, the strength of alpha, line noise – also marks the song that"
-            " was playing in it, so a decoder can score far above chance without finding any music in the EEG. Whether"
-            " it does is shown by --split participant, which tests on people who contributed nothing to the training"
+            " was playing in it, so a decoder can score far above chance without finding any music in the EEG. To see"
+            " whether it does, use --split participant, which tests on people who contributed nothing to the training"
             f" data. {how_much}",
         ),
     )

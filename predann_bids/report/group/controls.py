@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,3 +104,27 @@ def _of(content: Mapping[str, Any], what: str, model: str) -> Mapping[str, Any]:
 
 def _pair(limits: Any) -> tuple[float, float] | None:
     return None if limits is None else (float(limits[0]), float(limits[1]))
+
+
+def least_exceeded(findings: Sequence[ControlFinding]) -> list[ControlFinding]:
+    """Return, for each way to decide, the control that real data exceed least."""
+
+    def low_end(finding: ControlFinding) -> float:
+        return finding.ci95[0] if finding.ci95 else -math.inf
+
+    ways = dict.fromkeys(finding.way for finding in findings)
+    return [min((finding for finding in findings if finding.way == way), key=low_end) for way in ways]
+
+
+def control_verdict(findings: Sequence[ControlFinding]) -> str:
+    """Say whether real data show more than the controls, as the beginning of a sentence."""
+    exceeded = [finding for finding in findings if finding.exceeded]
+    shown = text.listed(list(dict.fromkeys(finding.way.inside for finding in findings)))
+    if not exceeded:
+        return "It cannot be distinguished from the fingerprint"
+    if len(exceeded) < len(findings):
+        parts = text.listed([f"{finding.way.inside} ({finding.condition})" for finding in exceeded])
+        return f"Only partly beyond the fingerprint: {parts}"
+    if any(finding.leaks for finding in findings):
+        return f"Both: beyond the fingerprint {shown}, but the fingerprint alone also exceeds chance"
+    return f"More than the fingerprint, {shown}"

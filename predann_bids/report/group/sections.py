@@ -83,12 +83,12 @@ MODELS = (
 BY_LOGITS_AND_MATCH = (
     "By song logits, the EEG alone says which song was playing, without the moment being known; by match,"
 )
-COMPARED = (
+IN_THE_TABLE = (
     "By retrieval, a window counts as right when its own audio ranks first among all moments of all songs. In the"
-    " table, p is of the two-sided test over participants; p, Holm is corrected by Holm's method over the comparisons"
-    " with the same kind of rival, baseline or linear; p, overlap is of a t test over participants that allows for the"
-    " training data that folds share. McNemar's test treats windows that do not overlap as independent, which those of"
-    " one person are not: it says something about these recordings, not about other people."
+    " table, ‘p’ is from the two-sided test over participants; ‘p, Holm’ is corrected by Holm's method over the"
+    " comparisons with the same kind of rival, baseline or linear; ‘p, overlap’ is from a t test over participants that"
+    " allows for the training data that folds share. McNemar's test treats windows that do not overlap as independent,"
+    " which those of one person are not: it says something about these recordings, not about other people."
 )
 CONTROLLED = (
     "Everything was repeated on data in which music and EEG do not belong together: with the music and its labels"
@@ -157,7 +157,7 @@ def _paragraphs(metrics: Mapping[str, Any], tables: Mapping[str, Table]) -> Mapp
     logits = any(map(has_logits, evaluated(metrics).values()))
     return {
         "models": [MODELS.format(logits=BY_LOGITS_AND_MATCH if logits else "By match,")],
-        "comparisons": [*comparison_sentences(metrics), *([COMPARED] if corrected else [])],
+        "comparisons": [*comparison_sentences(metrics), *([IN_THE_TABLE] if corrected else [])],
         "permutation": permutation_sentences(metrics),
         "control": [CONTROLLED],
         "retrieval": [RETRIEVED],

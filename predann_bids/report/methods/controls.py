@@ -35,8 +35,8 @@ def null_in_words(science: Science, done: Computed) -> str:
     return (
         f"Accuracy was compared with its distribution under {number} of the labels (Ojala and Garriga, 2010)."
         f" Labels of whole {'' if retrained else 'test '}presentations were permuted within recordings (within"
-        f" participants where a recording contains one song){how}. Only those windows count that exist whichever song"
-        " of its recording a presentation is assigned: late in long songs guessing is easier. p-values are one-sided"
+        f" participants where a recording contains one song){how}. Only windows that exist for every possible"
+        " assignment of the songs were counted, because guessing is easier late in long songs. p-values are one-sided"
         f" and count the real labels among the permutations (Phipson and Smyth, 2010).{holm}"
     )
 
@@ -52,7 +52,7 @@ def control_in_words(done: Computed) -> str:
         "To distinguish music from the fingerprint of the recordings, everything was trained and tested again on data"
         f" in which music and EEG do not belong together: {'; and '.join(described)}. The accuracy that remains there"
         " is leakage. Differences between real data and these controls were tested like those between models, on"
-        f" windows that exist whichever song of its recording a presentation is assigned.{band_power}"
+        f" windows that exist for every possible assignment of the songs.{band_power}"
     )
 
 

@@ -106,7 +106,7 @@ def _scaling_in_words(scaling: str, *, bad: bool) -> str:
     return (
         "Each recording was standardised by the median and interquartile range of each of its channels (values limited"
         " to ±5), whitened with the symmetric inverse root of its own channel covariance (He and Wu, 2020), and limited"
-        f" to ±20; this uses no labels, but it does use {whole}, including recordings of test participants."
+        f" to ±20; this uses no labels, but it does use {whole}, for test participants too."
     )
 
 

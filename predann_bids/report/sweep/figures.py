@@ -135,13 +135,13 @@ def _draw_panel(
 
 def _draw_chance(axes: Axes, table: pd.DataFrame, layout: Layout, way: Way, step: float) -> set[float]:
     """Draw the chance level as one line, or as a piece at each value where it differs."""
-    known = table[f"{way.prefix}chance"].dropna().astype(float).round(9)
-    levels = set(known)
+    chance = table[f"{way.prefix}chance"].astype(float).round(9)
+    levels = set(chance.dropna())
     if len(levels) == 1:
         axes.axhline(100 * next(iter(levels)), **CHANCE_LINE)
         return levels
     for position, value in zip(layout.positions, layout.along.values, strict=True):
-        for level in set(known[_is(table, layout.along, value)[known.index]]):
+        for level in set(chance[_is(table, layout.along, value)].dropna()):
             axes.hlines(100 * level, position - 0.4 * step, position + 0.4 * step, **CHANCE_LINE)
     return levels
 

@@ -18,9 +18,9 @@ BEST_IS_TOO_HIGH = (
     " each point by itself, without a correction for the number of points."
 )
 WITHIN_RECORDINGS = (
-    "The {splits} on one part of a recording and tests on another. Anything that marks a recording then also marks its"
-    " song, so a high accuracy does not show that music was decoded, and a setting may be better at distinguishing"
-    " recordings, not music."
+    "The split by {splits} trains on one part of a recording and tests on another. Anything that marks a recording then"
+    " also marks its song, so a high accuracy does not show that music was decoded, and a setting may be better at"
+    " distinguishing recordings, not music."
 )
 SEEDS = (
     "There were {seeds}. Seeds are repetitions, not settings: each initialises the networks differently, and divides"
@@ -32,13 +32,14 @@ SEEDS = (
 def summary(evidence: SweepEvidence) -> str:
     """Say in a sentence what range the accuracies lie in."""
     name = model_words(evidence.model).name
-    ranges = []
+    ranges: list[str] = []
     for way in WAYS:
         scores = (result.metrics["models"][evidence.model] for result in evidence.results)
         known = [accuracy for s in scores if (accuracy := s.get(way.accuracy)) is not None]
         if known:
             low, high = min(known), max(known)
             how = "by its song logits" if way is BY_LOGITS else way.inside
+            how = how if ranges else f"of cases {how}"
             ranges.append(f"{text.share(low) if low == high else text.interval([low, high])} {how}")
     over = text.count(len(evidence.results), "point")
     if not ranges:
@@ -69,8 +70,7 @@ def cautions(evidence: SweepEvidence) -> list[str]:
         paragraphs.append(BEST_IS_TOO_HIGH)
     within = sorted(filter(is_within_recording, _splits(evidence)))
     if within:
-        splits = f"split by {text.listed(within)} trains"
-        paragraphs.append(WITHIN_RECORDINGS.format(splits=splits))
+        paragraphs.append(WITHIN_RECORDINGS.format(splits=text.listed(within)))
     return paragraphs
 
 

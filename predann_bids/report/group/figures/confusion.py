@@ -85,7 +85,7 @@ def _draw_matrix(axes: Axes, counts: Ints, labels: Sequence[str], *, top: float,
     _name_songs(axes, labels, named=named, longest=16 if small else LONGEST_NAME)
     axes.set_xlabel("Song named")
     if named:
-        axes.set_ylabel("Song playing")
+        axes.set_ylabel("True song")
     if n <= MOST_SONGS_NAMED_TWICE:
         _write_cells(axes, counts, shares, dark=0.55 * top)
 

@@ -43,7 +43,7 @@ def draw_control(evidence: GroupEvidence) -> Illustration | None:
     panels = [panel for panel in panels if panel[1]]
     if not panels:
         return None
-    shown = list(dict.fromkeys(model for _, rows, _ in panels for model in rows))
+    shown = [model for model in (*evidence.models, BAND_POWER) if any(model in rows for _, rows, _ in panels)]
     title = "Real data against data without the music"
     figure, row_of_axes = row_of_panels(title, len(panels), 1.9 + 3 * (0.25 + 0.17 * len(shown)))
     ends = [v for _, rows, chance in panels for row in rows.values() for triple in row for v in (*triple, chance)]

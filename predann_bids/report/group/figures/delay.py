@@ -20,8 +20,8 @@ from predann_bids.report.words.models import PREDANN, Mark, model_words
 CAPTION = (
     "The decoders stay as they were trained, at the dotted line; only the test EEG is taken earlier (left) or later"
     " (right) relative to the audio. Bands: 95 % intervals. A peak near the dotted line shows that the decoder follows"
-    " the course of the music; a flat curve does not depend on when things happen, and song logits need not. Moment of"
-    " the song: mean reciprocal rank of the moment that was playing among all moments of its song."
+    " the course of the music; a flat curve means that timing does not matter, which may be so for song logits. Moment"
+    " of the song: mean reciprocal rank of the moment that was playing among all moments of its song."
 )
 
 

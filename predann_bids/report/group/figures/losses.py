@@ -181,7 +181,7 @@ def _is_significant(loss: Loss, way: Way) -> bool:
 
 def _explain_circles(figure: Figure, losses: Sequence[Loss]) -> None:
     colour = model_words(PREDANN).colour
-    faces = {"different from zero (Holm-corrected p < 0.05)": colour, "not": "white"}
+    faces = {"different from zero (Holm-corrected p < 0.05)": colour, "not shown to differ": "white"}
     if all(loss.get(f"{way.prefix}p_holm") is None for loss in losses for way in WAYS):
         faces = {"not tested": "white"}
     handles = [Line2D([], [], color=colour, marker="o", markerfacecolor=f, linestyle="") for f in faces.values()]

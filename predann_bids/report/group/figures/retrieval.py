@@ -40,7 +40,7 @@ def draw_curves(evidence: GroupEvidence) -> Illustration | None:
     panels = {kind: curves for kind in RETRIEVAL_KINDS if (curves := _curves(evidence, kind))}
     if not panels:
         return None
-    title = "How high the audio that was playing ranks"
+    title = "How high the true audio ranks"
     figure, row = row_of_panels(title, len(panels), 3.7)
     for axes, (kind, curves) in zip(row, panels.items(), strict=True):
         _name_kind(axes, kind)
@@ -77,7 +77,7 @@ def _draw_curve_panel(axes: Axes, curves: Mapping[str, Curve]) -> None:
     ticks = [rank for rank in (RANKS if last <= 100 else FEW_RANKS) if rank <= last]
     axes.set_xticks(ticks, [str(rank) for rank in ticks])
     axes.minorticks_off()
-    axes.set(xlabel="Rank of the audio playing", ylim=(0, 100))
+    axes.set(xlabel="Rank of the true audio", ylim=(0, 100))
     axes.grid(color=FAINT, linewidth=0.7)
 
 
