@@ -311,10 +311,10 @@ def predictions_of(metrics: Mapping[str, Any], labels: Sequence[str], rng: np.ra
             if scores is None or scores[accuracy] is None:
                 continue
             for person in range(metrics["protocol"]["n_participants"]):
-                for heard in labels:
+                for stimulus in labels:
                     right = rng.random() < scores[accuracy]
-                    named = heard if right else labels[int(rng.integers(len(labels)))]
-                    rows.append((model, 0, 1 + person % 4, f"{person + 1:02d}", heard, 3.0, how, named))
+                    named = stimulus if right else labels[int(rng.integers(len(labels)))]
+                    rows.append((model, 0, 1 + person % 4, f"{person + 1:02d}", stimulus, 3.0, how, named))
     columns = ["model", "seed", "fold", "participant", "stimulus", "length", "aggregation", "predicted"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -90,7 +90,7 @@ def test_lists_are_joined_by_plus():
 
 
 @pytest.mark.parametrize(
-    ("vary", "told"),
+    ("vary", "expected"),
     [
         (["delya=0,1"], "unknown key 'delya'. Did you mean 'windows.delay'?"),
         (["nonsense=1"], "Known: preset, windows.length"),
@@ -105,8 +105,8 @@ def test_lists_are_joined_by_plus():
         (["seed=" + ",".join(map(str, range(1001)))], "1001 points"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_a_sentence(vary, told):
-    with pytest.raises(WrongUsage, match=told):
+def test_what_does_not_fit_is_refused_with_a_sentence(vary, expected):
+    with pytest.raises(WrongUsage, match=expected):
         make_sweep(vary)
 
 

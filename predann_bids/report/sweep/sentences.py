@@ -35,9 +35,9 @@ def summary(evidence: SweepEvidence) -> str:
     ranges: list[str] = []
     for way in WAYS:
         scores = (result.metrics["models"][evidence.model] for result in evidence.results)
-        known = [accuracy for s in scores if (accuracy := s.get(way.accuracy)) is not None]
-        if known:
-            low, high = min(known), max(known)
+        accuracies = [accuracy for s in scores if (accuracy := s.get(way.accuracy)) is not None]
+        if accuracies:
+            low, high = min(accuracies), max(accuracies)
             how = "by its song logits" if way is BY_LOGITS else way.inside
             how = how if ranges else f"of cases {how}"
             ranges.append(f"{text.share(low) if low == high else text.interval([low, high])} {how}")
@@ -95,5 +95,5 @@ def _points(value: float) -> str:
 
 def chance_in_words(scores: pd.DataFrame) -> str:
     """Give the chance level, unless it differs between points and has columns of its own."""
-    known = pd.concat([scores["chance"], scores["match_chance"]]).dropna().astype(float).round(9).unique()
-    return f"; chance is {text.share(known[0])}" if len(known) == 1 else ""
+    levels = pd.concat([scores["chance"], scores["match_chance"]]).dropna().astype(float).round(9).unique()
+    return f"; chance is {text.share(levels[0])}" if len(levels) == 1 else ""

@@ -101,8 +101,8 @@ def _key_columns(keys: Sequence[VariedKey]) -> tuple[Column, ...]:
 
 
 def _value(values: Sequence[Any]) -> Any:
-    known = [None if pd.isna(value) else value for value in values]
-    if len(known) == 1:
-        value = known[0]
+    cells = [None if pd.isna(value) else value for value in values]
+    if len(cells) == 1:
+        value = cells[0]
         return int(value) if value is not None and float(value).is_integer() and value > 1 else value
-    return None if None in known else known
+    return None if None in cells else cells

@@ -86,10 +86,10 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame, model: str, columns: Sequence[s
         for column in (column for column in columns if column in fold):
             scale = 100 if column.endswith("accuracy") else 1
             line = ":" if column.startswith("train") else "-"
-            known = fold[fold[column].notna()]  # some epochs only, where validation is rare
-            point = "." if len(known) == 1 else None
-            axes.plot(known["epoch"], scale * known[column], line, color=colour, linewidth=0.9, marker=point)
-            kept = known[known["kept"] == 1] if "kept" in known and column == columns[-1] else known[:0]
+            epochs = fold[fold[column].notna()]  # some epochs only, where validation is rare
+            point = "." if len(epochs) == 1 else None
+            axes.plot(epochs["epoch"], scale * epochs[column], line, color=colour, linewidth=0.9, marker=point)
+            kept = epochs[epochs["kept"] == 1] if "kept" in epochs and column == columns[-1] else epochs[:0]
             axes.plot(kept["epoch"], scale * kept[column], "o", color=colour, markersize=4)
 
 
