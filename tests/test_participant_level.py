@@ -208,7 +208,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(dataset, tmp_path, monk
     )
     code, _, err = app(*arguments)
     assert code == 130
-    assert "goes on where it stopped" in err
+    assert "Run the same command again to continue where it stopped" in err
     assert list((tmp_path / "out").rglob("*_eeg.json")) == []
     monkeypatch.undo()
     assert app(*arguments)[0] == 0

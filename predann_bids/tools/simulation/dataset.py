@@ -79,7 +79,7 @@ def simulate(out_dir: Path, simulation: Simulation, *, on_progress: Callable[[st
 
 @contextmanager
 def _whole_or_not_at_all(out_dir: Path) -> Iterator[Path]:
-    """Lend a directory beside `out_dir`, which takes its place if all goes well and disappears if not."""
+    """Give a directory beside `out_dir`, which replaces it if all goes well and disappears if not."""
     if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
         reason = "is not empty" if out_dir.is_dir() else "is a file"
         raise FileExistsError(f"{out_dir} {reason}; choose a directory that is empty or does not exist yet")
@@ -147,12 +147,12 @@ def electrode_names(channels: int) -> list[str]:
     return [*CAP, *others][:channels]
 
 
-def electrode_places(montage: mne.channels.DigMontage, names: Sequence[str]) -> Doubles:
+def electrode_positions(montage: mne.channels.DigMontage, names: Sequence[str]) -> Doubles:
     """Return the positions (C, 3) of electrodes on the unit sphere."""
     positions = montage.get_positions()["ch_pos"]
     metres = np.array([positions[name] for name in names])
-    places: Doubles = metres / np.linalg.norm(metres, axis=1, keepdims=True)
-    return places
+    unit: Doubles = metres / np.linalg.norm(metres, axis=1, keepdims=True)
+    return unit
 
 
 def _write_recording(root: Path, number: int, features: Sequence[Doubles], simulation: Simulation) -> None:
@@ -161,7 +161,7 @@ def _write_recording(root: Path, number: int, features: Sequence[Doubles], simul
     montage = mne.channels.make_standard_montage(MONTAGE)
     names = electrode_names(simulation.channels)
     playbacks, n_samples = plan_session(simulation, np.random.default_rng(_seed(simulation, 1, number, 0)))
-    session = Session(electrode_places(montage, names), rate, n_samples, tuple(playbacks))
+    session = Session(electrode_positions(montage, names), rate, n_samples, tuple(playbacks))
     microvolts = record(session, features, simulation.snr, _seed(simulation, 1, number, 1))
     info = mne.create_info(names, rate.hz, "eeg", verbose="error")
     raw = mne.io.RawArray(1e-6 * microvolts, info, verbose="error")

@@ -23,9 +23,9 @@ WAVE_WIDTHS = np.array([0.010, 0.016, 0.030])
 WAVE_SIZES = np.array([0.5, -1.0, 0.8])
 KERNEL_SECONDS = 0.4
 
-# Generators of the waves: places in the right temporal lobe (left is its mirror image), and directions, whose fields
+# Generators of the waves: positions in the right temporal lobe (mirrored in the left), and directions whose fields
 # peak in front of (P50), at (N100) and behind (P200) the fronto-central scalp. x right, y front, z up.
-WAVE_PLACES = np.array([[0.40, 0.10, 0.10], [0.40, 0.00, 0.10], [0.40, -0.10, 0.15]])
+WAVE_POSITIONS = np.array([[0.40, 0.10, 0.10], [0.40, 0.00, 0.10], [0.40, -0.10, 0.15]])
 WAVE_MOMENTS = np.array([[-0.10, 0.80, 0.70], [-0.25, 0.45, 0.90], [-0.25, 0.00, 1.0]])
 
 # Six bands, equally wide in log frequency (Hz); the auditory cortex is tonotopic: each moves the generators a little.
@@ -114,8 +114,8 @@ def draw_listener(electrodes: Doubles, rng: np.random.Generator) -> Listener:
     for feature in range(len(fields)):
         weight = FLUX_WEIGHT if feature == 0 else BAND_WEIGHT * rng.lognormal(0.0, 0.3)
         for wave in range(len(WAVE_SIZES)):
-            place = WAVE_PLACES[wave] + shift + feature * TONOTOPIC_STEP
-            fields[feature, wave] = weight * bilateral_field(electrodes, place, WAVE_MOMENTS[wave] + turn[wave])
+            position = WAVE_POSITIONS[wave] + shift + feature * TONOTOPIC_STEP
+            fields[feature, wave] = weight * bilateral_field(electrodes, position, WAVE_MOMENTS[wave] + turn[wave])
     return Listener(
         latencies=WAVE_LATENCIES * rng.normal(1.0, 0.05),
         sizes=WAVE_SIZES * rng.lognormal(0.0, 0.2, size=len(WAVE_SIZES)),

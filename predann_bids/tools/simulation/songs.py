@@ -109,10 +109,10 @@ def choose_style(number: int, rng: np.random.Generator) -> Style:
     over the range of tempi.
     """
     golden = (np.sqrt(5) - 1) / 2
-    place = (0.3 + number * golden) % 1.0
+    position = (0.3 + number * golden) % 1.0
     scales = tuple(SCALES.values())
     return Style(
-        tempo_bpm=float(SLOWEST_BPM * (FASTEST_BPM / SLOWEST_BPM) ** place),
+        tempo_bpm=float(SLOWEST_BPM * (FASTEST_BPM / SLOWEST_BPM) ** position),
         beats_per_bar=BEATS_PER_BAR[number % len(BEATS_PER_BAR)],
         scale=scales[number % len(scales)],
         tonic=57 + 5 * (number % 4) + int(rng.integers(-2, 3)),
