@@ -196,15 +196,25 @@ def running_options() -> Iterator[click.Option]:
     yield click.Option(["--no-report"], is_flag=True, help="Do not write HTML reports.")
     yield click.Option(["--stop-on-first-crash"], is_flag=True, help="Stop as soon as one participant fails.")
     yield click.Option(["-v", "--verbose"], count=True, help="After an error, also print the traceback.")
-    accelerators = click.Choice(["auto", "cpu", "gpu", "cuda", "mps", "tpu"])
     yield click.Option(
-        ["--accelerator"], type=accelerators, default="auto", show_default=True, help="Passed to Lightning."
+        ["--accelerator"],
+        type=click.Choice(["auto", "cpu", "gpu", "cuda", "mps", "tpu"]),
+        default="auto",
+        show_default=True,
+        help="Hardware for training, as Lightning names it.",
     )
-    yield click.Option(["--devices"], default="1", show_default=True, help="Passed to Lightning.")
     yield click.Option(
-        ["--num-nodes"], type=click.IntRange(1), default=1, show_default=True, help="Passed to Lightning."
+        ["--devices"],
+        default="1",
+        show_default=True,
+        help="Devices, as Lightning takes them. Each training uses one; several devices train several decoders.",
     )
-    yield click.Option(["--precision"], default="32-true", show_default=True, help="Passed to Lightning.")
+    yield click.Option(
+        ["--num-nodes"], type=click.IntRange(1), default=1, show_default=True, help="Number of nodes, for Lightning."
+    )
+    yield click.Option(
+        ["--precision"], default="32-true", show_default=True, help="Precision of training, as Lightning names it."
+    )
 
 
 def argument_options() -> Iterator[click.Option]:

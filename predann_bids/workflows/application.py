@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Column, Table
@@ -17,6 +18,9 @@ from predann_bids.console import plain_console, say
 from predann_bids.errors import CannotCreateOutput, WrongUsage
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.validation import validate_dataset
+
+if TYPE_CHECKING:
+    from predann_bids.workflows.participant.recording import RecordingOutcome
 
 
 def run_level(
@@ -68,10 +72,22 @@ def run_level(
     with temporary_files_in(execution.work_dir):
         if validate:
             _validate(bids_dir, selection)
+        common: dict[str, Any] = {"selection": selection, "stimuli_dir": stimuli_dir, "execution": execution}
         if level == "participant":
-            _participant(bids_dir, output_dir, science, selection, stimuli_dir, stimulus_map, execution)
+            from predann_bids.workflows.participant.level import run_participant
+
+            run_participant(
+                bids_dir, output_dir, science, stimulus_map=stimulus_map, on_done=_print_recordings, **common
+            )
+            say(f"Derivatives: {output_dir}")
         else:
-            _group(bids_dir, output_dir, science, selection, stimuli_dir, execution, label, folds, from_model)
+            from predann_bids.workflows.group.level import run_group
+
+            outcome = run_group(
+                bids_dir, output_dir, science, label=label, folds=folds, from_model=from_model, **common
+            )
+            for line in outcome.lines():
+                say(line)
 
 
 @contextmanager
@@ -136,68 +152,16 @@ def _refuse_unwritable(output_dir: Path) -> None:
         )
 
 
-def _participant(
-    bids_dir: Path,
-    output_dir: Path,
-    science: Science,
-    selection: Selection,
-    stimuli_dir: Path | None,
-    stimulus_map: str | None,
-    execution: Execution,
-) -> None:
-    from predann_bids.workflows.participant.level import run_participant
-    from predann_bids.workflows.participant.recording import RecordingOutcome
-
-    def summarise(outcomes: Sequence[RecordingOutcome]) -> None:
-        table = Table(Column("recording", no_wrap=True), "status", "presentations", "music (min)", "bad channels")
-        for outcome in outcomes:
-            table.add_row(
-                outcome.recording.name,
-                outcome.status,
-                str(outcome.presentations),
-                f"{outcome.music_s / 60:.1f}",
-                ", ".join(outcome.bad_channels) or "none",
-            )
-        plain_console().print(table)
-        for warning in dict.fromkeys(w for outcome in outcomes for w in outcome.warnings):
-            say(f"Warning: {warning}", stderr=True)
-
-    run_participant(
-        bids_dir,
-        output_dir,
-        science,
-        selection=selection,
-        stimuli_dir=stimuli_dir,
-        stimulus_map=stimulus_map,
-        execution=execution,
-        on_done=summarise,
-    )
-    say(f"Derivatives: {output_dir}")
-
-
-def _group(
-    bids_dir: Path,
-    output_dir: Path,
-    science: Science,
-    selection: Selection,
-    stimuli_dir: Path | None,
-    execution: Execution,
-    label: str,
-    folds: Sequence[int],
-    from_model: Path | None,
-) -> None:
-    from predann_bids.workflows.group.level import run_group
-
-    outcome = run_group(
-        bids_dir,
-        output_dir,
-        science,
-        selection=selection,
-        stimuli_dir=stimuli_dir,
-        execution=execution,
-        label=label,
-        folds=folds,
-        from_model=from_model,
-    )
-    for line in outcome.lines():
-        say(line)
+def _print_recordings(outcomes: Sequence[RecordingOutcome]) -> None:
+    table = Table(Column("recording", no_wrap=True), "status", "presentations", "music (min)", "bad channels")
+    for outcome in outcomes:
+        table.add_row(
+            outcome.recording.name,
+            outcome.status,
+            str(outcome.presentations),
+            f"{outcome.music_s / 60:.1f}",
+            ", ".join(outcome.bad_channels) or "none",
+        )
+    plain_console().print(table)
+    for warning in dict.fromkeys(warning for outcome in outcomes for warning in outcome.warnings):
+        say(f"Warning: {warning}", stderr=True)
