@@ -9,6 +9,9 @@ import scipy.signal
 import soundfile
 from mne_bids import BIDSPath, read_raw_bids
 
+from predann_bids.bids.index import LastIndex
+from predann_bids.bids.recordings import Selection, find_recordings
+
 STEM = "sub-01/eeg/sub-01_task-music_desc-preproc"
 
 
@@ -144,6 +147,42 @@ def test_the_second_run_does_only_what_is_missing_or_changed(dataset_copy, tmp_p
     assert [value.strip() for value in status.values()] == ["kept", "done", "done", "kept"]
     _, out, _ = app(*arguments, "--l-freq", "2")
     assert out.count("done") == 4
+
+
+def test_a_finished_run_repeated_asks_and_draws_nothing_again(dataset_copy, tmp_path, app, monkeypatch):
+    arguments = (dataset_copy, tmp_path / "out", "participant", "--participant-label", "01", "--skip-bids-validation")
+    assert app(*arguments, "--n-procs", "1")[0] == 0
+
+    def refuse(*_, **__):
+        pytest.fail("this was done before")
+
+    for work in (
+        "bids.index._ask_pybids",
+        "workflows.participant.level.run_all",
+        "report.quality.page.quality_page",
+    ):
+        monkeypatch.setattr(f"predann_bids.{work}", refuse)
+    code, out, _ = app(*arguments)
+    assert code == 0
+    assert "kept" in out
+
+
+def test_a_new_recording_is_found_after_the_index_was_kept(dataset_copy, tmp_path):
+    last, everybody = LastIndex(tmp_path / "last.json"), Selection()
+    before = find_recordings(dataset_copy, everybody, last)
+    last.save()
+    assert find_recordings(dataset_copy, everybody, LastIndex(tmp_path / "last.json")) == before
+    shutil.copytree(dataset_copy / "sub-01", dataset_copy / "sub-09")
+    for path in (dataset_copy / "sub-09" / "eeg").iterdir():
+        path.rename(path.with_name(path.name.replace("sub-01", "sub-09")))
+    after = find_recordings(dataset_copy, everybody, LastIndex(tmp_path / "last.json"))
+    assert [recording.participant for recording in after] == ["01", "02", "03", "04", "09"]
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"question": 1}', ""])
+def test_a_damaged_index_is_made_anew(dataset, tmp_path, damage):
+    (tmp_path / "last.json").write_text(damage)
+    assert len(find_recordings(dataset, Selection(), LastIndex(tmp_path / "last.json"))) == 4
 
 
 def test_changed_audio_is_noticed(dataset_copy, tmp_path, app):

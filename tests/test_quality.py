@@ -356,3 +356,11 @@ def test_table_of_participants_is_valid_bids(derivatives, tmp_path, validator_er
     write_quality(root)
     assert len(read_table(root)) == 4
     assert validator_errors(root) == []
+
+
+def test_the_page_is_drawn_again_only_when_what_it_shows_has_changed(ten):
+    page = write_quality(ten)
+    page.write_text(page.read_text(encoding="utf-8").replace("<html", "<html data-kept", 1), encoding="utf-8")
+    assert "data-kept" in write_quality(ten).read_text(encoding="utf-8")
+    (ten / "sub-03.html").touch()  # a report to link to
+    assert "data-kept" not in write_quality(ten).read_text(encoding="utf-8")

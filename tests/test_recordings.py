@@ -430,10 +430,10 @@ def test_bad_stretches_count_from_the_start_of_the_recording():
 
 
 def test_bad_stretches_among_events():
-    import pandas as pd
-
-    events = pd.DataFrame(
-        [
+    names = ("onset", "duration", "trial_type", "value", "stim_file")
+    events = [
+        dict(zip(names, cells, strict=True))
+        for cells in (
             ("1.5", "2", "BAD_eyes", "n/a", "n/a"),
             ("3", "100", "n/a", "boundary", "n/a"),
             ("0", "0", "boundary", "n/a", "n/a"),
@@ -441,12 +441,11 @@ def test_bad_stretches_among_events():
             ("6", "3", "bad_guy", "n/a", "bad_guy.wav"),
             ("n/a", "3", "BAD", "n/a", "n/a"),
             ("8", "3", "song", "n/a", "n/a"),
-        ],
-        columns=["onset", "duration", "trial_type", "value", "stim_file"],
-    )
+        )
+    ]
     expected = (BadSpan(1.5, 2.0, "BAD_eyes"), BadSpan(3.0, 0.0, "boundary"), BadSpan(5.0, 0.0, "bad"))
     assert from_events(events) == expected
-    assert from_events(events[["onset", "duration"]]) == ()
+    assert from_events([{name: row[name] for name in names[:2]} for row in events]) == ()
 
 
 def test_recordings_are_ordered_and_can_be_sent_to_other_processes(one):

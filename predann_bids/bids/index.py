@@ -2,28 +2,66 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import tempfile
 import warnings
 from collections.abc import Collection, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from predann_bids.bids.filters import to_query
 from predann_bids.bids.formats import EXTENSIONS
-from predann_bids.errors import ReadOrWriteFailed, WrongUsage
+from predann_bids.errors import ReadOrWriteFailed, UnusableData, WrongUsage
+from predann_bids.files import read_json, write_json
 
 DATABASE = "layout_index.sqlite"
 OTHER_DIRECTORIES = ("code", "stimuli", "sourcedata", "derivatives", "phenotype")
 EEG_FILE = re.compile(rf"sub-.*_eeg({'|'.join(map(re.escape, EXTENSIONS))})$", re.IGNORECASE)
 
-Found = tuple[Path, dict[str, str]]
+EegFile = tuple[Path, dict[str, str]]  # with the entities in its name
 
 
 def participants_on_disk(root: Path) -> list[str]:
     """List the labels of all participants of a dataset, sorted."""
     return sorted(path.name.removeprefix("sub-") for path in root.glob("sub-*") if path.is_dir())
+
+
+class LastIndex:
+    """What pybids answered last, in a file: importing it takes a second, and its answer follows from names of files.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        JSON to read, and to write with `save`.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._content: dict[str, Any] = {}
+        self._changed = False
+
+    def answer(self, question: object, root: Path) -> list[EegFile] | None:
+        """Return the EEG files if the last question was the same."""
+        try:
+            self._content = read_json(self._file)
+            if self._content["question"] == question:
+                return [(root / path, entities) for path, entities in self._content["answer"]]
+        except (OSError, UnusableData, KeyError, TypeError, ValueError):
+            pass  # there is none, or somebody has changed it
+        return None
+
+    def keep(self, question: object, answer: Collection[EegFile], root: Path) -> None:
+        """Keep an answer, to be saved."""
+        files = [[path.relative_to(root).as_posix(), entities] for path, entities in answer]
+        self._content, self._changed = {"question": question, "answer": files}, True
+
+    def save(self) -> None:
+        """Write the answer if it is a new one."""
+        if self._changed:
+            write_json(self._file, self._content)
 
 
 def find_eeg(
@@ -32,7 +70,8 @@ def find_eeg(
     query: Mapping[str, Any],
     filters: Mapping[str, Any],
     database_dir: Path | None = None,
-) -> list[Found]:
+    last: LastIndex | None = None,
+) -> list[EegFile]:
     """Find the EEG files of some participants that answer to a query and to the filters of a filter file.
 
     Parameters
@@ -47,12 +86,40 @@ def find_eeg(
         The content of a filter file; see `read_filter_file`.
     database_dir : pathlib.Path, optional
         pybids index to reuse, or to make of the whole dataset.
+    last : LastIndex, optional
+        The answer to take if the question and the files are the same as last time; not used with `database_dir`.
 
     Returns
     -------
     list of (pathlib.Path, dict)
         Files with the entities that pybids sees in their names.
+
+    Raises
+    ------
+    WrongUsage
+        pybids cannot use the filters.
+    ReadOrWriteFailed
+        The index cannot be written to `database_dir`.
     """
+    if last is None or database_dir:
+        return _ask_pybids(root, participants, query, filters, database_dir)
+    names = sorted(str(Path(file).relative_to(root)) for file in _on_disk(root, participants))
+    # as JSON gives it back
+    question = json.loads(json.dumps([version("pybids"), str(root), names, query, filters], default=str))
+    answer = last.answer(question, root)
+    if answer is None:
+        answer = _ask_pybids(root, participants, query, filters, None)
+        last.keep(question, answer, root)
+    return answer
+
+
+def _ask_pybids(
+    root: Path,
+    participants: Collection[str],
+    query: Mapping[str, Any],
+    filters: Mapping[str, Any],
+    database_dir: Path | None,
+) -> list[EegFile]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pybids and pandas warn of each other's deprecations
         layout = _reused(root, participants, database_dir) if database_dir else _index_eeg(root, participants)

@@ -11,7 +11,7 @@ from predann_bids.bids import formats
 from predann_bids.bids.channels import apply_channels
 from predann_bids.bids.filters import read_filter_file as read_filter_file
 from predann_bids.bids.formats import EXTENSIONS
-from predann_bids.bids.index import find_eeg, participants_on_disk
+from predann_bids.bids.index import LastIndex, find_eeg, participants_on_disk
 from predann_bids.bids.positions import apply_positions
 from predann_bids.bids.sidecars import entities_of, merged_json, nearest
 from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected
@@ -158,10 +158,13 @@ def check_dataset(root: Path) -> None:
         )
 
 
-def find_recordings(root: Path, selection: Selection = Selection()) -> list[Recording]:
+def find_recordings(
+    root: Path, selection: Selection = Selection(), last_index: LastIndex | None = None
+) -> list[Recording]:
     """List the EEG recordings of a dataset in the order of their names, each in one format.
 
-    Only the EEG files of the selected participants are indexed: pybids takes minutes for all of hundreds of them.
+    Only the EEG files of the selected participants are indexed: pybids takes minutes for all of hundreds of them. With
+    `last_index`, pybids is not asked again while the names of these files stay the same.
 
     Raises
     ------
@@ -180,7 +183,7 @@ def find_recordings(root: Path, selection: Selection = Selection()) -> list[Reco
     _check_participants(selection.participants, present, root)
     wanted = selection.participants or tuple(present)
     query = _query(selection)
-    found = find_eeg(root, wanted, query, selection.filters, selection.database_dir) if wanted else []
+    found = find_eeg(root, wanted, query, selection.filters, selection.database_dir, last_index) if wanted else []
     recordings = _in_one_format(sorted(_recording(path, entities, root) for path, entities in found))
     if not recordings and selection.is_restricted:
         filters = query | dict(selection.filters)

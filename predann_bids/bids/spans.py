@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pandas as pd
+from typing import Any
 
 # "bad" and "BAD_muscle", but not the song "Bad Romance"; MNE writes "BAD boundary", BrainVision Analyzer "Bad Interval"
 BAD = re.compile(r"(?i:bad(_|$)|bad (interval|boundary|segment|epoch))|BAD\b")
@@ -51,17 +48,16 @@ def bad_spans(source: Any) -> tuple[BadSpan, ...]:
     return _spans((float(onset) - start, float(duration), str(text)) for onset, duration, text in marks)
 
 
-def from_events(table: pd.DataFrame) -> tuple[BadSpan, ...]:
+def from_events(rows: Sequence[Mapping[str, str]]) -> tuple[BadSpan, ...]:
     """Find the bad stretches and the cuts that rows of an events.tsv mark in `trial_type` or `value`.
 
     Rows that name a stimulus are music, whatever it is called.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        The events as text, with `n/a` where it says so; see `read_events`.
+    rows : sequence of mapping
+        The events as text, with `n/a` where it says so; see `read_rows`.
     """
-    rows = table.to_dict("records")
     music = {index for index, row in enumerate(rows) if row.get("stim_file", "n/a").strip() not in ("", "n/a")}
     marks = (
         (_seconds(row["onset"]), _seconds(row["duration"]), text.strip())

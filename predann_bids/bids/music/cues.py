@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-
 from predann_bids.bids.music.events import read_events as read_events
+from predann_bids.bids.music.events import read_rows as read_rows
 from predann_bids.bids.music.stimuli import Found, Stimuli, names_audio
 from predann_bids.bids.music.stimulus_map import ENTITIES, Rule, StimulusMap, fill_in, is_among
 from predann_bids.errors import PredannError, UnusableData, WrongUsage
@@ -112,9 +111,8 @@ def find_cues(
     """
     known = {name: (entities or {}).get(name, "") for name in ENTITIES}
     rules = stimulus_map.about(known) if stimulus_map else ()
-    table = read_events(events) if events else pd.DataFrame({"onset": [], "duration": []}, dtype=str)
     search = _Search(str(events), stimuli, known, stimulus_map.path if stimulus_map else None)
-    rows: list[dict[str, str]] = table.to_dict("records")  # type: ignore[assignment]
+    rows = read_rows(events) if events else []
     whole = next((rule for rule in rules if _decides(rule, rows)), None)
     if whole and whole.is_about_recordings:
         search.take_recording(whole)

@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from predann_bids.bids.music.cues import Cue, Cues, find_cues, read_events
+from predann_bids.bids.music.cues import Cue, Cues, find_cues, read_rows
 from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
 from predann_bids.errors import PredannError, UnusableData
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CUT_TOLERANCE_S = 0.01  # events tables round to milliseconds
 TOLD_APART = 3  # so many warnings of a kind are given one by one, more in one sentence
@@ -207,6 +209,8 @@ def resolve_presentations(
 
 def to_table(presentations: Sequence[Presentation]) -> pd.DataFrame:
     """Lay out presentations as the events table of a derivative, one row each."""
+    import pandas as pd
+
     return pd.DataFrame(
         [
             {
@@ -224,9 +228,9 @@ def to_table(presentations: Sequence[Presentation]) -> pd.DataFrame:
 
 def from_table(path: Path) -> tuple[Presentation, ...]:
     """Read the presentations of a derivative back."""
-    table = read_events(path)
-    columns = (table[name] for name in ("trial_type", "stim_file", "onset", "duration", "audio_start"))
     return tuple(
-        Presentation(label, stim_file, float(onset), float(duration), float(audio_start))
-        for label, stim_file, onset, duration, audio_start in zip(*columns, strict=True)
+        Presentation(
+            row["trial_type"], row["stim_file"], float(row["onset"]), float(row["duration"]), float(row["audio_start"])
+        )
+        for row in read_rows(path)
     )

@@ -6,13 +6,17 @@ and when.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from predann_bids import __version__
 from predann_bids.files import read_json, write_json, write_text
 from predann_bids.report.quality.measures import MEASURES, Measure, Rule, Value
 from predann_bids.report.table import Column, Table
@@ -59,13 +63,30 @@ def write_quality(output_dir: Path) -> Path:
     TryAgain
         No space is left.
     """
-    from predann_bids.report.quality.page import quality_page
-
     participants = write_participants(output_dir)
     reported = {p.label for p in participants if (output_dir / f"{p.label}.html").is_file()}
-    page = output_dir / "quality.html"
-    write_text(page, quality_page(participants, reported))
+    page, mark = output_dir / "quality.html", _mark(participants, reported)
+    if not _ends_with(page, mark):
+        from predann_bids.report.quality.page import quality_page
+
+        write_text(page, f"{quality_page(participants, reported)}{mark}")
     return page
+
+
+def _mark(participants: Sequence[Participant], reported: Collection[str]) -> str:
+    """Make the last line of a page: a fingerprint of all that it shows, so that it is not drawn again in vain."""
+    shown = [__version__, sorted(reported), [(p.label, p.values, p.reasons) for p in participants]]
+    plain = json.dumps(shown, default=asdict).encode()
+    return f"<!-- made of {hashlib.blake2b(plain, digest_size=16).hexdigest()} -->\n"
+
+
+def _ends_with(page: Path, mark: str) -> bool:
+    try:
+        with page.open("rb") as file:
+            file.seek(-len(mark), os.SEEK_END)
+            return file.read() == mark.encode()
+    except OSError:  # there is no page, or an empty one
+        return False
 
 
 def write_participants(output_dir: Path) -> list[Participant]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predann_bids.bids.derivatives import DerivativePaths, prepare_output, write_citation
+from predann_bids.bids.index import LastIndex
 from predann_bids.bids.music.stimulus_map import StimulusMap, find_map, read_map
 from predann_bids.bids.recordings import Recording, Selection, find_recordings
 from predann_bids.config import Science
@@ -20,7 +21,12 @@ from predann_bids.report.methods.references import references
 from predann_bids.report.quality.participants import write_participants, write_quality
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.participant.derivative import report_path
-from predann_bids.workflows.participant.recording import RecordingJob, RecordingOutcome, process_recording
+from predann_bids.workflows.participant.recording import (
+    RecordingJob,
+    RecordingOutcome,
+    finished_before,
+    process_recording,
+)
 from predann_bids.workflows.processes import Failure, run_all
 
 if TYPE_CHECKING:
@@ -64,8 +70,10 @@ def run_participant(
     """
     execution = execution or Execution()
     rules = read_map(find_map(stimulus_map)) if stimulus_map else None
-    recordings = find_recordings(bids_dir, selection or Selection())
+    last_index = LastIndex(output_dir / "logs" / "last_index.json")
+    recordings = find_recordings(bids_dir, selection or Selection(), last_index)
     prepare_output(output_dir, bids_dir)
+    last_index.save()
     methods = preprocessing_methods(science.preprocessing)
     write_citation(output_dir, methods, references(methods))
     audio_dir = stimuli_dir or bids_dir / "stimuli"
@@ -84,18 +92,33 @@ def run_participant(
 
 
 def _process(jobs: Sequence[RecordingJob], execution: Execution) -> list[RecordingOutcome]:
-    peak = max(_peak_gb(job) for job in jobs)
-    processes = min(execution.processes_for(peak), len(jobs))
-    workers = max(1, execution.processes // processes)
     outcomes = []
     with Progress("Preprocessing", len(jobs)) as progress:
-        jobs = [replace(job, workers=workers) for job in jobs]
-        for outcome in run_all(process_recording, jobs, processes, preload=PRELOAD, on_beat=progress.beat):
+
+        def take(outcome: RecordingOutcome) -> None:
             outcomes.append(outcome)
             progress.advance(note=f"{outcome.recording.name}: {outcome.status}")
+
+        unfinished = []
+        for job in jobs:  # here, as it takes longer to start a process than to see that it has nothing to do
+            if outcome := finished_before(job):
+                take(outcome)
+            else:
+                unfinished.append(job)
+        for outcome in _work_on(unfinished, execution, progress):
+            take(outcome)
             if outcome.failure and execution.stop_on_first_crash:
                 break
     return sorted(outcomes, key=lambda outcome: outcome.recording)
+
+
+def _work_on(jobs: Sequence[RecordingJob], execution: Execution, progress: Progress) -> Iterator[RecordingOutcome]:
+    if not jobs:
+        return
+    processes = min(execution.processes_for(max(_peak_gb(job) for job in jobs)), len(jobs))
+    workers = max(1, execution.processes // processes)
+    jobs = [replace(job, workers=workers) for job in jobs]
+    yield from run_all(process_recording, jobs, processes, preload=PRELOAD, on_beat=progress.beat)
 
 
 def _peak_gb(job: RecordingJob) -> float:
@@ -122,27 +145,32 @@ def _write_reports(
     outcomes: Sequence[RecordingOutcome], bids_dir: Path, output_dir: Path, execution: Execution
 ) -> list[str]:
     """Report each participant of whom there is something new, on all finished recordings; return what went wrong."""
-    from predann_bids.report.participant import ReportJob
-
     done = sorted({o.recording.participant for o in outcomes if o.status in ("done", "kept")})
     wanted = [participant for participant in done if not report_path(output_dir, participant).is_file()]
-    # a report is about all that is finished of a participant, whatever was selected for this run
-    finished: dict[str, list[tuple[Recording, DerivativePaths]]] = {participant: [] for participant in wanted}
-    for recording in find_recordings(bids_dir, Selection(participants=tuple(wanted))) if wanted else ():
+    if not wanted:
+        return []
+    jobs = _report_jobs(wanted, bids_dir, output_dir)
+    failures: list[str] = []
+    with Progress("Participant reports", len(jobs)) as progress:
+        preload = (*PRELOAD, "predann_bids.report.participant")
+        processes = execution.processes_for(REPORT_GB)
+        for result in run_all(report_participant, jobs, processes, preload=preload, on_beat=progress.beat):
+            if isinstance(result, Failure):
+                failures.append(result.message)
+            progress.advance(note="failed" if isinstance(result, Failure) else result.name)
+    return failures
+
+
+def _report_jobs(participants: Sequence[str], bids_dir: Path, output_dir: Path) -> list[ReportJob]:
+    """List what to report: all that is finished of each participant, whatever was selected for this run."""
+    from predann_bids.report.participant import ReportJob
+
+    finished: dict[str, list[tuple[Recording, DerivativePaths]]] = {participant: [] for participant in participants}
+    for recording in find_recordings(bids_dir, Selection(participants=tuple(participants))):
         paths = DerivativePaths.of(recording, output_dir)
         if paths.sidecar.is_file():
             finished[recording.participant].append((recording, paths))
-    jobs = [ReportJob(name, tuple(pairs), report_path(output_dir, name)) for name, pairs in finished.items()]
-    failures: list[str] = []
-    if jobs:
-        with Progress("Participant reports", len(jobs)) as progress:
-            preload = (*PRELOAD, "predann_bids.report.participant")
-            processes = execution.processes_for(REPORT_GB)
-            for result in run_all(report_participant, jobs, processes, preload=preload, on_beat=progress.beat):
-                if isinstance(result, Failure):
-                    failures.append(result.message)
-                progress.advance(note="failed" if isinstance(result, Failure) else result.name)
-    return failures
+    return [ReportJob(name, tuple(pairs), report_path(output_dir, name)) for name, pairs in finished.items()]
 
 
 def report_participant(job: ReportJob) -> Path | Failure:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from predann_bids import __version__
 from predann_bids.bids.derivatives import DerivativePaths, source_fingerprint
 from predann_bids.bids.formats import require_files
-from predann_bids.bids.music.cues import Cues, find_cues, read_events
+from predann_bids.bids.music.cues import Cues, find_cues, read_rows
 from predann_bids.bids.music.presentations import Resolution, place
 from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
 from predann_bids.bids.recordings import Recording
 from predann_bids.bids.spans import BadSpan, bad_spans, from_events
 from predann_bids.config import Preprocessing, science_hash
-from predann_bids.errors import UnusableData
+from predann_bids.errors import PredannError, UnusableData
 from predann_bids.files import read_json
-from predann_bids.signals.audio import audio_seconds
 from predann_bids.workflows.participant.derivative import Made, write_derivative
 from predann_bids.workflows.processes import Failure, exclusive
 
@@ -94,44 +93,79 @@ def process_recording(job: RecordingJob) -> RecordingOutcome:
     return replace(outcome, elapsed_s=time.monotonic() - begun)
 
 
+def finished_before(job: RecordingJob) -> RecordingOutcome | None:
+    """Return the outcome of a recording that needs no work: it is finished, or has no music.
+
+    Only tables and sidecars are read. What cannot be used is left to `process_recording` to report.
+    """
+    begun = time.monotonic()
+    try:
+        outcome = _Sources.of(job).outcome()
+    except (PredannError, OSError):
+        return None
+    return replace(outcome, elapsed_s=time.monotonic() - begun) if outcome else None
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What a derivative is made from, as far as tables and sidecars say."""
+
+    job: RecordingJob
+    events: Path | None
+    cues: Cues
+
+    @classmethod
+    def of(cls, job: RecordingJob) -> _Sources:
+        events = job.recording.sidecar("events", ".tsv")
+        cues = find_cues(events, Stimuli(job.stimuli_dir), stimulus_map=job.stimulus_map, entities=job.entities)
+        return cls(job, events, cues)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        job = self.job
+        return science_hash(
+            job.config,
+            source_fingerprint(job.recording, self.events, self.cues.audio),
+            job.stimulus_map.fingerprint(job.entities) if job.stimulus_map else [],
+            __version__,
+        )
+
+    def outcome(self) -> RecordingOutcome | None:
+        """Return what can be said without opening the recording: that it has no music, or is finished."""
+        job, recording = self.job, self.job.recording
+        paths = DerivativePaths.of(recording, job.output_dir)
+        if not self.cues.music:
+            notes = [f"{recording.path} has no events.tsv."] if self.events is None else []
+            if paths.sidecar.is_file():
+                notes.append(
+                    f"{recording.name}: no music is found now, but its derivative of an earlier run is still in"
+                    f" {job.output_dir}; remove it if it is not to be used."
+                )
+            return RecordingOutcome(recording, "no music", warnings=tuple(notes))
+        require_files(recording.path)  # only now: whoever fetched nothing but the music misses no other recording
+        return None if job.overwrite else _finished(recording, paths, self.fingerprint)
+
+
 def _process_locked(job: RecordingJob) -> RecordingOutcome:
-    recording, paths = job.recording, DerivativePaths.of(job.recording, job.output_dir)
-    events = recording.sidecar("events", ".tsv")
-    cues = find_cues(events, Stimuli(job.stimuli_dir), stimulus_map=job.stimulus_map, entities=job.entities)
-    if not cues.music:
-        notes = [f"{recording.path} has no events.tsv."] if events is None else []
-        if paths.sidecar.is_file():
-            notes.append(
-                f"{recording.name}: no music is found now, but its derivative of an earlier run is still in"
-                f" {job.output_dir}; remove it if it is not to be used."
-            )
-        return RecordingOutcome(recording, "no music", warnings=tuple(notes))
-    require_files(recording.path)  # only now: whoever fetched nothing but the music misses no other recording
-    fingerprint = science_hash(
-        job.config,
-        source_fingerprint(recording, events, cues.audio),
-        job.stimulus_map.fingerprint(job.entities) if job.stimulus_map else [],
-        __version__,
-    )
-    finished = None if job.overwrite else _finished(recording, paths, fingerprint)
-    if finished:
-        return finished
+    recording, sources = job.recording, _Sources.of(job)
+    if outcome := sources.outcome():
+        return outcome
     reading = recording.open()
-    raw = reading.raw
+    raw, cues = reading.raw, sources.cues
     resolution = place(
         cues,
         recording_seconds=raw.n_times / raw.info["sfreq"],
         shortest=job.config.shortest,
-        audio_seconds=audio_seconds,
+        audio_seconds=_audio_seconds,
     )
     resolution = replace(resolution, warnings=(*reading.warnings, *resolution.warnings))
     if not resolution.presentations:
         return RecordingOutcome(recording, "no music", warnings=resolution.warnings)
-    spans = _bad_spans(raw, events, cues)
+    spans = _bad_spans(raw, sources.events, cues)
     done = _preprocess(raw, job, resolution, spans)
     quality = _quality(raw, done, resolution, spans, _onsets(job, resolution))
     resolution = replace(resolution, warnings=(*resolution.warnings, *done.warnings))
-    made = Made(recording, job.config, done, resolution, spans, quality, fingerprint, _origin(raw))
+    made = Made(recording, job.config, done, resolution, spans, quality, sources.fingerprint, _origin(raw))
     write_derivative(made, job.output_dir, job.stimuli_dir)
     return RecordingOutcome(
         recording,
@@ -141,6 +175,13 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
         done.bad_channels,
         resolution.warnings,
     )
+
+
+def _audio_seconds(audio: Path) -> float:
+
+    from predann_bids.signals.audio import audio_seconds
+
+    return audio_seconds(audio)
 
 
 def _finished(recording: Recording, paths: DerivativePaths, fingerprint: str) -> RecordingOutcome | None:
@@ -169,7 +210,7 @@ def _origin(raw: Any) -> str:
 
 def _bad_spans(raw: Any, events: Path | None, cues: Cues) -> tuple[BadSpan, ...]:
     """List what the file itself and its events mark as bad, unless those are the events of another stretch of time."""
-    marked = from_events(read_events(events)) if events and cues.times_are_of_the_recording else ()
+    marked = from_events(read_rows(events)) if events and cues.times_are_of_the_recording else ()
     seconds = raw.n_times / raw.info["sfreq"]
     return tuple(span for span in sorted({*bad_spans(raw), *marked}) if span.onset < seconds)
 
