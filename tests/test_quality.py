@@ -12,7 +12,7 @@ import soundfile
 
 from predann_bids.errors import UnusableData
 from predann_bids.report.quality import participants as quality
-from predann_bids.report.quality.measures import Rule
+from predann_bids.report.quality.measures import OutlierRule
 from predann_bids.report.quality.participants import fence, write_quality
 from predann_bids.signals.onsets import detect_onsets, onsets_heard, respond_to_onsets
 from predann_bids.signals.quality import line_noise, measure, usable_seconds, usable_spans
@@ -292,17 +292,17 @@ def test_few_participants_are_not_compared(tmp_path):
 
 
 def test_small_deviations_do_not_matter_however_alike_the_others_are():
-    low, high = fence([0.0] * 20 + [0.03], Rule("high", least=0.05))
+    low, high = fence([0.0] * 20 + [0.03], OutlierRule("high", least=0.05))
     assert (low, high) == (-np.inf, 0.05)
 
 
 def test_fence_is_that_of_iglewicz_and_hoaglin(rng):
     values = rng.standard_normal(31)
-    low, high = fence(values, Rule("both", least=0))
+    low, high = fence(values, OutlierRule("both", least=0))
     for value, score in ((low, -3.5), (high, 3.5)):
         mad = np.median(np.abs(values - np.median(values)))
         assert 0.6745 * (value - np.median(values)) / mad == pytest.approx(score)
-    assert fence(np.exp(values), Rule("both", least=1.0001, logarithmic=True)) == pytest.approx(
+    assert fence(np.exp(values), OutlierRule("both", least=1.0001, logarithmic=True)) == pytest.approx(
         (np.exp(low), np.exp(high))
     )
 

@@ -15,7 +15,8 @@ from predann_bids.bids.sidecars import Table, read_table
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
-    from numpy.typing import NDArray
+
+    from predann_bids.arrays import Doubles
 
 # BIDS -> MNE; all other types are "misc"
 TYPES = {
@@ -161,7 +162,7 @@ def _in_volts(raw: BaseRaw, units: Mapping[str, str]) -> list[str]:
     return notes
 
 
-def _factor(in_file: float | None, in_table: float | None, spread: NDArray[np.float64]) -> tuple[float, str]:
+def _factor(in_file: float | None, in_table: float | None, spread: Doubles) -> tuple[float, str]:
     """Choose what to multiply values by; MNE has taken those of an unknown unit for volts."""
     known = [unit for unit in (in_file, in_table) if unit]
     candidates = known if in_file else [*known, 1e-6, 1.0]
@@ -197,7 +198,7 @@ def _unit_name(volts: float) -> str:
     return {1.0: "V", 1e-3: "mV", 1e-6: "µV", 1e-9: "nV"}[volts]
 
 
-def _spread(raw: BaseRaw, names: Sequence[str]) -> NDArray[np.float64]:
+def _spread(raw: BaseRaw, names: Sequence[str]) -> Doubles:
     """Median over short stretches of the standard deviation within each, shape (channels,)."""
     length = max(2, min(raw.n_times, round(raw.info["sfreq"])))
     starts = np.linspace(0, max(0, raw.n_times - length), STRETCHES).astype(int)
@@ -208,7 +209,7 @@ def _spread(raw: BaseRaw, names: Sequence[str]) -> NDArray[np.float64]:
     return np.asarray(np.median(np.where(np.isfinite(spreads), spreads, 0), axis=0))
 
 
-def _scale(raw: BaseRaw, names: Sequence[str], factors: NDArray[np.float64]) -> None:
+def _scale(raw: BaseRaw, names: Sequence[str], factors: Doubles) -> None:
     if (factors == 1).all():
         return
     raw.load_data(verbose="error")  # MNE scales what is in memory only

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from predann_bids import __version__
+from predann_bids.arrays import Doubles
 from predann_bids.bids.music.presentations import Presentation, from_table
 from predann_bids.bids.recordings import Recording
 from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed
@@ -169,9 +169,7 @@ def write_citation(output_dir: Path, methods: str, references: Iterable[tuple[st
     write_text(output_dir / "CITATION.md", CITATION.format(methods=methods, references=listed))
 
 
-def write_positions(
-    recording: Recording, output_dir: Path, channels: Sequence[str], positions: NDArray[np.float64]
-) -> None:
+def write_positions(recording: Recording, output_dir: Path, channels: Sequence[str], positions: Doubles) -> None:
     """Write where the electrodes of a recording are, as BIDS has it.
 
     Of the name, participant and session are kept: positions of a single task or run are not in BIDS, and with `space` a

@@ -6,10 +6,9 @@ import os
 import re
 from pathlib import Path
 
-import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Singles
 from predann_bids.errors import PredannError, ReadOrWriteFailed, UnusableData
 
 
@@ -30,7 +29,7 @@ def audio_seconds(path: Path) -> float:
     return float(info.frames / info.samplerate)
 
 
-def read_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
+def read_audio(path: Path, rate_hz: int) -> Singles:
     """Read an audio file as mono at a given rate.
 
     Parameters
@@ -53,7 +52,7 @@ def read_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
     except (soundfile.LibsndfileError, OSError) as error:
         raise _unreadable(path, error) from error
     mono = torch.from_numpy(sound.mean(axis=1))
-    waveform: NDArray[np.float32] = resample(mono, found_hz, rate_hz).numpy()
+    waveform: Singles = resample(mono, found_hz, rate_hz).numpy()
     return waveform
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from predann_bids.arrays import Doubles, Singles
 from predann_bids.errors import ReadOrWriteFailed, UnusableData
-
-Singles = NDArray[np.float32]
 
 EXTENSIONS = ("vmrk", "eeg", "vhdr")  # in the order of their renaming: a header appears last
 
@@ -190,7 +189,7 @@ def _add_coordinates(header: Path, positions: ArrayLike) -> None:
     header.write_text(before + "\n".join(section) + "\n" + comment + after, encoding="utf-8")
 
 
-def _spherical(position: NDArray[np.float64]) -> str:
+def _spherical(position: Doubles) -> str:
     x, y, z = position.tolist()
     radius = math.sqrt(x * x + y * y + z * z)
     if not math.isfinite(radius) or radius == 0:

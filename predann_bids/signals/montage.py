@@ -12,13 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles, Ints, Singles
 from predann_bids.errors import UnusableData
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Place = tuple[float, float, float]
 
 FEWEST_SOURCES = 4  # electrodes that span a sphere
@@ -82,9 +79,9 @@ class Fill:
 
     columns: Ints
     rows: Ints
-    weights: Floats
+    weights: Singles
 
-    def apply(self, samples: Floats) -> Floats:
+    def apply(self, samples: Singles) -> Singles:
         """Bring samples (T, channels of the recording) to the montage: (T, channels)."""
         taken = samples[:, self.columns]
         if len(self.rows):

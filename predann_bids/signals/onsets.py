@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Bools, Doubles, Floats, Ints, Singles
 from predann_bids.errors import UnusableData
 from predann_bids.signals.preprocessing.stretches import quiet
 from predann_bids.timing import Rate
 
-Floats = NDArray[np.floating[Any]]
 Seconds = tuple[float, float]
 
 WINDOW_S, HOP_S = 0.046, 0.01
@@ -63,17 +61,17 @@ class OnsetResponse:
         the share of shifts (and the data) that reach it.
     """
 
-    times_s: NDArray[np.float64]
-    average: NDArray[np.float64]
-    field_power: NDArray[np.float64]
-    null_low: NDArray[np.float64]
-    null_high: NDArray[np.float64]
+    times_s: Doubles
+    average: Doubles
+    field_power: Doubles
+    null_low: Doubles
+    null_high: Doubles
     count: int
     z: float
     p: float
 
 
-def detect_onsets(audio: Path) -> NDArray[np.float64]:
+def detect_onsets(audio: Path) -> Doubles:
     """Find where sounds begin in an audio file: the peaks of the spectral flux.
 
     The flux (Dixon 2006, Onset detection revisited) is the sum over frequencies of all rises of the log-compressed
@@ -101,7 +99,7 @@ def detect_onsets(audio: Path) -> NDArray[np.float64]:
     return np.asarray(peaks * HOP_S + LEAD_S, dtype=np.float64)
 
 
-def _flux(audio: Path) -> NDArray[np.float64]:
+def _flux(audio: Path) -> Doubles:
     """Sum of the rises into each frame; frame n is centred on n times 10 ms."""
     spectra = np.concatenate(list(_spectra(audio)) or [np.zeros((1, 1), np.float32)])
     loudest = float(spectra.max())
@@ -112,7 +110,7 @@ def _flux(audio: Path) -> NDArray[np.float64]:
     return np.concatenate([[0.0], rises])
 
 
-def _spectra(audio: Path) -> Iterator[NDArray[np.float32]]:
+def _spectra(audio: Path) -> Iterator[Singles]:
     import soundfile
 
     try:
@@ -132,9 +130,7 @@ def _spectra(audio: Path) -> Iterator[NDArray[np.float32]]:
         yield np.abs(np.fft.rfft(chosen * window, transform)[:, :highest]).astype(np.float32)
 
 
-def onsets_heard(
-    onsets: NDArray[np.float64], *, audio_start: float, onset: float, duration: float
-) -> NDArray[np.float64]:
+def onsets_heard(onsets: Doubles, *, audio_start: float, onset: float, duration: float) -> Doubles:
     """Place the onsets of an audio file on the clock of a recording in which a part of it was played.
 
     Parameters
@@ -151,11 +147,11 @@ def onsets_heard(
 def respond_to_onsets(
     eeg: Floats,
     rate_hz: float,
-    onsets: Sequence[float] | NDArray[np.float64],
+    onsets: Sequence[float] | Doubles,
     presentations: Sequence[Seconds],
     *,
     bad_spans: Sequence[Seconds] = (),
-    picks: Sequence[int] | NDArray[np.intp] | None = None,
+    picks: Sequence[int] | Ints | None = None,
     seed: int = 0,
 ) -> OnsetResponse | None:
     """Average the EEG over the onsets of the music, and compare with onsets that were shifted.
@@ -211,8 +207,8 @@ def respond_to_onsets(
 
 
 def _cut(
-    eeg: Floats, rate: Rate, presentation: Seconds, bad_spans: Sequence[Seconds], picks: NDArray[np.intp]
-) -> tuple[NDArray[np.float32], int]:
+    eeg: Floats, rate: Rate, presentation: Seconds, bad_spans: Sequence[Seconds], picks: Ints
+) -> tuple[Singles, int]:
     """Cut out a presentation, without drifts, limited, nothing in bad spans; a last column has 1 where it counts.
 
     Also returns the place of its first sample in the recording.
@@ -233,7 +229,7 @@ def _cut(
     return np.column_stack([samples, usable.astype(np.float32)]), first
 
 
-def _without_drifts(samples: NDArray[np.float32], rate_hz: float, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _without_drifts(samples: Singles, rate_hz: float, usable: Bools) -> Singles:
     """High-pass samples (T, C); what lies in bad spans is bridged first, so that it does not spread."""
     from mne.filter import filter_data
 
@@ -248,7 +244,7 @@ def _without_drifts(samples: NDArray[np.float32], rate_hz: float, usable: NDArra
     return steady
 
 
-def _correlate(samples: NDArray[np.float32], places: NDArray[np.int_]) -> NDArray[np.float32]:
+def _correlate(samples: Singles, places: Ints) -> Singles:
     """Sum samples (T, C) over places, later by 0, 1, 2, ... samples, around a circle."""
     from scipy.fft import irfft, next_fast_len, rfft
 
@@ -256,11 +252,11 @@ def _correlate(samples: NDArray[np.float32], places: NDArray[np.int_]) -> NDArra
     train = np.zeros(length, dtype=np.float32)
     np.add.at(train, places, 1)
     product = rfft(samples, length, axis=0) * np.conj(rfft(train))[:, None]
-    correlation: NDArray[np.float32] = irfft(product, length, axis=0, overwrite_x=True)
+    correlation: Singles = irfft(product, length, axis=0, overwrite_x=True)
     return correlation
 
 
-def _summary(averages: NDArray[np.float64], times_s: NDArray[np.float64], count: int) -> OnsetResponse:
+def _summary(averages: Doubles, times_s: Doubles, count: int) -> OnsetResponse:
     power = averages.std(axis=2)
     low, high = np.percentile(power[1:], [2.5, 97.5], axis=0)
     tested = power[:, (times_s >= TESTED_S[0]) & (times_s <= TESTED_S[1])].mean(axis=1)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles, Floats, Ints
 from predann_bids.signals.onsets import respond_to_onsets
 from predann_bids.timing import Rate
 
-Floats = NDArray[np.floating[Any]]
 Seconds = tuple[float, float]
 
 LARGE_UV = 100.0  # cortical activity in the scalp EEG of waking adults stays below
@@ -140,7 +138,7 @@ def _plain(value: float | None) -> float | None:
     return value if isinstance(value, int) else float(f"{value:.6g}")
 
 
-def _blocks(after: Floats, rate_hz: float, spans: Sequence[Seconds], good: NDArray[np.intp]) -> Iterator[Floats]:
+def _blocks(after: Floats, rate_hz: float, spans: Sequence[Seconds], good: Ints) -> Iterator[Floats]:
     rate, whole = Rate(rate_hz), good.size == after.shape[1]
     for begin, end in spans:
         first, last = max(0, rate.samples(begin)), min(len(after), rate.samples(end))
@@ -149,9 +147,7 @@ def _blocks(after: Floats, rate_hz: float, spans: Sequence[Seconds], good: NDArr
             yield block if whole else block[:, good]
 
 
-def _amplitudes(
-    after: Floats, rate_hz: float, good: NDArray[np.intp], spans: Sequence[Seconds]
-) -> dict[str, float | None]:
+def _amplitudes(after: Floats, rate_hz: float, good: Ints, spans: Sequence[Seconds]) -> dict[str, float | None]:
     names = ("amplitude_uv", "amplitude_spread_ratio", "beyond_100uv_share")
     count, total = 0, np.zeros(good.size)
     for block in _blocks(after, rate_hz, spans, good):
@@ -174,7 +170,7 @@ def _line(
     before_rate: float,
     after: Floats,
     after_rate: float,
-    good: NDArray[np.intp],
+    good: Ints,
     line_hz: float | None,
     spans: Sequence[Seconds],
 ) -> dict[str, float | None]:
@@ -225,7 +221,7 @@ def line_noise(eeg: Floats, rate_hz: float, line_hz: float) -> tuple[float | Non
     return float(np.median(10 * np.log10(power[:, line].max(axis=1) / level))), share
 
 
-def _power(eeg: Floats, rate_hz: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _power(eeg: Floats, rate_hz: float) -> tuple[Doubles, Doubles]:
     from scipy.signal import welch
 
     segment = min(eeg.shape[1], round(SEGMENT_S * rate_hz))

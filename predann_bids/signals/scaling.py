@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from predann_bids.arrays import Singles
 
 QUARTILES = (0.25, 0.5, 0.75)
 NO_RANGE = 10 * np.finfo(np.float64).eps  # scikit-learn divides by nothing smaller
@@ -36,12 +35,12 @@ class Scaling:
         Whitening matrix.
     """
 
-    center: Floats
-    spread: Floats
-    mixing: Floats
+    center: Singles
+    spread: Singles
+    mixing: Singles
 
     @classmethod
-    def of(cls, samples: Floats) -> Scaling:
+    def of(cls, samples: Singles) -> Scaling:
         """Take the scaling of a recording (samples, C) from the signal alone."""
         some = np.asarray(samples[:: max(1, len(samples) // ENOUGH)], dtype=np.float64)
         low, center, high = np.percentile(some, [25, 50, 75], axis=0)
@@ -54,14 +53,14 @@ class Scaling:
         mixing = (axes * root) @ axes.T
         return cls(*(part.astype(np.float32) for part in (center, spread, mixing)))
 
-    def apply(self, samples: Floats) -> Floats:
+    def apply(self, samples: Singles) -> Singles:
         """Scale samples (T, C) to a window (C, T)."""
         limited = np.clip((samples - self.center) / self.spread, -OUTLIER, OUTLIER)
-        scaled: Floats = np.clip(self.mixing @ limited.T, -CLAMP, CLAMP)
+        scaled: Singles = np.clip(self.mixing @ limited.T, -CLAMP, CLAMP)
         return scaled
 
 
-def scale_windows(windows: Floats) -> Floats:
+def scale_windows(windows: Singles) -> Singles:
     """Scale each channel of each window by itself, as published: by median and quartiles, limited to ±20.
 
     It is what scikit-learn's RobustScaler makes of each channel, with its rule that a range of zero is taken as one,
@@ -79,7 +78,7 @@ def scale_windows(windows: Floats) -> Floats:
     (low, above_low), (middle, above_middle), (high, above_high) = (quantile(ordered, share) for share in QUARTILES)
     spread = (high - low) + (above_high - above_low)
     spread[spread < NO_RANGE] = 1.0
-    scaled: Floats = np.subtract(windows, middle, out=ordered)
+    scaled: Singles = np.subtract(windows, middle, out=ordered)
     scaled -= above_middle
     scaled /= spread
     scaled.clip(-CLAMP, CLAMP, out=scaled)

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from predann_bids.bids.music.events import read_events as read_events
 from predann_bids.bids.music.events import read_rows as read_rows
-from predann_bids.bids.music.stimuli import Found, Stimuli, names_audio
-from predann_bids.bids.music.stimulus_map import ENTITIES, Rule, StimulusMap, fill_in, is_among
+from predann_bids.bids.music.stimuli import AudioFile, Stimuli, names_audio
+from predann_bids.bids.music.stimulus_map import ENTITIES, MapRule, StimulusMap, fill_in, is_among
 from predann_bids.errors import PredannError, UnusableData, WrongUsage
 
 
@@ -125,7 +125,7 @@ def find_cues(
     return search.result(times_are_of_the_recording=not (whole and whole.is_about_recordings))
 
 
-def _decides(rule: Rule, rows: Sequence[Mapping[str, str]]) -> bool:
+def _decides(rule: MapRule, rows: Sequence[Mapping[str, str]]) -> bool:
     return rule.is_about_recordings or any(rule.matches(row) for row in rows)
 
 
@@ -139,14 +139,14 @@ class _Search:
         self._notes: dict[str, None] = {}
         self.ignored: dict[str, list[int]] = defaultdict(list)
 
-    def take_recording(self, rule: Rule) -> None:
+    def take_recording(self, rule: MapRule) -> None:
         where = f"{self._map_path}, line {rule.line}"
         found = self._ruled(where, rule, self._entities)
         if found:
             self._add(where, 0, 0.0, None, found, rule, self._label(where, rule, found, self._entities))
 
     def take_row(
-        self, line: int, row: Mapping[str, str], rows: Sequence[Mapping[str, str]], rules: Sequence[Rule]
+        self, line: int, row: Mapping[str, str], rows: Sequence[Mapping[str, str]], rules: Sequence[MapRule]
     ) -> None:
         where = f"{self._events}, line {line}"
         rule = next((rule for rule in rules if rule.matches(row)), None)
@@ -167,11 +167,11 @@ class _Search:
             end = _end_after(marker, rule, rows) if rule else None
             self._add(where, line, marker, _number(row["duration"]), found, rule, label, end)
 
-    def _ruled(self, where: str, rule: Rule, values: Mapping[str, str]) -> Found | None:
+    def _ruled(self, where: str, rule: MapRule, values: Mapping[str, str]) -> AudioFile | None:
         name = self._fill(where, rule, rule.audio, values)
         return self._locate(where, name) if name else None
 
-    def _locate(self, where: str, name: str) -> Found | None:
+    def _locate(self, where: str, name: str) -> AudioFile | None:
         try:
             found = self._stimuli.locate(name)
         except PredannError as error:
@@ -181,7 +181,7 @@ class _Search:
             self._notes[f"{found.note} in {self._stimuli.directory}."] = None
         return found
 
-    def _fill(self, where: str, rule: Rule, template: str, values: Mapping[str, str]) -> str | None:
+    def _fill(self, where: str, rule: MapRule, template: str, values: Mapping[str, str]) -> str | None:
         try:
             return fill_in(template, values)
         except KeyError as error:
@@ -192,7 +192,7 @@ class _Search:
             ].append(where)
             return None
 
-    def _label(self, where: str, rule: Rule | None, found: Found, values: Mapping[str, str]) -> str:
+    def _label(self, where: str, rule: MapRule | None, found: AudioFile, values: Mapping[str, str]) -> str:
         told = self._fill(where, rule, rule.label, values) if rule and rule.label else None
         return told or PurePosixPath(found.name).stem
 
@@ -202,8 +202,8 @@ class _Search:
         line: int,
         marker: float,
         duration: float | None,
-        found: Found,
-        rule: Rule | None,
+        found: AudioFile,
+        rule: MapRule | None,
         label: str,
         end: float | None = None,
     ) -> None:
@@ -230,7 +230,7 @@ def _listed(places: Sequence[str]) -> str:
     return f"{places[0]}{more}"
 
 
-def _end_after(marker: float, rule: Rule, rows: Sequence[Mapping[str, str]]) -> float | None:
+def _end_after(marker: float, rule: MapRule, rows: Sequence[Mapping[str, str]]) -> float | None:
     """Return when the next row has one of the rule's end values in a column that the rule has a condition on."""
     if not rule.end_values:
         return None

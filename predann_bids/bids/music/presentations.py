@@ -60,7 +60,7 @@ class Resolution:
     warnings: tuple[str, ...] = ()
 
 
-def place(
+def resolve_cues(
     cues: Cues,
     *,
     recording_seconds: float,
@@ -202,9 +202,9 @@ def resolve_presentations(
     stimulus_map: StimulusMap | None = None,
     entities: Mapping[str, str] | None = None,
 ) -> Resolution:
-    """Find the presentations of one recording: `find_cues`, then `place`."""
+    """Find the presentations of one recording: `find_cues`, then `resolve_cues`."""
     cues = find_cues(events, Stimuli(stimuli_dir), stimulus_map=stimulus_map, entities=entities)
-    return place(cues, recording_seconds=recording_seconds, shortest=shortest, audio_seconds=audio_seconds)
+    return resolve_cues(cues, recording_seconds=recording_seconds, shortest=shortest, audio_seconds=audio_seconds)
 
 
 def to_table(presentations: Sequence[Presentation]) -> pd.DataFrame:

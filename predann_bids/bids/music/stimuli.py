@@ -18,7 +18,7 @@ def names_audio(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Found:
+class AudioFile:
     """An audio file: its path, its name relative to the stimuli directory, and how it differs from what was asked."""
 
     path: Path
@@ -38,7 +38,7 @@ class Stimuli:
 
     directory: Path
 
-    def locate(self, wanted: str) -> Found:
+    def locate(self, wanted: str) -> AudioFile:
         """Find an audio file.
 
         Names are taken relative to the directory. What differs between systems is forgiven: a leading `stimuli/`,
@@ -60,14 +60,14 @@ class Stimuli:
         for name in (cleaned, cleaned.removeprefix("stimuli/")):
             path = self.directory / name
             if path.is_file():
-                return Found(path, name)
+                return AudioFile(path, name)
             if path.is_symlink():
                 raise MissingInput(
                     f"the audio {path} is a link to content that is not there; fetch it, e.g. with 'datalad get'"
                 )
         return self._similar(cleaned.removeprefix("stimuli/"), wanted)
 
-    def _similar(self, name: str, wanted: str) -> Found:
+    def _similar(self, name: str, wanted: str) -> AudioFile:
         files = [name_ for name_ in self._names if _folded(name_) == _folded(name)]
         if not files:
             stem = _folded(str(PurePosixPath(name).with_suffix("")))
@@ -83,7 +83,7 @@ class Stimuli:
         # two ways to encode an accent look the same
         same = unicodedata.normalize("NFC", files[0]) == unicodedata.normalize("NFC", name)
         note = "" if same else f"'{files[0]}' is taken for '{wanted}'"
-        return Found(self.directory / files[0], files[0], note)
+        return AudioFile(self.directory / files[0], files[0], note)
 
     @cached_property
     def _names(self) -> tuple[str, ...]:

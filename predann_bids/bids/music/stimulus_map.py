@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).parents[2] / "stimulus_maps"
 
 
 @dataclass(frozen=True)
-class Rule:
+class MapRule:
     """One row of a stimulus map: conditions, and what follows from them.
 
     Parameters
@@ -75,19 +75,19 @@ class StimulusMap:
     ----------
     path : Path
         The file.
-    rules : tuple of Rule
+    rules : tuple of MapRule
         The first that matches wins.
     """
 
     path: Path
-    rules: tuple[Rule, ...] = field(default=())
+    rules: tuple[MapRule, ...] = field(default=())
 
     @property
     def columns(self) -> set[str]:
         """Columns of events.tsv that any rule has a condition on."""
         return {name for rule in self.rules for name in rule.columns}
 
-    def about(self, entities: Mapping[str, str]) -> tuple[Rule, ...]:
+    def about(self, entities: Mapping[str, str]) -> tuple[MapRule, ...]:
         """Return the rules whose conditions on entities a recording meets."""
         return tuple(rule for rule in self.rules if rule.applies_to(entities))
 
@@ -194,7 +194,7 @@ def _check_header(path: Path, line: int, header: list[str]) -> None:
         raise WrongUsage(f"{where}: each column must have a name of its own (found: {', '.join(header)}).")
 
 
-def _rule(path: Path, line: int, row: Mapping[str, str]) -> Rule:
+def _rule(path: Path, line: int, row: Mapping[str, str]) -> MapRule:
     where = f"{path}, line {line}"
     if "audio" not in row:
         raise WrongUsage(f"{where}: the cell 'audio' is empty; every rule must name an audio file.")
@@ -209,7 +209,7 @@ def _rule(path: Path, line: int, row: Mapping[str, str]) -> Rule:
     audio_start = _seconds(where, row, "audio_start") or 0.0
     if audio_start < 0:
         raise WrongUsage(f"{where}: audio_start {row['audio_start']} lies before the start of the audio file.")
-    return Rule(
+    return MapRule(
         line,
         {name: values for name, values in conditions.items() if name in ENTITIES},
         columns,

@@ -9,8 +9,8 @@ from html import escape
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles
 from predann_bids.report.participant.drawn import AFTER, BAD, BEFORE, PALE, figure_html, light_grid, new_figure
 from predann_bids.report.participant.recorded import Recorded
 from predann_bids.report.participant.spectra import stretch_in_words
@@ -32,11 +32,11 @@ class Amplitudes:
         Standard deviations.
     """
 
-    shares: NDArray[np.float64]
-    spread_uv: NDArray[np.float64]
+    shares: Doubles
+    spread_uv: Doubles
 
     @classmethod
-    def of(cls, eeg: NDArray[np.float64]) -> Amplitudes:
+    def of(cls, eeg: Doubles) -> Amplitudes:
         """Take the amplitudes of EEG (C, T) in µV."""
         counts = []
         for trace in eeg:

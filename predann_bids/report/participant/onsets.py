@@ -8,8 +8,8 @@ from pathlib import Path
 import mne
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles
 from predann_bids.bids.music.presentations import Presentation
 from predann_bids.errors import UnusableData
 from predann_bids.report.participant.drawn import AFTER, INK, PALE, figure_html, light_grid, new_figure
@@ -22,7 +22,7 @@ SHADE = "#c9c9c9"
 TRACE = "#6b6b6b"
 
 
-def detect_all(presentations: Iterable[Presentation], stimuli_dir: Path) -> dict[str, NDArray[np.float64]]:
+def detect_all(presentations: Iterable[Presentation], stimuli_dir: Path) -> dict[str, Doubles]:
     """Find the onsets in each audio file that was played; what is not there or no audio is left out."""
     found = {}
     for name in sorted({p.stim_file for p in presentations}):
@@ -33,7 +33,7 @@ def detect_all(presentations: Iterable[Presentation], stimuli_dir: Path) -> dict
     return found
 
 
-def respond(recorded: Recorded, onsets: Mapping[str, NDArray[np.float64]]) -> OnsetResponse | None:
+def respond(recorded: Recorded, onsets: Mapping[str, Doubles]) -> OnsetResponse | None:
     """Average the EEG over all onsets of all presentations; None without audio, or with too few onsets."""
     heard = [
         onsets_heard(onsets[p.stim_file], audio_start=p.audio_start, onset=p.onset, duration=p.duration)
@@ -105,7 +105,7 @@ def _peak(response: OnsetResponse) -> int:
     return int(np.argmax(np.where(after, response.field_power, -1)))
 
 
-def _draw_topography(axes: object, values: NDArray[np.float64], info: mne.Info, time_ms: float) -> None:
+def _draw_topography(axes: object, values: Doubles, info: mne.Info, time_ms: float) -> None:
     largest = float(np.abs(values - values.mean()).max()) or 1.0
     image, _ = mne.viz.plot_topomap(
         values, info, axes=axes, sensors=False, contours=0, res=64, cmap="RdBu_r", vlim=(-largest, largest), show=False

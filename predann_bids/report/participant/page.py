@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mne
-import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles
 from predann_bids.bids.derivatives import DerivativePaths
 from predann_bids.bids.recordings import Recording
 from predann_bids.files import written_whole
@@ -81,9 +80,7 @@ def _compose(job: ReportJob) -> mne.Report:
     return report
 
 
-def _parts(
-    recorded: Recorded, colours: Mapping[str, str], onsets: Mapping[str, NDArray[np.float64]]
-) -> list[tuple[str, str, str]]:
+def _parts(recorded: Recorded, colours: Mapping[str, str], onsets: Mapping[str, Doubles]) -> list[tuple[str, str, str]]:
     """Title, tag and HTML of each part of a recording's section; those without data are empty."""
     key, music = recorded.name, recorded.presentations
     response = respond(recorded, onsets)

@@ -11,8 +11,8 @@ from typing import Any
 
 import mne
 import numpy as np
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles
 from predann_bids.bids.derivatives import DerivativePaths
 from predann_bids.bids.music.presentations import Presentation, from_table
 from predann_bids.bids.recordings import Recording
@@ -137,13 +137,11 @@ def quietly(read: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return read(*arguments, **options)
 
 
-def microvolts(raw: Any, start_s: float, stop_s: float, names: Sequence[str]) -> NDArray[np.float64]:
+def microvolts(raw: Any, start_s: float, stop_s: float, names: Sequence[str]) -> Doubles:
     """Read a stretch of some channels, (C, T) in µV."""
     rate = raw.info["sfreq"]
     stretch = slice(max(0, round(start_s * rate)), min(raw.n_times, round(stop_s * rate)))
-    data: NDArray[np.float64] = quietly(
-        raw.get_data, picks=list(names), start=stretch.start, stop=stretch.stop, verbose="error"
-    )
+    data: Doubles = quietly(raw.get_data, picks=list(names), start=stretch.start, stop=stretch.stop, verbose="error")
     data *= 1e6
     return data
 
@@ -153,7 +151,7 @@ def in_both(recorded: Recorded, names: Sequence[str]) -> list[str]:
     return [name for name in names if name in recorded.before.ch_names]
 
 
-def stretches(recorded: Recorded) -> Iterator[tuple[NDArray[np.float64], float]]:
+def stretches(recorded: Recorded) -> Iterator[tuple[Doubles, float]]:
     """Read the stretch (C, T) in µV before and after preprocessing, of all channels that both have, one at a time."""
     names = in_both(recorded, recorded.after.ch_names)
     for raw in (recorded.before, recorded.after):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy.signal import welch
 
+from predann_bids.arrays import Doubles
 from predann_bids.report.participant.drawn import AFTER, BEFORE, PALE, figure_html, new_figure
 from predann_bids.report.participant.recorded import Recorded
 
@@ -29,11 +29,11 @@ class Spectra:
         In dB relative to 1 µV²/Hz.
     """
 
-    frequencies: NDArray[np.float64]
-    power_db: NDArray[np.float64]
+    frequencies: Doubles
+    power_db: Doubles
 
 
-def estimate_spectra(eeg: NDArray[np.float64], rate_hz: float) -> Spectra:
+def estimate_spectra(eeg: Doubles, rate_hz: float) -> Spectra:
     """Estimate power spectral densities with Welch's method (Hann windows of 4 s that overlap by half).
 
     Parameters

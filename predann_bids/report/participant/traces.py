@@ -8,8 +8,8 @@ from html import escape
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Doubles
 from predann_bids.report.participant.drawn import AFTER, BAD, INK, image_html, new_figure
 from predann_bids.report.participant.recorded import Recorded, microvolts
 
@@ -39,9 +39,7 @@ def shown_channels(names: Sequence[str], bad: Sequence[str]) -> list[str]:
     return [name for place, name in enumerate(names) if place % every == 0 or name in extra]
 
 
-def draw_traces(
-    eeg: NDArray[np.float64], times: NDArray[np.float64], names: Sequence[str], bad: Sequence[str] = ()
-) -> Figure:
+def draw_traces(eeg: Doubles, times: Doubles, names: Sequence[str], bad: Sequence[str] = ()) -> Figure:
     """Draw EEG as traces below each other, each about its median, with a scale bar.
 
     Parameters

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
-from numpy.typing import NDArray
 
+from predann_bids.arrays import Bools, Doubles
 from predann_bids.report.drawing import FAINT, INK, WIDTH_IN, Illustration, shorten
 
 GOOD, OUTLIER, NORMAL = "#0072B2", "#D55E00", "#e6f0f7"
@@ -91,7 +91,7 @@ def _draw_row(axes: Axes, dots: Dots) -> None:
         axes.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.7)))
 
 
-def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _spread(values: Doubles) -> Doubles:
     """Give dots that would hide each other heights of their own: equal values stand apart, others in the middle."""
     heights = np.zeros(len(values))
     if np.ptp(values) == 0:
@@ -105,7 +105,7 @@ def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return heights
 
 
-def _limit_axis(axes: Axes, values: NDArray[np.float64], dots: Dots) -> None:
+def _limit_axis(axes: Axes, values: Doubles, dots: Dots) -> None:
     shown = [*values, *dots.context]
     span = max(shown) - min(shown)
     if dots.limit is not None and abs(dots.limit - float(np.median(values))) <= FARTHEST_LIMIT * span:
@@ -122,9 +122,9 @@ def _limit_axis(axes: Axes, values: NDArray[np.float64], dots: Dots) -> None:
 def _name_outliers(
     axes: Axes,
     labels: Sequence[str],
-    values: NDArray[np.float64],
-    heights: NDArray[np.float64],
-    is_out: NDArray[np.bool_],
+    values: Doubles,
+    heights: Doubles,
+    is_out: Bools,
 ) -> None:
     middle = float(np.median(values))
     worst = sorted(np.flatnonzero(is_out).tolist(), key=lambda place: -abs(values[place] - middle))[:MOST_NAMED]

@@ -14,7 +14,7 @@ Value = float | int | None
 
 
 @dataclass(frozen=True)
-class Rule:
+class OutlierRule:
     """When a participant stands out in a measure.
 
     Parameters
@@ -52,7 +52,7 @@ class Measure:
         Format of a value on the page; shares are shown in percent.
     of : callable
         From the sidecars of a participant to the value, or None.
-    rule : Rule, optional
+    rule : OutlierRule, optional
         When it stands out.
     """
 
@@ -62,7 +62,7 @@ class Measure:
     units: str
     form: str
     of: Callable[[Sequence[Sidecar]], Value]
-    rule: Rule | None = None
+    rule: OutlierRule | None = None
 
     def written(self, value: Value) -> str:
         """Write a value for the page, without its unit."""
@@ -131,7 +131,7 @@ MEASURES = (
         "1",
         ".1%",
         _usable_share,
-        Rule("low", least=0.1, limit=0.5),
+        OutlierRule("low", least=0.1, limit=0.5),
     ),
     Measure(
         "channels",
@@ -156,7 +156,7 @@ MEASURES = (
         "1",
         ".1%",
         _mean(_bad_share),
-        Rule("high", least=0.05, limit=0.25),
+        OutlierRule("high", least=0.05, limit=0.25),
     ),
     Measure(
         "ica_removed",
@@ -165,7 +165,7 @@ MEASURES = (
         "count",
         ".4g",
         _mean(_removed),
-        Rule("high", least=3),
+        OutlierRule("high", least=3),
     ),
     Measure(
         "amplitude_uv",
@@ -174,7 +174,7 @@ MEASURES = (
         "µV",
         ".1f",
         _quality("amplitude_uv"),
-        Rule("both", least=1.5, logarithmic=True),
+        OutlierRule("both", least=1.5, logarithmic=True),
     ),
     Measure(
         "beyond_100uv_share",
@@ -183,7 +183,7 @@ MEASURES = (
         "1",
         ".2%",
         _quality("beyond_100uv_share"),
-        Rule("high", least=0.01, limit=0.1),
+        OutlierRule("high", least=0.01, limit=0.1),
     ),
     Measure(
         "line_before_db",
@@ -192,7 +192,7 @@ MEASURES = (
         "dB",
         ".1f",
         _quality("line_before_db"),
-        Rule("high", least=10),
+        OutlierRule("high", least=10),
     ),
     Measure(
         "line_after_share",
@@ -201,7 +201,7 @@ MEASURES = (
         "1",
         ".2%",
         _quality("line_after_share"),
-        Rule("high", least=0.01, limit=0.1),
+        OutlierRule("high", least=0.01, limit=0.1),
     ),
     Measure(
         "onset_response_z",

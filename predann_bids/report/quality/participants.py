@@ -18,7 +18,7 @@ import numpy as np
 
 from predann_bids import __version__
 from predann_bids.files import read_json, write_json, write_text
-from predann_bids.report.quality.measures import MEASURES, Measure, Rule, Value
+from predann_bids.report.quality.measures import MEASURES, Measure, OutlierRule, Value
 from predann_bids.report.table import Column, Table
 
 FEWEST_TO_COMPARE = 6  # participants; among fewer, a median absolute deviation says little
@@ -123,7 +123,7 @@ def judge(collected: Mapping[str, Mapping[str, Value]]) -> list[Participant]:
     return [Participant(label, values, reasons[label]) for label, values in collected.items()]
 
 
-def _outliers(values: Mapping[str, float], rule: Rule) -> dict[str, Reason]:
+def _outliers(values: Mapping[str, float], rule: OutlierRule) -> dict[str, Reason]:
     found = {}
     for label, value in values.items():
         if rule.limit is not None and (value > rule.limit if rule.side == "high" else value < rule.limit):
@@ -138,7 +138,7 @@ def _outliers(values: Mapping[str, float], rule: Rule) -> dict[str, Reason]:
     return found
 
 
-def fence(values: Sequence[float], rule: Rule) -> tuple[float, float]:
+def fence(values: Sequence[float], rule: OutlierRule) -> tuple[float, float]:
     """Tell between which values participants do not stand out from each other.
 
     The modified z-score of Iglewicz and Hoaglin (1993): the deviation from the median over the median absolute
@@ -148,7 +148,7 @@ def fence(values: Sequence[float], rule: Rule) -> tuple[float, float]:
     ----------
     values : sequence of float
         One for each participant.
-    rule : Rule
+    rule : OutlierRule
         Sides without a limit are infinite.
     """
     scaled = np.log(np.maximum(values, 1e-9)) if rule.logarithmic else np.asarray(values, dtype=float)

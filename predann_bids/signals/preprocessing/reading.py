@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from predann_bids.arrays import Bools, Doubles, Singles
+from predann_bids.arrays import Bools, Doubles, Ints, Singles
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
@@ -87,7 +86,7 @@ class Source:
     """
 
     raw: BaseRaw
-    picks: NDArray[np.intp]
+    picks: Ints
     offset: Doubles
     before: Singles
     after: Singles

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from predann_bids.bids.music.cues import Cue, find_cues, read_events
-from predann_bids.bids.music.presentations import Presentation, place
-from predann_bids.bids.music.stimuli import Found, Stimuli, names_audio
+from predann_bids.bids.music.presentations import Presentation, resolve_cues
+from predann_bids.bids.music.stimuli import AudioFile, Stimuli, names_audio
 from predann_bids.bids.music.stimulus_map import ENTITIES, NOTHING, StimulusMap
 from predann_bids.bids.recordings import Recording
 from predann_bids.errors import MissingInput, PredannError, ReadOrWriteFailed
@@ -164,12 +164,12 @@ class _StimuliAndMissing(Stimuli):
 
     missing: set[str] = field(default_factory=set)
 
-    def locate(self, wanted: str) -> Found:
+    def locate(self, wanted: str) -> AudioFile:
         try:
             return super().locate(wanted)
         except PredannError:
             self.missing.add(wanted)
-            return Found(self.directory / wanted, wanted)
+            return AudioFile(self.directory / wanted, wanted)
 
 
 def _inspect(
@@ -191,7 +191,7 @@ def _inspect(
     try:
         if missing:  # fails with the sentence that names file and row
             find_cues(events, Stimuli(stimuli.directory), stimulus_map=stimulus_map, entities=entities)
-        resolution = place(cues, recording_seconds=length, shortest=shortest, audio_seconds=seconds_of)
+        resolution = resolve_cues(cues, recording_seconds=length, shortest=shortest, audio_seconds=seconds_of)
         presentations, warnings = resolution.presentations, resolution.warnings
     except PredannError as error:
         problem = error

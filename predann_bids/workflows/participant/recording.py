@@ -12,7 +12,7 @@ from predann_bids import __version__
 from predann_bids.bids.derivatives import DerivativePaths, source_fingerprint
 from predann_bids.bids.formats import require_files
 from predann_bids.bids.music.cues import Cues, find_cues, read_rows
-from predann_bids.bids.music.presentations import Resolution, place
+from predann_bids.bids.music.presentations import Resolution, resolve_cues
 from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
 from predann_bids.bids.recordings import Recording
@@ -152,7 +152,7 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
         return outcome
     reading = recording.open()
     raw, cues = reading.raw, sources.cues
-    resolution = place(
+    resolution = resolve_cues(
         cues,
         recording_seconds=raw.n_times / raw.info["sfreq"],
         shortest=job.config.shortest,
