@@ -203,7 +203,7 @@ FATAL = [
     Kind("missing audio", replace(EVENTS, "song-01.wav", "gone.wav"), MISSING,
          (f"{EVENTS}, line 3", "'gone.wav' is not in", "--stimuli-dir")),
     Kind("audio outside of stimuli", replace(EVENTS, "song-01.wav", "../song.wav"), USABLE,
-         (f"{EVENTS}, line 3", "leads out of")),
+         (f"{EVENTS}, line 3", "lies outside of")),
     Kind("link to audio that was not fetched",
          both(break_link("stimuli/new.wav"), replace(EVENTS, "song-01.wav", "new.wav")), MISSING,
          (f"{EVENTS}, line 3", "new.wav", "datalad get")),

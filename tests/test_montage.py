@@ -155,7 +155,7 @@ def test_recordings_without_positions_that_lack_nothing_need_none():
 
 
 def test_a_target_channel_that_nobody_has_a_position_of_is_named():
-    with pytest.raises(UnusableData, match="Nobody knows the position of A1"):
+    with pytest.raises(UnusableData, match="No recording gives the position of A1"):
         bring_to(Target((*NAMES, "A1"), PLACES), [electrodes()])
 
 

@@ -14,7 +14,7 @@ from predann_bids.errors import UnusableData
 from predann_bids.report.quality import participants as quality
 from predann_bids.report.quality.measures import OutlierRule
 from predann_bids.report.quality.participants import fence, write_quality
-from predann_bids.signals.onsets import detect_onsets, onsets_heard, respond_to_onsets
+from predann_bids.signals.onsets import detect_onsets, onsets_played, respond_to_onsets
 from predann_bids.signals.quality import line_noise, measure, usable_seconds, usable_spans
 
 RATE_HZ = 100.0
@@ -137,7 +137,7 @@ def test_what_is_no_audio_is_named(tmp_path):
 
 
 def test_onsets_are_placed_on_the_clock_of_the_recording():
-    heard = onsets_heard(np.array([1.0, 3.0, 6.0, 9.0]), audio_start=2, onset=100, duration=5)
+    heard = onsets_played(np.array([1.0, 3.0, 6.0, 9.0]), audio_start=2, onset=100, duration=5)
     assert heard.tolist() == [101.0, 104.0]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pybv
 import pytest
 
+from predann_bids.bids.labels import comparable
 from predann_bids.bids.recordings import Recording, Selection, find_recordings, read_filter_file
 from predann_bids.bids.spans import BadSpan, bad_spans, from_events
 from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected, UnusableData, WrongUsage
@@ -454,3 +455,8 @@ def test_recordings_are_ordered_and_can_be_sent_to_other_processes(one):
     assert pickle.loads(pickle.dumps(one)) == one
     other = Recording("02", "", "music", "", one.path, one.root)
     assert sorted([other, one]) == [one, other]
+
+
+def test_runs_are_compared_as_numbers_and_other_labels_as_words():
+    assert comparable("01") == comparable("1") == comparable(1)
+    assert comparable("a1") != comparable("a01")

@@ -275,7 +275,7 @@ def test_several_formats_of_a_missing_name_are_ambiguous(stimuli):
 
 @pytest.mark.parametrize("name", ["../secret.wav", "x/../../secret.wav", "//etc/secret.wav"])
 def test_names_that_lead_out_of_the_directory_are_refused(stimuli, name):
-    with pytest.raises(UnusableData, match="leads out of"):
+    with pytest.raises(UnusableData, match="lies outside of"):
         Stimuli(stimuli).locate(name)
 
 

@@ -1,4 +1,4 @@
-"""Tell a recording what channels.tsv knows of its channels: names, types, units and which are bad."""
+"""Apply channels.tsv to a recording: names, types and units of its channels, and which are bad."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ STRETCHES = 8
 
 
 def apply_channels(raw: BaseRaw, path: Path | None) -> list[str]:
-    """Set names, types and bad channels as channels.tsv says, and see to it that EEG is in volts.
+    """Set names, types and bad channels as channels.tsv says, and make sure that EEG is in volts.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def apply_channels(raw: BaseRaw, path: Path | None) -> list[str]:
 
 
 def plain_name(name: str) -> str:
-    """Reduce a channel's name to what tells it apart: `EEG Fp1-REF` and `FP1.` are both `fp1`."""
+    """Reduce a channel's name to what identifies it: `EEG Fp1-REF` and `FP1.` are both `fp1`."""
     text = re.sub(r"^(EEG|CH(?=[ _]))[ _]*(?=\S)", "", name.strip(), flags=re.IGNORECASE)
     text = re.sub(r"[ _-](REF|LE|AVG?|AR|CAR|A1|A2|M1|M2|A1A2|LINKED)$", "", text, flags=re.IGNORECASE)
     return re.sub(r"[ .]", "", text).lower() or name.strip().lower()
@@ -139,7 +139,7 @@ def _listed(names: Sequence[str] | Mapping[str, str]) -> str:
 
 
 def _in_volts(raw: BaseRaw, units: Mapping[str, str]) -> list[str]:
-    """Rescale EEG whose unit the file does not say, or says so wrongly that only channels.tsv makes sense.
+    """Rescale EEG whose unit the file omits, or states so wrongly that only channels.tsv makes sense.
 
     The file's own unit is trusted before channels.tsv, which often says what another program made of the data.
     """

@@ -267,7 +267,7 @@ def _eeglab_data_file(path: Path) -> str:
     except NotImplementedError:
         return _hdf5_data_file(path)
     except (MatReadError, ValueError, TypeError, OSError, IndexError):
-        return ""  # to be told by the reader
+        return ""  # left to the reader to report
     data = content.get("data", getattr(content.get("EEG"), "data", ""))
     return data if isinstance(data, str) else ""
 

@@ -1,4 +1,4 @@
-"""Ask pybids for the EEG files of a dataset, without letting it look at more than it must."""
+"""Ask pybids for the EEG files of a dataset, and let it index no more than it must."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def find_eeg(
     database_dir: Path | None = None,
     last: LastIndex | None = None,
 ) -> list[EegFile]:
-    """Find the EEG files of some participants that answer to a query and to the filters of a filter file.
+    """Find the EEG files of some participants that match a query and the filters of a filter file.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from predann_bids.bids.channels import apply_channels
 from predann_bids.bids.filters import read_filter_file as read_filter_file
 from predann_bids.bids.formats import EXTENSIONS
 from predann_bids.bids.index import LastIndex, find_eeg, participants_on_disk
+from predann_bids.bids.labels import comparable
 from predann_bids.bids.positions import apply_positions
 from predann_bids.bids.sidecars import entities_of, merged_json, nearest
 from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected
@@ -46,13 +47,13 @@ class Selection:
 
     @property
     def is_restricted(self) -> bool:
-        """Tell whether anything but participants is filtered."""
+        """Whether anything but participants is filtered."""
         return bool(self.sessions or self.tasks or self.runs or self.filters)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A recording that was opened, and what a reader of the results should know about its files."""
+    """An opened recording, and what a reader of the results should know about its files."""
 
     raw: BaseRaw
     warnings: tuple[str, ...] = ()
@@ -91,7 +92,7 @@ class Recording:
         return self.path.parent.relative_to(self.root)
 
     def missing_files(self) -> list[Path]:
-        """List what is needed to read it and is not there; a link to content that was not fetched is not there."""
+        """List missing files that are needed to read it; a link to content that was not fetched counts as missing."""
         return formats.missing_files(self.path)
 
     def read(self) -> BaseRaw:
@@ -102,8 +103,8 @@ class Recording:
         """Open the recording with its sidecars, data not loaded where the format allows.
 
         EEG is in volts; `info["bads"]`, channel types and positions are those of the sidecars; `info["line_freq"]` is
-        their PowerLineFrequency. The annotations are the file's own: events.tsv is left to who resolves presentations.
-        A sidecar that cannot be used is told among the warnings.
+        their PowerLineFrequency. The annotations are the file's own: events.tsv is read when presentations are
+        resolved. A sidecar that cannot be used is named in the warnings.
 
         Raises
         ------
@@ -154,7 +155,7 @@ def check_dataset(root: Path) -> None:
         raise InvalidDataset(f"There is no directory {root}: expected the root of a BIDS dataset.")
     if not (root / "dataset_description.json").is_file():
         raise InvalidDataset(
-            f"{root} is no BIDS dataset: it has no dataset_description.json. Give the dataset's root directory."
+            f"{root} is not a BIDS dataset: it has no dataset_description.json. Give the dataset's root directory."
         )
 
 
@@ -201,13 +202,13 @@ def _query(selection: Selection) -> dict[str, Any]:
     query: dict[str, Any] = {
         "session": list(selection.sessions),
         "task": list(selection.tasks),
-        "run": [int(run) if run.isdigit() else run for run in selection.runs],
+        "run": [comparable(run) for run in selection.runs],
     }
     return {entity: values for entity, values in query.items() if values}
 
 
 def _present(root: Path, wanted: tuple[str, ...]) -> str:
-    """Tell which tasks, sessions and runs there are to choose from."""
+    """Say which tasks, sessions and runs there are to choose from."""
     names = [path.name for label in wanted[:20] for path in (root / f"sub-{label}").rglob("*_eeg.*")]
     there = []
     for entity in ("task", "ses", "run"):

@@ -9,7 +9,7 @@ from typing import Any
 from predann_bids.errors import MissingInput
 from predann_bids.files import read_json
 
-# an entity that sidecars may have though the recording has not
+# an entity that sidecars may have though the recording lacks it
 OPTIONAL_ENTITIES = {"electrodes": {"space"}, "coordsystem": {"space"}}
 
 Table = dict[str, list[str]]
@@ -24,7 +24,7 @@ def applicable(recording: Path, root: Path, suffix: str, extension: str) -> Iter
     """List the sidecars that apply to a recording, the nearest first.
 
     These are the files in its directory and in those above, up to the dataset's root, whose name has the suffix and
-    no entity that the recording has not; within a directory, the more entities, the nearer.
+    no entity that the recording lacks; within a directory, the more entities, the nearer.
     """
     own = entities_of(recording.stem)
     free = OPTIONAL_ENTITIES.get(suffix, set())
@@ -84,13 +84,13 @@ def read_table(path: Path) -> Table:
     }
 
 
-def row_of(table: Mapping[str, list[str]], place: int) -> dict[str, str]:
+def row_of(table: Mapping[str, list[str]], index: int) -> dict[str, str]:
     """One row of a table."""
-    return {column: cells[place] for column, cells in table.items()}
+    return {column: cells[index] for column, cells in table.items()}
 
 
 def is_dangling(path: Path) -> bool:
-    """Tell whether `path` is a symbolic link to nothing, as DataLad has for content that was not fetched."""
+    """Whether `path` is a symbolic link to nothing, as DataLad leaves for content that was not fetched."""
     return path.is_symlink() and not path.exists()
 
 

@@ -1,4 +1,4 @@
-"""Stretches of a recording that are not to be trusted, as annotations or events mark them."""
+"""Bad stretches of a recording, as annotations or events mark them."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class MappedRecording:
     rate_hz: float
 
     def fingerprint(self) -> str:
-        """Tell recordings apart by a thousand of their samples."""
+        """Fingerprint the recording by a thousand of its samples."""
         some = np.ascontiguousarray(self.data[:: max(1, len(self.data) // 1000)])
         return hashlib.blake2b(some.tobytes(), digest_size=16).hexdigest()
 

@@ -25,7 +25,7 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class Electrodes:
-    """What one recording was made with.
+    """The electrodes of one recording.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ class Electrodes:
 
     @property
     def good(self) -> tuple[str, ...]:
-        """Channels that may be used."""
+        """The channels that are not bad."""
         return tuple(channel for channel in self.channels if channel not in self.bad)
 
     @property
-    def placed(self) -> dict[str, Place]:
-        """Positions of the good channels of which they are known."""
+    def positioned(self) -> dict[str, Place]:
+        """Positions of the good channels whose position is known."""
         return {channel: self.positions[channel] for channel in self.good if channel in self.positions}
 
 
@@ -102,7 +102,7 @@ class Montage:
         return tuple(len(fill.rows) for fill in self.fills)
 
     def fingerprint(self) -> str:
-        """Tell apart montages that make different signals."""
+        """Fingerprint of the montage: equal for montages that make equal signals."""
         digest = hashlib.blake2b(repr(self.target.channels).encode(), digest_size=16)
         for fill in self.fills:
             for array in (fill.columns, fill.rows, fill.weights.round(6)):
@@ -182,7 +182,7 @@ def _fill(target: Target, recording: Electrodes) -> Fill:
     weights = np.zeros((len(rows), len(recording.channels)), dtype=np.float32)
     if len(rows):
         wanted = [_place_of(target.channels[row], target, recording) for row in rows]
-        sources = recording.placed
+        sources = recording.positioned
         found = spline_weights(np.array(list(sources.values())), np.array(wanted, dtype=np.float64))
         weights[:, [recording.channels.index(channel) for channel in sources]] = found
     return Fill(columns, rows, weights)
@@ -192,7 +192,7 @@ def _electrode_for(channel: str, target: Target, recording: Electrodes) -> str |
     """Name the good electrode of a recording that can stand for a channel of the target as it is."""
     if channel in recording.good:
         return channel
-    place, placed = _place_of(channel, target, recording), recording.placed
+    place, placed = _place_of(channel, target, recording), recording.positioned
     if place is None or not placed:
         return None
     distances = np.linalg.norm(np.subtract(list(placed.values()), place), axis=1)
@@ -208,17 +208,17 @@ def _refuse_without_positions(target: Target, alike: Sequence[Sequence[Electrode
     for recording, *more in alike:
         lacking = [channel for channel in target.channels if _electrode_for(channel, target, recording) is None]
         unplaced |= {channel for channel in lacking if _place_of(channel, target, recording) is None}
-        if lacking and len(recording.placed) < FEWEST_SOURCES:
+        if lacking and len(recording.positioned) < FEWEST_SOURCES:
             nowhere += [recording.name, *(other.name for other in more)]
     if nowhere:
         raise UnusableData(
             f"Channels cannot be interpolated in {_some(sorted(nowhere))}: the positions of fewer than {FEWEST_SOURCES}"
-            " good electrodes are known. Use --channels common, or give electrodes.tsv."
+            " good electrodes are known. Use --channels common, or add an electrodes.tsv."
         )
     if unplaced:
         raise UnusableData(
-            f"Nobody knows the position of {_some(sorted(unplaced))}, which some recording lacks or has bad. Use"
-            " --channels common, or give electrodes.tsv."
+            f"No recording gives the position of {_some(sorted(unplaced))}, which some recordings lack or have bad."
+            " Use --channels common, or add an electrodes.tsv."
         )
 
 

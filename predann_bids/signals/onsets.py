@@ -130,7 +130,7 @@ def _spectra(audio: Path) -> Iterator[Singles]:
         yield np.abs(np.fft.rfft(chosen * window, transform)[:, :highest]).astype(np.float32)
 
 
-def onsets_heard(onsets: Doubles, *, audio_start: float, onset: float, duration: float) -> Doubles:
+def onsets_played(onsets: Doubles, *, audio_start: float, onset: float, duration: float) -> Doubles:
     """Place the onsets of an audio file on the clock of a recording in which a part of it was played.
 
     Parameters
@@ -156,7 +156,7 @@ def respond_to_onsets(
 ) -> OnsetResponse | None:
     """Average the EEG over the onsets of the music, and compare with onsets that were shifted.
 
-    Chance is told from 199 circular shifts of the onsets within each presentation, each by a time of its own. Shifted
+    Chance is estimated from 199 circular shifts of the onsets within each presentation, each by its own time. Shifted
     onsets keep their rhythm; where the music repeats itself some still meet sounds, so the comparison errs on the
     side of chance. All shifts come out of one circular cross-correlation of the EEG with the train of onsets.
 

@@ -1,4 +1,4 @@
-"""How good a recording is, in numbers that a methods reviewer asks for."""
+"""How good a recording is, in numbers that a reviewer of methods asks for."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Scaling:
     """Robust standardisation of each channel, then decorrelation of the channels of a recording.
 
     Whitening with the symmetric root of the inverse covariance keeps each channel as near to itself as decorrelation
-    allows. It takes away what is strong in a recording whatever is heard (alpha, blinks, drift, a bad electrode), so
+    allows. It takes away what is strong in a recording whatever is played (alpha, blinks, drift, a bad electrode), so
     that weak activity counts, and makes recordings alike ("Euclidean alignment", He & Wu 2020,
     https://doi.org/10.1109/TBME.2019.2913914).
 
@@ -41,7 +41,7 @@ class Scaling:
 
     @classmethod
     def of(cls, samples: Singles) -> Scaling:
-        """Take the scaling of a recording (samples, C) from the signal alone."""
+        """Estimate the scaling of a recording (samples, C) from the signal alone."""
         some = np.asarray(samples[:: max(1, len(samples) // ENOUGH)], dtype=np.float64)
         low, center, high = np.percentile(some, [25, 50, 75], axis=0)
         spread = (high - low) / IQR_OF_NORMAL
@@ -86,7 +86,7 @@ def scale_windows(windows: Singles) -> Singles:
 
 
 def quantile(ordered: Any, share: float) -> tuple[Any, Any]:
-    """Interpolate a quantile of sorted values linearly, and give it as two summands.
+    """Interpolate a quantile of sorted values linearly; return it as two summands.
 
     The first is one of the values, the second what comes on top. Unfiltered EEG has an offset much larger than what it
     rides on, which single precision holds, but not places between two of its values. A difference of two values is

@@ -17,7 +17,7 @@ from predann_bids.errors import PredannError, UnusableData, WrongUsage
 
 @dataclass(frozen=True)
 class Cue:
-    """What is said about one presentation before its recording and its audio are opened.
+    """What tables say about one presentation, before its recording and its audio are opened.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Cues:
     ignored : mapping
         Reason to the lines of events.tsv that it holds for.
     notes : tuple of str
-        What a reader should know, such as a file that is taken for one of another name.
+        What a user should know, such as an audio file that is taken in place of one with another name.
     times_are_of_the_recording : bool
         Whether the times in events.tsv are those of this recording; unknown where the map stands in for it.
     """
@@ -100,7 +100,7 @@ def find_cues(
     stimuli : Stimuli
         Where the audio is.
     stimulus_map : StimulusMap, optional
-        What the user says.
+        The stimulus map, if there is one.
     entities : mapping, optional
         `participant`, `session`, `task` and `run` of the recording.
 
@@ -130,7 +130,7 @@ def _decides(rule: MapRule, rows: Sequence[Mapping[str, str]]) -> bool:
 
 
 class _Search:
-    """What was found so far in one recording."""
+    """The cues and problems of one recording so far."""
 
     def __init__(self, events: str, stimuli: Stimuli, entities: Mapping[str, str], map_path: Path | None) -> None:
         self._events, self._stimuli, self._entities, self._map_path = events, stimuli, entities, map_path
@@ -193,8 +193,8 @@ class _Search:
             return None
 
     def _label(self, where: str, rule: MapRule | None, found: AudioFile, values: Mapping[str, str]) -> str:
-        told = self._fill(where, rule, rule.label, values) if rule and rule.label else None
-        return told or PurePosixPath(found.name).stem
+        label = self._fill(where, rule, rule.label, values) if rule and rule.label else None
+        return label or PurePosixPath(found.name).stem
 
     def _add(
         self,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CUT_TOLERANCE_S = 0.01  # events tables round to milliseconds
-TOLD_APART = 3  # so many warnings of a kind are given one by one, more in one sentence
+LISTED_ONE_BY_ONE = 3  # warnings of a kind; more are put into one sentence
 
 Remarks = dict[str, list[tuple[str, str]]]  # what happened -> where, and the sentence about it
 
@@ -54,7 +54,7 @@ class Presentation:
 
 @dataclass(frozen=True)
 class Resolution:
-    """What was made of a recording's events: presentations in the order of their onsets, and what to know of them."""
+    """The presentations of a recording in the order of their onsets, and warnings about them."""
 
     presentations: tuple[Presentation, ...]
     warnings: tuple[str, ...] = ()
@@ -82,7 +82,11 @@ def resolve_cues(
     shortest : float
         Presentations shorter than this, in seconds, are left out with a warning.
     audio_seconds : callable
-        Gives the length of an audio file in seconds.
+        Returns the length of an audio file in seconds.
+
+    Returns
+    -------
+    Resolution
 
     Raises
     ------
@@ -94,9 +98,9 @@ def resolve_cues(
     music = _without_repetitions(cues.music, remarks)
     for cue, following in zip_longest(music, music[1:]):
         next_onset = following.onset if following else math.inf
-        found = _place_one(cue, next_onset, recording_seconds, shortest, audio_seconds, remarks)
-        if found:
-            presentations.append(found)
+        presentation = _resolve_one(cue, next_onset, recording_seconds, shortest, audio_seconds, remarks)
+        if presentation:
+            presentations.append(presentation)
     return Resolution(tuple(presentations), (*cues.notes, *_sentences(remarks)))
 
 
@@ -107,7 +111,7 @@ def _without_repetitions(music: Sequence[Cue], remarks: Remarks) -> list[Cue]:
             if cue.audio != kept[-1].audio:
                 raise UnusableData(
                     f"{cue.where}: '{cue.stim_file}' begins at {cue.onset:g} s, as does '{kept[-1].stim_file}' of line"
-                    f" {kept[-1].line}; only one stimulus can be recognised at a time. Leave one out."
+                    f" {kept[-1].line}; only one stimulus can be recognised at a time. Remove one of the rows."
                 )
             remarks["repeat an earlier row and are left out"].append(
                 (cue.where, f"'{cue.stim_file}' repeats line {kept[-1].line} and is left out")
@@ -117,7 +121,7 @@ def _without_repetitions(music: Sequence[Cue], remarks: Remarks) -> list[Cue]:
     return kept
 
 
-def _place_one(
+def _resolve_one(
     cue: Cue,
     next_onset: float,
     recording_seconds: float,
@@ -132,17 +136,17 @@ def _place_one(
             f" (0 to {recording_seconds:g} s). Onsets must be seconds from the start of this file."
         )
     try:
-        heard = audio_seconds(cue.audio)
+        seconds = audio_seconds(cue.audio)
     except PredannError as error:
         raise type(error)(f"{cue.where}: {error}") from error
-    if heard < shortest:
+    if seconds < shortest:
         raise UnusableData(
-            f"{cue.where}: the audio {cue.audio} lasts {heard:.2f} s, less than a window ({shortest:g} s)."
+            f"{cue.where}: the audio {cue.audio} lasts {seconds:.2f} s, less than a window ({shortest:g} s)."
         )
-    left = heard - cue.audio_start
+    left = seconds - cue.audio_start
     if left <= 0:
         raise UnusableData(
-            f"{cue.where}: audio_start is {cue.audio_start:g} s, but the audio {cue.audio} lasts only {heard:.2f} s."
+            f"{cue.where}: audio_start is {cue.audio_start:g} s, but the audio {cue.audio} lasts only {seconds:.2f} s."
         )
     duration = _duration(cue, left, next_onset, shortest)
     if duration > left + CUT_TOLERANCE_S:
@@ -166,7 +170,7 @@ def _place_one(
 def _duration(cue: Cue, left: float, next_onset: float, shortest: float) -> float:
     if cue.stated is not None:
         return cue.stated
-    # an end that comes after the next onset belongs to a later presentation: this one was heard to its end
+    # an end that comes after the next onset belongs to a later presentation: this one was played to its end
     if cue.end is not None and cue.onset < cue.end <= next_onset:
         return min(cue.end - cue.onset, left)
     if cue.duration is not None and cue.duration >= shortest:
@@ -182,7 +186,7 @@ def _remark_cut(remarks: Remarks, cue: Cue, duration: float, room: float, reason
 def _sentences(remarks: Mapping[str, Sequence[tuple[str, str]]]) -> list[str]:
     sentences = []
     for what, cases in remarks.items():
-        if len(cases) <= TOLD_APART:
+        if len(cases) <= LISTED_ONE_BY_ONE:
             sentences += [f"{where}: {text}." for where, text in cases]
         else:
             file = cases[0][0].rpartition(", line ")[0]

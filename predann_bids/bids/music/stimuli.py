@@ -13,13 +13,13 @@ AUDIO_EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus")
 
 
 def names_audio(text: str) -> bool:
-    """Tell whether a cell of a table names an audio file."""
+    """Whether a cell of a table names an audio file."""
     return PurePosixPath(text).suffix.lower() in AUDIO_EXTENSIONS
 
 
 @dataclass(frozen=True)
 class AudioFile:
-    """An audio file: its path, its name relative to the stimuli directory, and how it differs from what was asked."""
+    """An audio file: its path, its name relative to the stimuli directory, and a note if its name is not as asked."""
 
     path: Path
     name: str
@@ -41,7 +41,7 @@ class Stimuli:
     def locate(self, wanted: str) -> AudioFile:
         """Find an audio file.
 
-        Names are taken relative to the directory. What differs between systems is forgiven: a leading `stimuli/`,
+        Names are taken relative to the directory. Differences between systems are tolerated: a leading `stimuli/`,
         backslashes, the way accents are encoded, upper and lower case. So is another audio format of the same name.
 
         Raises
@@ -49,13 +49,13 @@ class Stimuli:
         MissingInput
             There is no such file, or it is a link to content that was not fetched.
         UnusableData
-            The name leads out of the directory, or could mean several files.
+            The name points outside of the directory, or could mean several files.
         """
         cleaned = wanted.replace("\\", "/").removeprefix("/")
         if ".." in PurePosixPath(cleaned).parts or PurePosixPath(cleaned).is_absolute():
             raise UnusableData(
-                f"the audio '{wanted}' leads out of {self.directory}; give it relative to that directory, or say"
-                " with --stimuli-dir where the audio is"
+                f"the audio '{wanted}' lies outside of {self.directory}; give it relative to that directory, or set"
+                " --stimuli-dir to where the audio is"
             )
         for name in (cleaned, cleaned.removeprefix("stimuli/")):
             path = self.directory / name
@@ -78,7 +78,7 @@ class Stimuli:
             )
         if not files:
             raise MissingInput(
-                f"the audio '{wanted}' is not in {self.directory}. Put it there, or say where it is with --stimuli-dir"
+                f"the audio '{wanted}' is not in {self.directory}. Put it there, or set --stimuli-dir to where it is"
             )
         # two ways to encode an accent look the same
         same = unicodedata.normalize("NFC", files[0]) == unicodedata.normalize("NFC", name)

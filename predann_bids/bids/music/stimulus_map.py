@@ -1,4 +1,4 @@
-"""The stimulus map: a table by which a user says which events or recordings mean which audio."""
+"""The stimulus map: a table in which a user says which events or recordings stand for which audio."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MapRule:
         Audio file under the stimuli directory, and the name of its class (empty: the file's stem). Both may hold
         `{task}`, `{stim_file}` and the like.
     onset_shift, audio_start : float
-        Seconds from the marker to the onset, and from the start of the audio file to what is heard first.
+        Seconds from the marker to the onset, and from the start of the audio file to what was played first.
     duration : float, optional
         Seconds that the presentation lasts.
     end_values : tuple of str
@@ -52,18 +52,18 @@ class MapRule:
 
     @property
     def is_about_recordings(self) -> bool:
-        """Tell whether it stands for whole recordings, not for rows of their events."""
+        """Whether the rule stands for whole recordings, not for rows of their events."""
         return not self.columns
 
     def applies_to(self, entities: Mapping[str, str]) -> bool:
-        """Tell whether the recording with these entities meets the conditions."""
+        """Whether the recording with these entities meets the conditions."""
         return all(
             any(_same_label(name, value, entities.get(name, "")) for value in values)
             for name, values in self.entities.items()
         )
 
     def matches(self, row: Mapping[str, str]) -> bool:
-        """Tell whether a row of events.tsv meets the conditions; a column that is not there meets none."""
+        """Whether a row of events.tsv meets the conditions; a missing column meets none."""
         return all(is_among(row.get(name), values) for name, values in self.columns.items())
 
 
@@ -97,7 +97,7 @@ class StimulusMap:
 
 
 def is_among(cell: str | None, values: Iterable[str]) -> bool:
-    """Tell whether a cell holds one of the values; numbers are the same however they are written."""
+    """Whether a cell holds one of the values; numbers are the same however they are written."""
     return cell is not None and any(cell == value or _same_number(cell, value) for value in values)
 
 
@@ -107,7 +107,7 @@ def fill_in(template: str, values: Mapping[str, str]) -> str:
     Raises
     ------
     KeyError
-        With the name that `values` does not have, or has no value for.
+        A name has no value in `values`; the error carries the name.
     """
 
     def value(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Independent components that were removed: what ICLabel took them for, and where on the head they are."""
+"""Independent components that were removed: their labels by ICLabel, and their topographies."""
 
 from __future__ import annotations
 

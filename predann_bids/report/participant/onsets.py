@@ -16,14 +16,14 @@ from predann_bids.report.participant.drawn import AFTER, INK, PALE, figure_html,
 from predann_bids.report.participant.recorded import Recorded, has_positions
 from predann_bids.report.text import p as p_in_words
 from predann_bids.signals.brainvision import map_brainvision
-from predann_bids.signals.onsets import OnsetResponse, detect_onsets, onsets_heard, respond_to_onsets
+from predann_bids.signals.onsets import OnsetResponse, detect_onsets, onsets_played, respond_to_onsets
 
 SHADE = "#c9c9c9"
 TRACE = "#6b6b6b"
 
 
 def detect_all(presentations: Iterable[Presentation], stimuli_dir: Path) -> dict[str, Doubles]:
-    """Find the onsets in each audio file that was played; what is not there or no audio is left out."""
+    """Find the onsets in each audio file that was played; missing or unreadable files are left out."""
     found = {}
     for name in sorted({p.stim_file for p in presentations}):
         try:
@@ -35,19 +35,19 @@ def detect_all(presentations: Iterable[Presentation], stimuli_dir: Path) -> dict
 
 def respond(recorded: Recorded, onsets: Mapping[str, Doubles]) -> OnsetResponse | None:
     """Average the EEG over all onsets of all presentations; None without audio, or with too few onsets."""
-    heard = [
-        onsets_heard(onsets[p.stim_file], audio_start=p.audio_start, onset=p.onset, duration=p.duration)
+    played = [
+        onsets_played(onsets[p.stim_file], audio_start=p.audio_start, onset=p.onset, duration=p.duration)
         for p in recorded.presentations
         if p.stim_file in onsets
     ]
-    if not heard:
+    if not played:
         return None
     mapped = map_brainvision(recorded.header)
     eeg = mapped.data if (mapped.resolution == 1).all() else mapped.data * mapped.resolution
     return respond_to_onsets(
         eeg,
         mapped.rate_hz,
-        np.concatenate(heard),
+        np.concatenate(played),
         [(p.onset, p.duration) for p in recorded.presentations if p.stim_file in onsets],
         bad_spans=[(onset, duration) for onset, duration, _ in recorded.bad_spans],
         picks=[mapped.channels.index(name) for name in recorded.good],
@@ -61,7 +61,7 @@ def onsets_html(recorded: Recorded, response: OnsetResponse | None, has_audio: b
         return f"<p>No average over onsets in the music: {reason}.</p>"
     info = mne.pick_info(recorded.after.info, [recorded.after.ch_names.index(name) for name in recorded.good])
     figure = draw_response(response, info)
-    verdict = "beyond chance" if response.p <= 0.05 else "not told from chance"
+    verdict = "beyond chance" if response.p <= 0.05 else "not distinguishable from chance"
     caption = (
         f"Average over {response.count} onsets of sounds in the music (peaks of the spectral flux of the audio; Dixon,"
         " 2006), good channels, bad spans left out, drifts below 1 Hz removed, no baseline correction. Top: global"

@@ -56,12 +56,12 @@ class Recorded:
 
     @property
     def good(self) -> list[str]:
-        """All other channels; all, when none is."""
+        """All channels but the bad ones; all of them when every channel is bad."""
         return [name for name in self.after.ch_names if name not in self.bad] or list(self.after.ch_names)
 
     @cached_property
     def reasons(self) -> dict[str, tuple[str, ...]]:
-        """Why each bad channel is."""
+        """Why each bad channel is bad."""
         step = self.step("bad channels")
         known = step.get("reasons") or {name: ["flat"] for name in step.get("flat", ())}
         return {name: tuple(known.get(name, ())) for name in self.bad}
@@ -89,7 +89,7 @@ class Recorded:
 
     @property
     def quality(self) -> Mapping[str, float | None]:
-        """What `signals.quality.measure` found; empty for derivatives of before it was."""
+        """The result of `signals.quality.measure`; empty in derivatives that are older than it."""
         return self.sidecar.get("Quality") or {}
 
     @property
@@ -131,7 +131,7 @@ def open_recorded(recording: Recording, paths: DerivativePaths) -> Recorded:
 
 
 def quietly(read: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Call a reader; what it warns of was of no concern when the recording was preprocessed, and is not now."""
+    """Call a reader without its warnings, which were given when the recording was preprocessed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return read(*arguments, **options)
@@ -159,7 +159,7 @@ def stretches(recorded: Recorded) -> Iterator[tuple[Doubles, float]]:
 
 
 def has_positions(info: mne.Info, names: Sequence[str] | None = None) -> bool:
-    """Tell whether every channel, or every one of these, has a position on the head."""
+    """Whether every channel, or each of those named, has a position on the head."""
     chosen = [channel for channel in info["chs"] if names is None or channel["ch_name"] in names]
     positions = np.array([channel["loc"][POSITIONS] for channel in chosen])
     return bool(len(chosen) and np.isfinite(positions).all() and (np.abs(positions).sum(axis=1) > 0).all())

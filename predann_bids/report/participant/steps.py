@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from predann_bids.report.participant.drawn import AFTER, figure_html, light_grid, new_figure, table_html
 from predann_bids.report.participant.recorded import Recorded
 
-TOLD_ELSEWHERE = {"bad channels": ("reasons",), "ICA": ("removed", "kept", "channels")}  # figures and tables have them
+SHOWN_ELSEWHERE = {"bad channels": ("reasons",), "ICA": ("removed", "kept", "channels")}  # figures and tables have them
 PAIRS = (("low_hz", "high_hz"), ("from_hz", "to_hz"))
 MOST_LISTED = 24
 UNITS = {"hz": "Hz", "s": "s", "uv": "µV", "db": "dB", "mm": "mm"}
@@ -48,7 +48,7 @@ def describe_step(step: Mapping[str, Any]) -> tuple[str, str]:
         Such as ``("Band-pass", "1 to 40 Hz; zero-phase FIR")``.
     """
     name = str(step["Name"])
-    hidden = {"Name", *TOLD_ELSEWHERE.get(name, ())}
+    hidden = {"Name", *SHOWN_ELSEWHERE.get(name, ())}
     parameters = {key: value for key, value in step.items() if key not in hidden and value != {}}
     if "band_hz" in parameters:
         parameters["low_hz"], parameters["high_hz"] = parameters.pop("band_hz")

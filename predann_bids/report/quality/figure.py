@@ -35,7 +35,7 @@ class Dots:
     fence : tuple of float, optional
         Between which values participants do not stand out from each other; may be infinite.
     limit : float, optional
-        Beyond which they stand out in any company.
+        Beyond which they stand out, whatever the others are.
     logarithmic : bool
         Whether the axis is.
     context : sequence of float
@@ -58,7 +58,7 @@ def draw_quality(measures: Sequence[Dots]) -> Illustration:
         _draw_row(axes, dots)
     caption = (
         "A dot for each participant; the black line is the median. Orange diamonds stand out, the worst by name. Blue"
-        " bands: values that do not stand out from those of the others; dashed: limits that hold in any company."
+        " bands: values that do not stand out from those of the others; dashed: fixed limits."
     )
     return Illustration("quality", "Quality of all participants", caption, figure)
 
@@ -92,7 +92,7 @@ def _draw_row(axes: Axes, dots: Dots) -> None:
 
 
 def _spread(values: Doubles) -> Doubles:
-    """Give dots that would hide each other heights of their own: equal values stand apart, others in the middle."""
+    """Spread dots that would hide each other: equal values get different heights, others stay in the middle."""
     heights = np.zeros(len(values))
     if np.ptp(values) == 0:
         bins = np.zeros(len(values), dtype=int)

@@ -1,4 +1,4 @@
-"""What is compared between participants: each measure, how it comes about from sidecars, and when it stands out."""
+"""What is compared between participants: each measure, how it is computed from sidecars, and when it stands out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OutlierRule:
         Deviations from the median that are smaller than this do not matter, however alike the others are; for
         a logarithmic measure, a factor.
     limit : float, optional
-        Beyond this (above for 'high', below for 'low'), a participant stands out in any company.
+        Beyond this (above for 'high', below for 'low'), a participant stands out, whatever the others are.
     logarithmic : bool
         Whether ratios, not differences, are compared.
     """
@@ -38,7 +38,7 @@ class OutlierRule:
 
 @dataclass(frozen=True)
 class Measure:
-    """A column: what it is, how it comes about from a participant's sidecars, and when it stands out.
+    """A column: what it is, how it is computed from a participant's sidecars, and when it stands out.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ def write_quality(output_dir: Path) -> Path:
 
 
 def _mark(participants: Sequence[Participant], reported: Collection[str]) -> str:
-    """Make the last line of a page: a fingerprint of all that it shows, so that it is not drawn again in vain."""
+    """Return the last line of a page: a fingerprint of what it shows, so that it is drawn only when that changes."""
     shown = [__version__, sorted(reported), [(p.label, p.values, p.reasons) for p in participants]]
     plain = json.dumps(shown, default=asdict).encode()
     return f"<!-- made of {hashlib.blake2b(plain, digest_size=16).hexdigest()} -->\n"
@@ -139,7 +139,7 @@ def _outliers(values: Mapping[str, float], rule: OutlierRule) -> dict[str, Reaso
 
 
 def fence(values: Sequence[float], rule: OutlierRule) -> tuple[float, float]:
-    """Tell between which values participants do not stand out from each other.
+    """Find the range in which participants do not stand out from each other.
 
     The modified z-score of Iglewicz and Hoaglin (1993): the deviation from the median over the median absolute
     deviation; where that is 0, over the mean absolute deviation.
@@ -149,7 +149,12 @@ def fence(values: Sequence[float], rule: OutlierRule) -> tuple[float, float]:
     values : sequence of float
         One for each participant.
     rule : OutlierRule
-        Sides without a limit are infinite.
+        When a participant stands out.
+
+    Returns
+    -------
+    low, high : float
+        Infinite on a side that does not count.
     """
     scaled = np.log(np.maximum(values, 1e-9)) if rule.logarithmic else np.asarray(values, dtype=float)
     median = float(np.median(scaled))

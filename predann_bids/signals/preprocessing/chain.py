@@ -41,7 +41,7 @@ CLOCK_ERROR = 1e-6  # 4 ms in an hour
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """What is done to a recording: filters, then a matrix over channels, then another sampling rate.
+    """What is done to a recording: filters, then a matrix over channels, then a change of the sampling rate.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Chain:
     matrix : ndarray, shape (channels out, channels in), optional
         Makes the channels that come out of those that went in; None leaves them as they are.
     resampling : str
-        'polyphase', or 'fourier', as the method of `mne.io.Raw.resample` that is meant.
+        'polyphase' or 'fourier': the method of `mne.io.Raw.resample`.
     """
 
     picks: Sequence[int]
@@ -104,7 +104,7 @@ def run(raw: BaseRaw, chain: Chain, *, workers: int = 1, on_block: OnBlock | Non
 
 
 def _resample_whole(raw: BaseRaw, chain: Chain, each: Each, tell: OnBlock) -> tuple[Singles, Doubles]:
-    """Filter at the recording's own rate, then resample whole channels; give also the offsets that are taken off."""
+    """Filter at the recording's own rate, then resample whole channels; return also the offsets taken off."""
     rate, channels = float(raw.info["sfreq"]), len(chain.picks)
     whole = np.empty((channels, raw.n_times), dtype=np.float32)
     groups = [slice(first, first + GROUP_CHANNELS) for first in range(0, channels, GROUP_CHANNELS)]
@@ -123,9 +123,9 @@ def _resample_whole(raw: BaseRaw, chain: Chain, each: Each, tell: OnBlock) -> tu
 
 
 def _fill(out: Singles, raw: BaseRaw, chain: Chain, centred: bool, each: Each, tell: OnBlock) -> tuple[Doubles, int]:
-    """Filter and resample into `out`, (samples, channels), in µV; give the offsets that are left out, and the blocks.
+    """Filter and resample into `out`, (samples, channels), in µV; return the offsets left out, and how many blocks.
 
-    Where there is nothing to do, offsets are only left out if `centred`.
+    Where there is nothing to filter, offsets are left out only if `centred`.
     """
     rate = float(raw.info["sfreq"])
     kernel = design_kernel(rate, chain.notches_hz, chain.low_hz, chain.high_hz)
@@ -163,7 +163,7 @@ def output_samples(samples: int, rate_hz: float, new_rate_hz: float) -> int:
 
 
 def rate_ratio(rate_hz: float, new_rate_hz: float) -> Fraction:
-    """Give the new rate over the old one, in numbers as small as keep the clock: blocks are multiples of these.
+    """The new rate over the old one, in the smallest numbers that keep the clock: blocks are multiples of these.
 
     A rate such as 512.0328 Hz stands for a sampling interval in whole microseconds; 499.9823 Hz may be measured.
     """
@@ -173,7 +173,7 @@ def rate_ratio(rate_hz: float, new_rate_hz: float) -> Fraction:
 
 
 def _mix(filtered: Singles, matrix: Doubles | None, offsets: Doubles, each: Each) -> Singles:
-    """Apply the matrix over channels, if there is one, and add what filters and matrix leave of the offsets."""
+    """Apply the matrix over channels, if there is one, and add back what filters and matrix leave of the offsets."""
     if matrix is None:
         filtered += offsets.astype(np.float32)
         return filtered
@@ -191,7 +191,7 @@ def _mix(filtered: Singles, matrix: Doubles | None, offsets: Doubles, each: Each
 
 
 def _passes(channels: int, length: int) -> list[slice]:
-    """Share out channels such that their blocks stay small: filters for slow drifts need blocks of many minutes."""
+    """Divide channels into groups whose blocks stay small: filters for slow drifts need blocks of many minutes."""
     together = max(1, LARGEST_BLOCK // length)
     return [slice(first, min(first + together, channels)) for first in range(0, channels, together)]
 

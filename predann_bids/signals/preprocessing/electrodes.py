@@ -1,4 +1,4 @@
-"""Where electrodes are: measured positions put right, and those of a template where there are none."""
+"""Where electrodes are: measured positions, corrected, and those of a template where there are none."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REFERENCES = "REF|LE|AVG?|AR|CAR|A1|A2|M1|M2|A1A2|LINKED"
 
 
 def has_positions(raw: BaseRaw) -> bool:
-    """Tell whether every channel has a position on the head."""
+    """Whether every channel has a position on the head."""
     return spatial.has_positions(raw.info)
 
 
@@ -45,15 +45,15 @@ def without_position(raw: BaseRaw) -> list[str]:
 
 
 def place_electrodes(raw: BaseRaw) -> Sequence[Step]:
-    """Put the positions of EEG electrodes right, and take those of a template where they are not known.
+    """Correct the positions of EEG electrodes, and take those of a template where they are not known.
 
     - Positions at the origin, or two at the same place, are not positions.
-    - Where the electrodes' distance from the head's centre is no head's, the unit was wrong: they are rescaled, by a
-      power of ten if that makes a head.
+    - Where the electrodes' distance from the head's centre fits no head, the unit was wrong: positions are rescaled, by
+      a power of ten if that gives a plausible head.
     - Where electrodes lie a quarter or half a turn from where their names belong, axes were mistaken: they are turned.
     - Positions that are missing come from the template that knows the names best, fitted to the measured ones.
 
-    What has no position afterwards has NaN, and is told in a step.
+    Channels without a position afterwards have NaN, and a step names them.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def place_electrodes(raw: BaseRaw) -> Sequence[Step]:
     measured, steps = _sound(given)
     template = find_template(list(given))
     if len(measured) >= max(FEWEST_MEASURED, len(given) / 2):
-        measured, more = _put_right(measured, template)
+        measured, more = _corrected(measured, template)
         steps += more
         missing = [name for name in given if name not in measured]
         if template and any(name in template.places for name in missing):
@@ -109,7 +109,7 @@ def _set(raw: BaseRaw, places: Mapping[str, Doubles]) -> None:
 
 
 def _sound(given: Mapping[str, Doubles]) -> tuple[Places, list[Step]]:
-    """Leave out what cannot be a position."""
+    """Drop what cannot be a position."""
     places = {name: place for name, place in given.items() if _is_place(place)}
     if len(places) < 2:
         return places, []
@@ -124,7 +124,7 @@ def _sound(given: Mapping[str, Doubles]) -> tuple[Places, list[Step]]:
     return kept, [Step("positions dropped", {"channels": shared, "reason": reason})] if shared else []
 
 
-def _put_right(places: Places, template: Template | None) -> tuple[Places, list[Step]]:
+def _corrected(places: Places, template: Template | None) -> tuple[Places, list[Step]]:
     names, points = list(places), np.array(list(places.values()))
     steps: list[Step] = []
     centre = spatial.sphere_origin(points)
@@ -153,7 +153,7 @@ def _rescaling(radius: float) -> tuple[float, str]:
 
 
 def _turn(places: Mapping[str, Doubles], template: Template | None) -> Doubles | None:
-    """Find the exchange of axes after which electrodes lie where their names belong, if they do not."""
+    """Find the turn that brings electrodes to where their names belong; None if they are there, or no turn helps."""
     names = [name for name in places if template and name in template.places]
     if template is None or len(names) < FEWEST_TO_COMPARE:
         return None
@@ -172,7 +172,7 @@ def _turn(places: Mapping[str, Doubles], template: Template | None) -> Doubles |
 
 
 def _exchanges() -> Iterator[Doubles]:
-    """All ways to mistake the two horizontal axes, or their signs, for one another."""
+    """Yield all ways to confuse the two horizontal axes, or their signs."""
     for order, signs in product(([0, 1], [1, 0]), product((1.0, -1.0), repeat=2)):
         turn = np.eye(3)
         turn[:2, :2] = np.diag(signs) @ np.eye(2)[order]
@@ -214,10 +214,10 @@ class Template:
 
 
 def find_template(names: Sequence[str]) -> Template | None:
-    """Find the standard montage that knows the most channels, if it knows enough of them.
+    """Find the standard montage that knows the most channel names, if it knows enough of them.
 
     Known are the names of the 10-05 system, old (T3) and new (T7), in any case, with what programs put around them
-    (`EEG Fp1-REF`); BioSemi's A1 to H32; and E1 to E257 of EGI's HydroCel nets. Numbers alone tell no cap.
+    (`EEG Fp1-REF`); BioSemi's A1 to H32; and E1 to E257 of EGI's HydroCel nets. Numbers alone do not identify a cap.
     """
     if not names:
         return None
@@ -265,7 +265,7 @@ def _biosemi(plain: Mapping[str, str]) -> tuple[str, dict[str, str]]:
 
 
 def _geodesic(plain: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """Find an HydroCel net by its highest number; its last is the vertex, which is the reference while recording."""
+    """Identify a HydroCel net by its highest number; the last is the vertex, which is the reference while recording."""
     bare = any(re.fullmatch(r"E?VREF", text) for text in plain.values())  # then numbers alone are those of a net
     found = {name: re.fullmatch(r"E(\d{1,3})" if not bare else r"E?(\d{1,3})", text) for name, text in plain.items()}
     numbers = {name: int(match[1]) for name, match in found.items() if match}

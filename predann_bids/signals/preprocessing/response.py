@@ -1,9 +1,9 @@
 """A chain of zero-phase filters and a change of the sampling rate, as one operation on the spectrum of a block.
 
-In principle: between the samples of a block, zeros are put, `up - 1` of them. That repeats its spectrum `up` times. The
-response of the filters is multiplied with it, and of the outcome every `down`-th sample is taken. That folds the
-spectrum `down` times upon itself. Of all this only those stretches of the spectrum are computed that the filters let
-through: mostly one, from 0 Hz to the upper edge of the band.
+In principle: `up - 1` zeros are put between the samples of a block, which repeats its spectrum `up` times. The spectrum
+is multiplied by the response of the filters, and every `down`-th sample of the result is kept, which folds the spectrum
+`down` times upon itself. Only the stretches of the spectrum that the filters let through are computed: mostly one, from
+0 Hz to the upper edge of the band.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LONGEST_FFT = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """A stretch of the spectrum on its way through the filters to where it is added up.
+    """A stretch of the spectrum, its gain, and the bins that it is added to.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Stretch:
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """What happens to a block of samples.
+    """The effect of filters and resampling on a block of samples.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Response:
     margin, new_margin : int
         Samples at both ends of a block, before and after, that belong to its neighbours.
     stretches : tuple of Stretch
-        What becomes of the spectrum.
+        Which parts of the spectrum go where.
     offset_gain : float
         Gain at 0 Hz.
     """
@@ -92,7 +92,7 @@ class Response:
 
 
 def make_response(kernel: Doubles, ratio: Fraction, samples: int) -> Response:
-    """Join a zero-phase filter and a change of the sampling rate.
+    """Combine a zero-phase filter and a change of the sampling rate.
 
     Parameters
     ----------
@@ -189,10 +189,10 @@ def _stretches(gain: Doubles, smoothing: Doubles, ratio: Fraction, length: int) 
         for target in targets:
             bins = np.arange(max(source.first, target.first), min(source.last, target.last) + 1)
             through = gain[source.sign * (bins - source.origin)] * smooth[bins]
-            heard = np.flatnonzero(abs(through) > NEGLIGIBLE * ratio)
-            if heard.size:
-                kept = slice(heard[0], heard[-1] + 1)
-                first, stop = int(bins[heard[0]]), int(bins[heard[-1]]) + 1
+            audible = np.flatnonzero(abs(through) > NEGLIGIBLE * ratio)
+            if audible.size:
+                kept = slice(audible[0], audible[-1] + 1)
+                first, stop = int(bins[audible[0]]), int(bins[audible[-1]]) + 1
                 yield Stretch(
                     source.bins(first, stop),
                     target.bins(first, stop),
@@ -219,7 +219,7 @@ class _Leg:
 
 
 def _legs(length: int, last: int, mirrored: int, before: int, end: int | None = None) -> Iterator[_Leg]:
-    """List them; mirrored ones reach from `mirrored` bins before a multiple of `length` to `before` ahead of it."""
+    """Yield the legs; a mirrored one reaches from `mirrored` to `before` bins before a multiple of `length`."""
     for origin in range(0, last + length + 1, length):
         yield _Leg(origin, min(origin + length // 2, last), origin, 1)
         if origin:

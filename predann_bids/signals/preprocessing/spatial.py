@@ -49,28 +49,28 @@ def matrix_of(info: Info, step: Callable[[BaseRaw], BaseRaw | None]) -> Doubles:
 
 
 def positions(info: Info) -> Doubles:
-    """Give where the channels are on the head, in m: (C, 3)."""
+    """Positions of the channels on the head in metres: (C, 3)."""
     return np.array([channel["loc"][:3] for channel in info["chs"]], dtype=float).reshape(-1, 3)
 
 
-def placed(info: Info) -> Bools:
-    """Tell which channels have a position on the head: (C,)."""
-    places = positions(info)
-    known: Bools = np.isfinite(places).all(axis=1) & (np.abs(places).sum(axis=1) > 0)
+def with_position(info: Info) -> Bools:
+    """Which channels have a position on the head: (C,)."""
+    coordinates = positions(info)
+    known: Bools = np.isfinite(coordinates).all(axis=1) & (np.abs(coordinates).sum(axis=1) > 0)
     return known
 
 
 def has_positions(info: Info) -> bool:
-    """Tell whether every channel has a position on the head."""
-    return bool(placed(info).all())
+    """Whether every channel has a position on the head."""
+    return bool(with_position(info).all())
 
 
 def sphere_origin(places: Doubles) -> Doubles:
     """Find the centre of the sphere on which electrodes lie, in m: (C, 3) -> (3,).
 
-    Only directions from it matter for what is done here, so the unit of the positions need not be right. Where the
-    electrodes are too few, or too close to a plane, to say, it lies as high above the origin of the head's coordinates
-    as in heads of usual size.
+    Only directions from it matter here, so the unit of the positions need not be right. Where the electrodes are too
+    few, or too close to a plane, it is put as high above the origin of the head's coordinates as in heads of usual
+    size.
     """
     typical = float(np.median(np.linalg.norm(places, axis=1)))
     usual = np.array([0.0, 0.0, 0.4 * typical])

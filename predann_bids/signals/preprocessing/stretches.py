@@ -1,4 +1,4 @@
-"""Parts of a recording that stand for the whole, for what is estimated from it."""
+"""Parts of a recording that stand for the whole when something is estimated from it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Seconds = tuple[float, float]
 
 
 def worth_judging(recording_s: float, music: Sequence[Seconds], bad_spans: Sequence[Seconds]) -> list[Seconds]:
-    """List what a recording is to be judged by: its music, where nothing is marked as bad.
+    """List the stretches that a recording is judged by: its music, where nothing is marked as bad.
 
     What is recorded while the cap is put on or taken off says nothing about the channels during the music.
 
@@ -33,7 +33,7 @@ def worth_judging(recording_s: float, music: Sequence[Seconds], bad_spans: Seque
     Returns
     -------
     list of (start, stop)
-        In order. Where less than a minute of music is left, all that is not bad; where that is less, everything.
+        In order. If less than a minute of music is left, all that is not bad; if that is too little, everything.
     """
     everything = [(0.0, recording_s)]
     for candidates in ([(onset, onset + duration) for onset, duration in music], everything):
@@ -60,9 +60,9 @@ def evenly_spaced(raw: BaseRaw, seconds: float, names: Sequence[str]) -> BaseRaw
     Parameters
     ----------
     raw : mne.io.BaseRaw
-        It is not changed. What an annotation calls BAD is left out, unless hardly anything else is left.
+        It is not changed. Stretches annotated as BAD are left out, unless hardly anything would remain.
     seconds : float
-        How much to take at most.
+        Longest total length.
     names : sequence of str
         Channels to take.
 
@@ -86,7 +86,7 @@ def evenly_spaced(raw: BaseRaw, seconds: float, names: Sequence[str]) -> BaseRaw
 
 
 def _clean_runs(raw: BaseRaw) -> list[tuple[int, int]]:
-    """List the runs of samples, long enough to be judged, that no annotation calls BAD."""
+    """List the runs of samples, long enough to be judged, that are not annotated as BAD."""
     marked = np.isnan(raw.get_data(picks=[0], reject_by_annotation="NaN", verbose="error")[0])
     edges = np.flatnonzero(np.diff(np.concatenate([[True], marked, [True]]).astype(int)))
     shortest = SHORTEST_S * raw.info["sfreq"]
@@ -107,11 +107,11 @@ def _some(pieces: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]
 
 @contextmanager
 def quiet() -> Iterator[list[str]]:
-    """Keep what libraries would tell the user; gives the list that their warnings are added to at the end."""
+    """Catch what libraries would print; yield a list to which their warnings are added at the end."""
     from mne.utils import use_log_level
 
-    told: list[str] = []
+    caught_texts: list[str] = []
     with use_log_level("error"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield told
-    told.extend(dict.fromkeys(str(warning.message) for warning in caught))
+        yield caught_texts
+    caught_texts.extend(dict.fromkeys(str(warning.message) for warning in caught))

@@ -33,14 +33,14 @@ KEPT = (
 
 @dataclass(frozen=True)
 class Made:
-    """Everything that one recording became.
+    """Everything that a derivative is written from.
 
     Parameters
     ----------
     recording : Recording
         Where it comes from.
     config : Preprocessing
-        What was asked for.
+        Configuration.
     preprocessed : Preprocessed
         What was done, and the EEG.
     resolution : Resolution
@@ -71,7 +71,7 @@ def report_path(output_dir: Path, participant: str) -> Path:
 def write_derivative(made: Made, output_dir: Path, stimuli_dir: Path) -> None:
     """Write a derivative; its JSON sidecar, last of all, makes it count as finished.
 
-    The participant's report is removed, as it is out of date.
+    The participant's report, which is now out of date, is removed.
     """
     paths = DerivativePaths.of(made.recording, output_dir)
     for leftover in paths.stem.parent.glob(f".writing-*{paths.stem.name}_*"):

@@ -144,7 +144,7 @@ def _log_failures(outcomes: Sequence[RecordingOutcome], output_dir: Path) -> Non
 def _write_reports(
     outcomes: Sequence[RecordingOutcome], bids_dir: Path, output_dir: Path, execution: Execution
 ) -> list[str]:
-    """Report each participant of whom there is something new, on all finished recordings; return what went wrong."""
+    """Write the reports that are missing or out of date; return what went wrong."""
     done = sorted({o.recording.participant for o in outcomes if o.status in ("done", "kept")})
     wanted = [participant for participant in done if not report_path(output_dir, participant).is_file()]
     if not wanted:
@@ -174,7 +174,7 @@ def _report_jobs(participants: Sequence[str], bids_dir: Path, output_dir: Path) 
 
 
 def report_participant(job: ReportJob) -> Path | Failure:
-    """Write one report, whatever happens; an error is the result."""
+    """Write one report; an error is returned as a failure."""
     from predann_bids.report.participant import write_report
 
     try:
@@ -196,11 +196,11 @@ def _raise_failures(
         raise kind("\n".join(lines))
     if failures or failed_reports:
         raise SomeParticipantsFailed(
-            "Some participants failed, the rest is complete:\n" + "\n".join([*lines, *failed_reports])
+            "Some participants failed; the rest is complete:\n" + "\n".join([*lines, *failed_reports])
         )
     if not any(outcome.status in ("done", "kept") for outcome in outcomes):
-        told = f"no rule of {rules.path} matches, and" if rules else "without --stimulus-map,"
+        reason = f"no rule of {rules.path} matches, and" if rules else "without --stimulus-map,"
         raise UnusableData(
-            f"Nothing says which music was played in {len(outcomes)} recordings: {told} no row of their events.tsv"
-            " names an audio file in the column stim_file. predann-tools stimuli shows what there is."
+            f"Nothing says which music was played in {len(outcomes)} recordings: {reason} no row of their events.tsv"
+            " names an audio file in the column stim_file. Run predann-tools stimuli to see what the dataset holds."
         )

@@ -31,7 +31,7 @@ QUALITY_S = 40.0  # stretch of the raw recording that line noise is measured on
 
 @dataclass(frozen=True)
 class RecordingOutcome:
-    """What became of one recording."""
+    """The outcome of one recording."""
 
     recording: Recording
     status: str  # "done", "kept" (finished before), "no music" or "failed"
@@ -56,9 +56,9 @@ class RecordingJob:
     config : Preprocessing
         What to do.
     overwrite : bool
-        Do it again although it is finished.
+        Do finished work again.
     stimulus_map : StimulusMap, optional
-        What the user says about the music.
+        Rules that say which music was played.
     look_for_onsets : bool
         Measure the response to onsets in the music.
     workers : int
@@ -82,7 +82,7 @@ class RecordingJob:
 
 
 def process_recording(job: RecordingJob) -> RecordingOutcome:
-    """Do one recording, whatever happens; errors are part of the outcome."""
+    """Preprocess one recording; whatever happens, errors become part of the outcome."""
     begun = time.monotonic()
     try:
         lock = job.output_dir / "logs" / "locks" / f"{job.recording.name}.lock"
@@ -219,12 +219,12 @@ def _onsets(job: RecordingJob, resolution: Resolution) -> list[float] | None:
     """List when notes begin, in seconds from the start of the recording; None when nobody will look at it."""
     if not job.look_for_onsets:
         return None
-    from predann_bids.signals.onsets import onsets_heard
+    from predann_bids.signals.onsets import onsets_played
 
     return [
         float(second)
         for p in resolution.presentations
-        for second in onsets_heard(
+        for second in onsets_played(
             _detected_onsets(job.stimuli_dir / p.stim_file),
             audio_start=p.audio_start,
             onset=p.onset,
@@ -272,8 +272,8 @@ def _preprocess(raw: Any, job: RecordingJob, resolution: Resolution, spans: tupl
         [(p.onset, p.duration) for p in resolution.presentations],
         [(span.onset, span.duration) for span in spans],
     )
-    told = str(job.recording.metadata().get("EEGReference", ""))
+    recorded_against = str(job.recording.metadata().get("EEGReference", ""))
     try:
-        return preprocess(raw, job.config, recorded_against=told, judged_by=judged_by, workers=job.workers)
+        return preprocess(raw, job.config, recorded_against=recorded_against, judged_by=judged_by, workers=job.workers)
     except UnusableData as error:
         raise UnusableData(f"{job.recording.path}: {error}.") from error

@@ -35,7 +35,7 @@ RANSAC_SHARE = 0.25
 
 @dataclass(frozen=True)
 class BadChannels:
-    """Channels found bad, and what was not looked for.
+    """Channels found bad, and the criteria that were not applied.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class BadChannels:
         Channel to one or more of 'flat', 'deviation', 'hf noise', 'correlation', 'dropout' and 'ransac', in the
         recording's order of channels.
     skipped : dict
-        Criterion to the reason for which it was not applied.
+        Criterion to the reason why it was not applied.
     warnings : tuple of str
         What a user should look at.
     """
@@ -101,8 +101,8 @@ def find_bad_channels(raw: BaseRaw, config: Preprocessing) -> BadChannels:
     Parameters
     ----------
     raw : mne.io.BaseRaw
-        EEG channels in volts, high-passed at about 1 Hz, without line noise; it is not changed. Those in
-        `info["bads"]` are not looked at, and nothing is compared with them.
+        EEG channels in volts, high-passed at about 1 Hz, without line noise; it is not changed. Channels
+        in `info["bads"]` are neither judged nor compared with.
     config : Preprocessing
         Thresholds.
     """
@@ -139,7 +139,7 @@ def _warnings(n_bad: int, n_channels: int) -> tuple[str, ...]:
 
 
 def _without_pauses(raw: BaseRaw) -> BaseRaw:
-    """Leave out seconds in which most channels stand still, such as amplifiers that were stopped leave behind."""
+    """Drop seconds in which most channels stand still, as when the amplifier was stopped."""
     from mne.io import RawArray
 
     n_samples = round(raw.info["sfreq"])
@@ -148,7 +148,7 @@ def _without_pauses(raw: BaseRaw) -> BaseRaw:
     spread = seconds.std(axis=2)
     usual = np.quantile(spread, 0.9, axis=1, keepdims=True)
     live = usual[:, 0] > FLAT_V
-    # filters leave less of a pause than nothing, but not nothing
+    # filters make a pause small, but not zero
     moving = (spread[live] > STILL * usual[live]).mean(axis=0) > 0.5 if live.any() else np.array([True])
     if moving.all():
         return raw
@@ -156,7 +156,7 @@ def _without_pauses(raw: BaseRaw) -> BaseRaw:
 
 
 def _flat(raw: BaseRaw) -> list[str]:
-    """Name the channels that do not move at all for half of the time or more."""
+    """Name the channels that stay at one value for at least half of the time."""
     data = raw.get_data()
     deviation = np.median(np.abs(data - np.median(data, axis=1, keepdims=True)), axis=1)
     return [name for name, value in zip(raw.ch_names, deviation, strict=True) if value < FLAT_V]

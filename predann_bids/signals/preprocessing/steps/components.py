@@ -12,7 +12,7 @@ import numpy as np
 from predann_bids.arrays import Doubles
 from predann_bids.config import Preprocessing
 from predann_bids.signals.preprocessing.interface import ESTIMATED, STEPS, PreprocessingStep
-from predann_bids.signals.preprocessing.spatial import has_positions, placed
+from predann_bids.signals.preprocessing.spatial import has_positions, with_position
 from predann_bids.signals.preprocessing.state import State, Step
 from predann_bids.signals.preprocessing.stretches import evenly_spaced, quiet
 
@@ -34,7 +34,7 @@ SMALLEST_VARIANCE = 1e-6
 
 @dataclass(frozen=True)
 class Removal:
-    """What removes the artefacts.
+    """The matrix that removes artefacts, and the step that says so.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class _Components:
     explained: Doubles
 
     def without(self, removed: Sequence[int]) -> Doubles:
-        """Give the matrix that takes components out: (C, C)."""
+        """The matrix that removes components: (C, C)."""
         taken = self.mixing[:, removed] + self.common[removed]
         return np.eye(len(self.mixing)) - taken @ self.unmixing[removed]
 
@@ -95,7 +95,7 @@ class RemoveComponents(PreprocessingStep):
 
 
 def remove_components(raw: BaseRaw, config: Preprocessing) -> Removal:
-    """Find the components that ICLabel takes for artefacts, and what removes them.
+    """Find the components that ICLabel takes for artefacts, and the matrix that removes them.
 
     ICLabel was trained on extended infomax, which Picard computes faster, of average-referenced EEG of 1-100 Hz. So the
     components are found in the average reference, and then expressed in the recording's own: whatever reference is
@@ -110,11 +110,11 @@ def remove_components(raw: BaseRaw, config: Preprocessing) -> Removal:
         `ica_reject` and `ica_threshold`.
     """
     names = [name for name in raw.ch_names if name not in raw.info["bads"]]
-    with_place = {name for name, known in zip(raw.ch_names, placed(raw.info), strict=True) if known}
-    names = [name for name in names if name in with_place] if len(with_place) >= FEWEST_CHANNELS else names
+    positioned = {name for name, known in zip(raw.ch_names, with_position(raw.info), strict=True) if known}
+    names = [name for name in names if name in positioned] if len(positioned) >= FEWEST_CHANNELS else names
     if len(names) < FEWEST_CHANNELS:
         return _none(raw, f"there are {len(names)} good channels, fewer than {FEWEST_CHANNELS}")
-    with quiet() as told:
+    with quiet() as library_warnings:
         sample = evenly_spaced(raw, MOST_S, names)
         common = sample.get_data().mean(axis=0)
         sample.set_eeg_reference("average", projection=False)
@@ -136,7 +136,7 @@ def remove_components(raw: BaseRaw, config: Preprocessing) -> Removal:
         "variance_explained": _rounded(
             ica.pca_explained_variance_[:n_components].sum() / ica.pca_explained_variance_.sum()
         ),
-        "converged": not any("converge" in warning for warning in told),
+        "converged": not any("converge" in warning for warning in library_warnings),
         "band_hz": [_rounded(sample.info["highpass"]), _rounded(min(sample.info["lowpass"], sample.info["sfreq"] / 2))],
         "threshold": config.ica_threshold,
         "channels": names,
@@ -187,14 +187,14 @@ def _fit(sample: BaseRaw, n_components: int) -> ICA:
 
 
 def _label(sample: BaseRaw, ica: ICA) -> Doubles:
-    """Give each component's probabilities of `LABELS`: (K, 7)."""
+    """Probabilities of `LABELS` for each component: (K, 7)."""
     from mne_icalabel.iclabel import iclabel_label_components
 
     return np.asarray(iclabel_label_components(sample, ica, inplace=False, backend="onnx"), dtype=float)
 
 
 def _express(sample: BaseRaw, ica: ICA, common: Doubles) -> _Components:
-    """Turn a decomposition of average-referenced channels into one of the recording; `common`: (T,) mean of all."""
+    """Turn a decomposition of average-referenced channels into one of the recording; `common` (T,) is their mean."""
     scale = ica.pre_whitener_
     # principal directions of average-referenced data are blind to what all channels share, and so is the unmixing
     unmixing = ica.unmixing_matrix_ @ (ica.pca_components_[: ica.n_components_] / scale.T)

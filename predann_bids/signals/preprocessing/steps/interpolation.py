@@ -10,7 +10,7 @@ import numpy as np
 
 from predann_bids.arrays import Doubles
 from predann_bids.signals.preprocessing.interface import STEPS, PreprocessingStep
-from predann_bids.signals.preprocessing.spatial import matrix_of, placed, positions, sphere_origin
+from predann_bids.signals.preprocessing.spatial import matrix_of, positions, sphere_origin, with_position
 from predann_bids.signals.preprocessing.state import State, Step
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def interpolation(info: Info, bads: Sequence[str]) -> tuple[Doubles, Step]:
     """
     from mne import pick_info
 
-    known = np.flatnonzero(placed(info))
+    known = np.flatnonzero(with_position(info))
     names = [info["ch_names"][index] for index in known if info["ch_names"][index] in set(bads)]
     matrix = np.eye(len(info["ch_names"]))
     if not names:
@@ -64,10 +64,10 @@ def interpolation(info: Info, bads: Sequence[str]) -> tuple[Doubles, Step]:
     if len(known) - len(names) < FEWEST_FOR_SPLINES:
         reason = f"fewer than {FEWEST_FOR_SPLINES} channels are left to interpolate from"
         return matrix, Step("no interpolation", {"reason": reason})
-    with_place = pick_info(info, known)
-    with_place["bads"] = names
-    origin = tuple(sphere_origin(positions(with_place)))
+    positioned = pick_info(info, known)
+    positioned["bads"] = names
+    origin = tuple(sphere_origin(positions(positioned)))
     matrix[np.ix_(known, known)] = matrix_of(
-        with_place, lambda raw: raw.interpolate_bads(origin=origin, verbose="error")
+        positioned, lambda raw: raw.interpolate_bads(origin=origin, verbose="error")
     )
     return matrix, Step("interpolation", {"method": "spherical splines", "channels": names})

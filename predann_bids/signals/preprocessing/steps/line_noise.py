@@ -1,4 +1,4 @@
-"""Power-line noise: which frequencies it has, and ZapLine, which removes it by where it is as well as by frequency."""
+"""Power-line noise: its frequencies, and ZapLine, which removes it by its spatial pattern as well as by frequency."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def remove_line_noise(data: Doubles, rate_hz: float, line_hz: float) -> tuple[Do
 
     What a moving average over one period takes out of the signal holds the noise. In it, spatial filters find the
     components with the largest share of power at the line frequency and its harmonics; as many of them are projected
-    out as it takes for nothing to stand out there. The rest of the spectrum stays.
+    out as are needed until nothing stands out there. The rest of the spectrum stays.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _artifact(segment: Doubles, rate_hz: float, line_hz: float) -> tuple[Doubles
 def _period_mean(segment: Doubles, period: float) -> Doubles:
     """Average over the period in samples around each sample: (T, C) -> (T, C).
 
-    Centred, other than published: delayed by half a period, the average would differ from the signal at low
+    Centred, unlike the published one: delayed by half a period, the average would differ from the signal at low
     frequencies too, and so much more of the brain would be in what components are taken out of.
     """
     from meegkit.utils import smooth
@@ -183,7 +183,7 @@ def _projection(filters: Doubles, covariance: Doubles) -> Doubles:
 
 
 def _line_spectra(residue: Doubles, rate_hz: float, line_hz: float) -> list[tuple[Spectrum, Spectrum]]:
-    """Give the spectrum at each harmonic that lies in EEG, and around it: (bins, C) each."""
+    """Spectrum at each harmonic that lies in EEG, and around it: (bins, C) each."""
     spectrum = np.fft.rfft(residue * np.hanning(len(residue))[:, None], axis=0)
     hz = np.fft.rfftfreq(len(residue), 1 / rate_hz)
     near, far = NEIGHBOURS_HZ
