@@ -21,7 +21,7 @@ from scipy.io import savemat
 from predann_bids.errors import TryAgain
 from predann_bids.tools.simulation.dataset import simulate
 from predann_bids.tools.simulation.settings import Simulation
-from predann_bids.workflows.execution import run_all
+from predann_bids.workflows.processes import do_all
 
 QUICK = ("--no-report", "--n-procs", "1", "--skip-bids-validation")
 CHANNELS, RATE, SECONDS = 6, 200, 6
@@ -480,7 +480,7 @@ def test_a_recording_that_another_process_works_on_is_worth_trying_again(ds, run
 
 def test_a_process_that_was_killed_is_worth_trying_again():
     with pytest.raises(TryAgain, match=r"was killed.*--n-procs"):
-        list(run_all(os._exit, [1, 1], processes=2))
+        list(do_all(killed, [1, 1], processes=2))
 
 
 # -- stimulus maps, options and directories ----------------------------------------------------------------------------

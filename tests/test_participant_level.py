@@ -158,7 +158,7 @@ def test_a_finished_run_repeated_asks_and_draws_nothing_again(dataset_copy, tmp_
 
     for work in (
         "bids.index._ask_pybids",
-        "workflows.participant.level.run_all",
+        "workflows.participant.level.do_all",
         "report.quality.page.quality_page",
     ):
         monkeypatch.setattr(f"predann_bids.{work}", refuse)

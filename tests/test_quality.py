@@ -13,7 +13,8 @@ import soundfile
 from predann_bids.errors import UnusableData
 from predann_bids.report.quality import participants as quality
 from predann_bids.report.quality.measures import OutlierRule
-from predann_bids.report.quality.participants import fence, write_quality
+from predann_bids.report.quality.participants import fence
+from predann_bids.report.quality.writing import write_quality
 from predann_bids.signals.onsets import detect_onsets, onsets_played, respond_to_onsets
 from predann_bids.signals.quality import line_noise, measure, usable_seconds, usable_spans
 

@@ -194,23 +194,3 @@ def exclusive(path: Path, wait_s: float = 0) -> Iterator[None]:
         raise TryAgain(
             f"Another process is working on {path.stem}; repeat the command when it has finished."
         ) from error
-
-
-def run_all(work, tasks, processes, *, preload=(), on_beat=lambda: None, on_report=_silent):
-    import functools
-
-    for finished in do_all(
-        functools.partial(_without_worker, work),
-        tasks,
-        processes,
-        preload=preload,
-        on_beat=on_beat,
-        on_report=on_report,
-    ):
-        if finished.failure:
-            raise RuntimeError(finished.failure.trace)
-        yield finished.value
-
-
-def _without_worker(work, task, worker):
-    return work(task)

@@ -6,17 +6,13 @@ and when.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from predann_bids import __version__
 from predann_bids.files import read_json, write_json, write_text
 from predann_bids.report.quality.measures import MEASURES, Measure, OutlierRule, Value
 from predann_bids.report.table import Column, Table
@@ -43,54 +39,8 @@ class Participant:
     reasons: Mapping[str, Reason]
 
 
-def write_quality(output_dir: Path) -> Path:
-    """Write `participants.tsv`, `participants.json` and `quality.html` from the sidecars that are there.
-
-    Parameters
-    ----------
-    output_dir : Path
-        The derivative dataset. Participants without a finished recording have a row without values.
-
-    Returns
-    -------
-    Path
-        The page.
-
-    Raises
-    ------
-    ReadOrWriteFailed
-        A file cannot be written.
-    TryAgain
-        No space is left.
-    """
-    participants = write_participants(output_dir)
-    reported = {p.label for p in participants if (output_dir / f"{p.label}.html").is_file()}
-    page, mark = output_dir / "quality.html", _mark(participants, reported)
-    if not _ends_with(page, mark):
-        from predann_bids.report.quality.page import quality_page
-
-        write_text(page, f"{quality_page(participants, reported)}{mark}")
-    return page
-
-
-def _mark(participants: Sequence[Participant], reported: Collection[str]) -> str:
-    """Return the last line of a page: a fingerprint of what it shows, so that it is drawn only when that changes."""
-    shown = [__version__, sorted(reported), [(p.label, p.values, p.reasons) for p in participants]]
-    plain = json.dumps(shown, default=asdict).encode()
-    return f"<!-- made of {hashlib.blake2b(plain, digest_size=16).hexdigest()} -->\n"
-
-
-def _ends_with(page: Path, mark: str) -> bool:
-    try:
-        with page.open("rb") as file:
-            file.seek(-len(mark), os.SEEK_END)
-            return file.read() == mark.encode()
-    except OSError:  # there is no page, or an empty one
-        return False
-
-
 def write_participants(output_dir: Path) -> list[Participant]:
-    """Write `participants.tsv` and `participants.json` alone, and return what they hold; see `write_quality`."""
+    """Write `participants.tsv` and `participants.json` from the sidecars that are there, and return what they hold."""
     participants = judge(collect(output_dir))
     write_text(output_dir / "participants.tsv", participants_table(participants).tsv())
     write_json(output_dir / "participants.json", _descriptions())

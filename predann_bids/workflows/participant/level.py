@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,8 @@ from predann_bids.files import write_text
 from predann_bids.progress import Progress
 from predann_bids.report.methods.preprocessing import preprocessing_methods
 from predann_bids.report.methods.references import references
-from predann_bids.report.quality.participants import write_participants, write_quality
+from predann_bids.report.quality.participants import write_participants
+from predann_bids.report.quality.writing import write_quality
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.participant.derivative import report_path
 from predann_bids.workflows.participant.recording import (
@@ -27,7 +27,7 @@ from predann_bids.workflows.participant.recording import (
     finished_before,
     process_recording,
 )
-from predann_bids.workflows.processes import Failure, run_all
+from predann_bids.workflows.processes import Failure, Worker, do_all
 
 if TYPE_CHECKING:
     from predann_bids.report.participant import ReportJob
@@ -118,7 +118,9 @@ def _work_on(jobs: Sequence[RecordingJob], execution: Execution, progress: Progr
     processes = min(execution.processes_for(max(_peak_gb(job) for job in jobs)), len(jobs))
     workers = max(1, execution.processes // processes)
     jobs = [replace(job, workers=workers) for job in jobs]
-    yield from run_all(process_recording, jobs, processes, preload=PRELOAD, on_beat=progress.beat)
+    for finished in do_all(process_recording, jobs, processes, preload=PRELOAD, on_beat=progress.beat):
+        recording = finished.task.recording
+        yield finished.value or RecordingOutcome(recording, "failed", failure=finished.failure)
 
 
 def _peak_gb(job: RecordingJob) -> float:
@@ -154,11 +156,17 @@ def _write_reports(
     with Progress("Participant reports", len(jobs)) as progress:
         preload = (*PRELOAD, "predann_bids.report.participant")
         processes = execution.processes_for(REPORT_GB)
-        for result in run_all(report_participant, jobs, processes, preload=preload, on_beat=progress.beat):
-            if isinstance(result, Failure):
-                failures.append(result.message)
-            progress.advance(note="failed" if isinstance(result, Failure) else result.name)
+        for finished in do_all(report_participant, jobs, processes, preload=preload, on_beat=progress.beat):
+            if finished.failure:  # one report must not stop the others
+                failures.append(_failed_report(finished.task, finished.failure))
+            progress.advance(note=finished.value.name if finished.value else "failed")
     return failures
+
+
+def _failed_report(job: ReportJob, failure: Failure) -> str:
+    log = job.target.parent / "logs" / f"sub-{job.participant}_report.log"
+    write_text(log, failure.trace)
+    return f"The report of participant {job.participant} failed: {failure.message} See {log}."
 
 
 def _report_jobs(participants: Sequence[str], bids_dir: Path, output_dir: Path) -> list[ReportJob]:
@@ -173,16 +181,11 @@ def _report_jobs(participants: Sequence[str], bids_dir: Path, output_dir: Path) 
     return [ReportJob(name, tuple(pairs), report_path(output_dir, name)) for name, pairs in finished.items()]
 
 
-def report_participant(job: ReportJob) -> Path | Failure:
-    """Write one report; an error is returned as a failure."""
+def report_participant(job: ReportJob, _: Worker) -> Path:
+    """Write one report."""
     from predann_bids.report.participant import write_report
 
-    try:
-        return write_report(job)
-    except Exception as error:  # one report must not stop the others
-        log = job.target.parent / "logs" / f"sub-{job.participant}_report.log"
-        write_text(log, traceback.format_exc())
-        return Failure.of(UnusableData(f"The report of participant {job.participant} failed: {error}; see {log}."))
+    return write_report(job)
 
 
 def _raise_failures(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,7 +20,7 @@ from predann_bids.config import Preprocessing, science_hash
 from predann_bids.errors import PredannError, UnusableData
 from predann_bids.files import read_json
 from predann_bids.workflows.participant.derivative import Made, write_derivative
-from predann_bids.workflows.processes import Failure, exclusive
+from predann_bids.workflows.processes import Failure, Worker, exclusive
 
 if TYPE_CHECKING:
     from predann_bids.signals.preprocessing.preprocess import Preprocessed
@@ -40,7 +39,6 @@ class RecordingOutcome:
     bad_channels: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     failure: Failure | None = None
-    elapsed_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,16 +79,10 @@ class RecordingJob:
         return {name: getattr(recording, name) for name in ("participant", "session", "task", "run")}
 
 
-def process_recording(job: RecordingJob) -> RecordingOutcome:
-    """Preprocess one recording; whatever happens, errors become part of the outcome."""
-    begun = time.monotonic()
-    try:
-        lock = job.output_dir / "logs" / "locks" / f"{job.recording.name}.lock"
-        with exclusive(lock):
-            outcome = _process_locked(job)
-    except Exception as error:  # one recording must not stop the others
-        outcome = RecordingOutcome(job.recording, "failed", failure=Failure.of(error))
-    return replace(outcome, elapsed_s=time.monotonic() - begun)
+def process_recording(job: RecordingJob, _: Worker) -> RecordingOutcome:
+    """Preprocess one recording."""
+    with exclusive(job.output_dir / "logs" / "locks" / f"{job.recording.name}.lock"):
+        return _process_locked(job)
 
 
 def finished_before(job: RecordingJob) -> RecordingOutcome | None:
@@ -98,12 +90,10 @@ def finished_before(job: RecordingJob) -> RecordingOutcome | None:
 
     Only tables and sidecars are read. What cannot be used is left to `process_recording` to report.
     """
-    begun = time.monotonic()
     try:
-        outcome = _Sources.of(job).outcome()
+        return _Sources.of(job).outcome()
     except (PredannError, OSError):
         return None
-    return replace(outcome, elapsed_s=time.monotonic() - begun) if outcome else None
 
 
 @dataclass(frozen=True)
