@@ -24,6 +24,8 @@ from predann_bids.files import write_text
 Preset = Literal["default", "published"]
 # marks a field that was added after the first release; see `science_hash`; `option("--flag") | ADDED` is both
 ADDED: JsonDict = {"added": True}
+# marks a field that must be the same for the EEG that a decoder was trained on and for that which it is used on
+BINDING: JsonDict = {"binding": True}
 
 
 def option(flag: str, *, help: str = "", metavar: str = "", table: str = "") -> JsonDict:
@@ -67,19 +69,19 @@ class Preprocessing(Section):
         1.0,
         ge=0,
         description="Lower edge of the band-pass in Hz; 0 leaves it open.",
-        json_schema_extra=option("--l-freq"),
+        json_schema_extra=option("--l-freq") | BINDING,
     )
     h_freq: float = Field(
         40.0,
         ge=0,
         description="Upper edge of the band-pass in Hz; 0 leaves it open.",
-        json_schema_extra=option("--h-freq"),
+        json_schema_extra=option("--h-freq") | BINDING,
     )
     notch: Literal["auto", "none"] | Annotated[float, Field(gt=0)] = Field(
         "auto",
         description="Line frequency in Hz to remove with its harmonics, 'auto' for the sidecar's"
         " PowerLineFrequency, or 'none'.",
-        json_schema_extra=option("--notch"),
+        json_schema_extra=option("--notch") | BINDING,
     )
     line_noise: Literal["notch", "zapline"] = Field(
         "notch",
@@ -88,7 +90,10 @@ class Preprocessing(Section):
         json_schema_extra=option("--line-noise"),
     )
     resample: float = Field(
-        125.0, gt=0, description="Sampling rate of the derivative in Hz.", json_schema_extra=option("--resample")
+        125.0,
+        gt=0,
+        description="Sampling rate of the derivative in Hz.",
+        json_schema_extra=option("--resample") | BINDING,
     )
     resampling: Literal["polyphase", "fourier"] = Field(
         "polyphase",
@@ -100,7 +105,7 @@ class Preprocessing(Section):
         min_length=1,
         description="Reference of the derivative: 'average', 'mastoids', 'rest' (REST, Yao 2001), names of channels"
         " joined by commas, or 'none' to keep that of the recording.",
-        json_schema_extra=option("--reference"),
+        json_schema_extra=option("--reference") | BINDING,
     )
     bad_channels: Literal["none", "auto"] = Field(
         "none",

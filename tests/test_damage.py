@@ -478,6 +478,10 @@ def test_a_recording_that_another_process_works_on_is_worth_trying_again(ds, run
     assert run()[0] == 0
 
 
+def killed(task, _):
+    os._exit(task)
+
+
 def test_a_process_that_was_killed_is_worth_trying_again():
     with pytest.raises(TryAgain, match=r"was killed.*--n-procs"):
         list(do_all(killed, [1, 1], processes=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 import threading
 import time
 import traceback
@@ -116,7 +117,7 @@ def do_all(
         min(processes, len(tasks)),
         mp_context=context,
         initializer=_begin,
-        initargs=(reports, os.getpid(), begun, plugin_modules()),
+        initargs=(reports, os.getpid(), begun, tempfile.gettempdir(), plugin_modules()),
     ) as pool:
         pending = {pool.submit(_attempt_here, work, task) for task in tasks}
         try:
@@ -146,8 +147,9 @@ def _attempt_here(work: Work[Task, Value], task: Task) -> Finished[Task, Value]:
     return _attempt(work, task, _worker)
 
 
-def _begin(queue: Any, parent: int, begun: Any, plugins: Sequence[str]) -> None:
+def _begin(queue: Any, parent: int, begun: Any, scratch: str, plugins: Sequence[str]) -> None:
     global _worker
+    os.environ["TMPDIR"] = scratch  # the fork server may have begun when another directory was asked for
     with begun.get_lock():
         _worker = Worker(begun.value, lambda units, note: queue.put((units, note)))
         begun.value += 1

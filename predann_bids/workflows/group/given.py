@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from predann_bids.config import Science
+from predann_bids.config import Preprocessing, Science, option_of
 from predann_bids.errors import WrongUsage
 from predann_bids.learning.models import MODELS, PREDANN
 from predann_bids.signals.montage import Target
@@ -117,9 +117,27 @@ def _refuse_training(given: Given, science: Science) -> None:
 
 def _refuse_other_preprocessing(given: Given, science: Science) -> None:
     theirs, ours = given.facts.get("preprocessing", {}), science.preprocessing.model_dump()
-    for name in ("resample", "l_freq", "h_freq", "notch", "reference"):
-        if name in theirs and theirs[name] != ours[name]:
+    for name in _differing(given, science):
+        field = Preprocessing.model_fields[name]
+        if option_of(field).get("binding"):
             raise WrongUsage(
                 f"{given.path} was trained on EEG with {name} = {theirs[name]}, the derivatives have {ours[name]}: run"
-                f" the participant level with --{name.replace('_', '-')} {theirs[name]}."
+                f" the participant level with {option_of(field)['flag']} {theirs[name]}."
             )
+
+
+def given_notes(given: Given, science: Science) -> tuple[str, ...]:
+    """Note where the derivatives were preprocessed in another way than the EEG that a decoder was trained on."""
+    differing = _differing(given, science)
+    if not differing:
+        return ()
+    return (
+        "The decoder was trained on EEG that was preprocessed in another way. These keys differ:"
+        f" {', '.join(differing)}.",
+    )
+
+
+def _differing(given: Given, science: Science) -> list[str]:
+    """Name the preprocessing keys in which the derivatives differ from what a decoder was trained on."""
+    theirs, ours = given.facts.get("preprocessing", {}), science.preprocessing.model_dump()
+    return [name for name in ours if name in theirs and theirs[name] != ours[name]]

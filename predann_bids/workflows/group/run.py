@@ -27,7 +27,7 @@ from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import ModelFit, list_fits, read_history, read_outputs
 from predann_bids.workflows.group.fitting import train_all
-from predann_bids.workflows.group.given import Given, as_trained, read_given
+from predann_bids.workflows.group.given import Given, as_trained, given_notes, read_given
 from predann_bids.workflows.group.inputs.material import Material, gather
 from predann_bids.workflows.group.inputs.notes import preset_notes
 from predann_bids.workflows.group.nulls import permutation_tests
@@ -108,7 +108,8 @@ def _planned(request: Request) -> _Run:
         studies = _studies(science, material, request.directory)
     number = sum(len(s.splits) * len(science.training.all_seeds) * len(s.models) for s in studies)
     execution = replace(request.execution, threads=threads_for(science.training, number, request.execution))
-    return _Run(request, studies, execution, (*preset_notes(science, trained=not given), *notes))
+    of_given = given_notes(given, science) if given else ()
+    return _Run(request, studies, execution, (*preset_notes(science, trained=not given), *of_given, *notes))
 
 
 def _refuse_unknown(science: Science) -> None:
