@@ -100,7 +100,7 @@ class Simulated:
         mapped = MappedRecording(self.recording(), np.ones(len(CHANNELS), np.float32), CHANNELS, RATE.hz)
         one = EegStore.open([mapped], by_window=windows.scaling == "window")
         everyone = {name: getattr(one, name) * self.people for name in ("recordings", "columns", "scalings")}
-        features = DECODERS[science.training.encoders].hears(science.training)
+        features = DECODERS[science.training.encoders].features_for(science.training)
         if features == "waveform":
             file = keep_features(self.song, features, RATE.hz, self.directory)
             audio: Any = WaveformStore.open([file] * len(SONGS), RATE, AUDIO_RATE)

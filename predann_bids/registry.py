@@ -1,8 +1,8 @@
-"""Registries: everything of one kind by its name, whether this package brings it or another one.
+"""Registries: look up decoders, splits and other interchangeable parts by name, built in or added by other packages.
 
-Built-in members lie in one package, a module each or a few together; a new module in it needs no further line. Members
-from elsewhere are registered by `predann_bids.register`, or by the modules that other packages name as entry points of
-the group `predann_bids.plugins`; these are imported when a name is first looked up.
+The built-in members of a registry live in one package; a new module there is picked up without further changes. Other
+packages add members with `predann_bids.register`. Modules that they declare as entry points of the group
+`predann_bids.plugins` are imported when a name is first looked up.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Registry(Generic[Member]):
     Parameters
     ----------
     kind : str
-        What a member is, in messages: 'split', 'decoder'.
+        What messages call a member, such as 'split' or 'decoder'.
     package : str
-        Package whose modules hold the built-in members.
+        Name of the package whose modules define the built-in members.
     """
 
     def __init__(self, kind: str, package: str) -> None:
@@ -37,12 +37,12 @@ class Registry(Generic[Member]):
         self._members: dict[str, Member] = {}
 
     def add(self, name: str) -> Callable[[Member], Member]:
-        """Decorate a member to add it under a name.
+        """Return a decorator that adds a class under a name.
 
         Raises
         ------
         ValueError
-            Another member has this name.
+            Another member already has this name.
         """
 
         def decorate(member: Member) -> Member:
@@ -69,7 +69,7 @@ class Registry(Generic[Member]):
         return iter(tuple(self._members))
 
     def remove(self, name: str) -> None:
-        """Forget a member, such as one that a test has added."""
+        """Remove a member, such as one that a test added."""
         del self._members[name]
 
     def _load(self) -> None:
@@ -79,33 +79,33 @@ class Registry(Generic[Member]):
 
 @cache
 def import_modules(package: str) -> None:
-    """Import all modules of a package, so that what they define is registered."""
+    """Import all modules of a package, so that they register their members."""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
         importlib.import_module(module.name)
 
 
 @cache
 def load_plugins() -> None:
-    """Import what other packages name as entry points of the group `predann_bids.plugins`."""
+    """Import the modules that other packages declare as entry points of the group `predann_bids.plugins`."""
     for point in entry_points(group=PLUGINS):
         point.load()
 
 
-_registered_from: dict[str, None] = {}  # modules that have registered something by `predann_bids.register`
+_registered_from: dict[str, None] = {}  # modules that called `predann_bids.register`, in order
 
 
 def plugin_modules() -> tuple[str, ...]:
-    """Name the modules that a new process has to import to know what this one knows."""
+    """Return the modules that a worker process must import to know the same members as this process."""
     return tuple(_registered_from)
 
 
 def remember_module(name: str) -> None:
-    """Note that a module has registered something."""
+    """Remember that a module has registered a member, so that worker processes import it too."""
     _registered_from[name] = None
 
 
-def nearest(name: str, known: object) -> str:
-    """Suggest the known name that is closest to one that is not known, or list them all."""
-    names = [str(one) for one in known] if isinstance(known, dict | list | tuple) else []
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"Did you mean '{close[0]}'?" if close else f"Expected one of {', '.join(names)}."
+def nearest(name: str, names: object) -> str:
+    """Suggest the valid name that is closest to an unknown one, or list all valid names."""
+    candidates = [str(one) for one in names] if isinstance(names, dict | list | tuple) else []
+    close = difflib.get_close_matches(name, candidates, n=1)
+    return f"Did you mean '{close[0]}'?" if close else f"Expected one of {', '.join(candidates)}."

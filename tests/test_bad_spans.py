@@ -1,4 +1,4 @@
-"""No window touches EEG that annotations call bad; where nothing is bad, nothing changes."""
+"""No window touches EEG in a bad span; where there is none, nothing changes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from predann_bids.data.batches import EegStore
 from predann_bids.data.controls import reassigned
 from predann_bids.data.splits import make_splits, splits_table
 from predann_bids.data.trials import Stretch, Trial
-from predann_bids.data.windows import draw, fitting, grid
+from predann_bids.data.windows import count_side_by_side, draw, grid
 from predann_bids.errors import UnusableData
 from predann_bids.learning.evaluation import WindowPredictions, decide, window_table
 from predann_bids.learning.probing.perturbations import erode
@@ -130,7 +130,9 @@ def test_no_window_of_any_set_touches_a_bad_span(made, kind, seed, stride):
         for stretches in fold.sets().values():
             for windows in (grid(stretches, WINDOW, stride), draw(stretches, WINDOW, np.random.default_rng(seed))):
                 assert is_clean(trials, windows, bad)
-            assert fitting(stretches, WINDOW) == len(draw(stretches, WINDOW, np.random.default_rng(seed))) > 0
+            assert (
+                count_side_by_side(stretches, WINDOW) == len(draw(stretches, WINDOW, np.random.default_rng(seed))) > 0
+            )
 
 
 @settings(max_examples=30, deadline=None)
@@ -178,7 +180,7 @@ def test_draws_fill_the_pieces_between_what_is_bad_as_windows_fit_side_by_side()
     stretch = Stretch(0, Span(0, 1000), (Span(450, 451), Span(700, 760)))
     starts = draw([stretch], WINDOW, np.random.default_rng(0)).start
     assert sorted(np.searchsorted([450, 700], starts)) == [0, 0, 1, 2]
-    assert fitting([stretch], WINDOW) == 4
+    assert count_side_by_side([stretch], WINDOW) == 4
 
 
 def test_a_participant_of_whom_all_is_bad_is_in_no_set():
@@ -190,7 +192,7 @@ def test_a_participant_of_whom_all_is_bad_is_in_no_set():
 
 def test_recordings_that_are_all_bad_are_refused():
     trials = dataset(4, 2, 30.0, 1, [(Span(0, 20_000),)] * 4)
-    with pytest.raises(UnusableData, match="between what annotations call bad"):
+    with pytest.raises(UnusableData, match="between bad spans"):
         make_splits(trials, Splitting(), window=WINDOW, rate=RATE, seed=0)
 
 

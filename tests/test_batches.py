@@ -79,5 +79,5 @@ def test_a_rotated_recording_goes_on_at_its_beginning():
 def test_wanted_channels_are_taken_in_their_order_and_missed_when_not_there():
     some = [recording(["Fz", "Cz", "Pz", "Oz"])]
     assert EegStore.open(some, wanted=("Pz", "Fz")).channels == ("Pz", "Fz")
-    with pytest.raises(UnusableData, match="trained on channels that some recording lacks or has bad: T7, Oz"):
+    with pytest.raises(UnusableData, match="trained on channels that are missing or bad in some recordings: T7, Oz"):
         EegStore.open(some, frozenset({"Oz"}), wanted=("Fz", "T7", "Oz"))

@@ -1,6 +1,6 @@
 import pytest
 
-from predann_bids.data.channels import common_channels, electrodes, places_of
+from predann_bids.data.channels import common_channels, electrodes, indices_of
 from predann_bids.errors import UnusableData
 
 NEW, OLD = ["Fp1", "Cz", "T7", "P8"], ["T6", "CZ", "FP1", "T3", "EOG"]
@@ -9,7 +9,7 @@ NEW, OLD = ["Fp1", "Cz", "T7", "P8"], ["T6", "CZ", "FP1", "T3", "EOG"]
 def test_spelling_and_old_names_do_not_part_electrodes():
     assert common_channels([NEW, OLD]) == ("Fp1", "Cz", "T7", "P8")
     assert common_channels([OLD, NEW]) == ("T6", "CZ", "FP1", "T3")
-    assert places_of(["Fp1", "Cz", "T7", "P8"], OLD) == [2, 1, 3, 0]
+    assert indices_of(["Fp1", "Cz", "T7", "P8"], OLD) == [2, 1, 3, 0]
 
 
 def test_a_channel_that_is_bad_under_any_of_its_names_is_left_out():
@@ -23,7 +23,7 @@ def test_a_recording_that_has_both_names_keeps_them_apart():
 
 def test_what_a_decoder_wants_is_found_under_any_name_and_keeps_its_own():
     assert common_channels([OLD], wanted=["Cz", "T7"]) == ("Cz", "T7")
-    with pytest.raises(UnusableData, match="lacks or has bad: Oz"):
+    with pytest.raises(UnusableData, match="missing or bad in some recordings: Oz"):
         common_channels([OLD], wanted=["Cz", "Oz"])
 
 

@@ -191,7 +191,7 @@ def test_loading_never_executes_what_is_in_a_file(tmp_path):
 
 def test_a_file_that_is_no_decoder_is_refused(tmp_path):
     torch.save({"something": 1}, tmp_path / "other.ckpt")
-    with pytest.raises(UnusableData, match="no decoder of PredANN-BIDS"):
+    with pytest.raises(UnusableData, match="not a decoder of PredANN-BIDS"):
         load_decoder(tmp_path / "other.ckpt")
 
 

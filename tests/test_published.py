@@ -183,7 +183,7 @@ def blocks_of(sequential, rows):
 
 
 @pytest.mark.parametrize(
-    ("rows", "length", "pad", "pieces"),
+    ("rows", "length", "pad", "tiles"),
     [
         (6, 20, (9, 10), 1),
         (6, 20, (6, 7), 2),
@@ -196,14 +196,14 @@ def blocks_of(sequential, rows):
 )
 @pytest.mark.parametrize("part_bytes", [1, 128 * 8 * 100, 2**30])
 def test_blocks_are_the_layers_however_windows_are_padded_cut_and_taken(
-    plain, monkeypatch, rows, length, pad, pieces, part_bytes
+    plain, monkeypatch, rows, length, pad, tiles, part_bytes
 ):
     monkeypatch.setitem(blocks.PART_BYTES, "cpu", part_bytes)
     torch.manual_seed(0)
     sequential = plain.Encoder(3).sequential.double()
     vary(sequential)
     windows = torch.randn(3, 1, rows, length, dtype=torch.float64)
-    columns = Columns(length, *pad, pieces)
+    columns = Columns(length, *pad, tiles)
     counts = columns.counts().double()
     weights = torch.randn(2, 3, 128, dtype=torch.float64)
 
@@ -250,7 +250,7 @@ def test_columns_count_as_many_as_the_padded_image_has():
     for columns in (Columns(132_300, 22_423, 22_424, 32), Columns(375, 177, 177), Columns(5, 1, 0)):
         counts = columns.counts()
         assert float(counts.sum()) == columns.total
-        assert counts.shape == (columns.pieces, columns.width)
+        assert counts.shape == (columns.tiles, columns.width)
     assert Columns(375, 177, 177).width == 375 + 2 * 6
 
 

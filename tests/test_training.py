@@ -96,7 +96,7 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(train, monkeyp
 @pytest.mark.parametrize("finished", [1, 2])
 def test_a_training_that_goes_on_draws_the_noise_that_it_would_have_drawn(train, monkeypatch, finished):
     monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
-    step, save = training.NetworkTraining.training_step, training._SaveOnce.on_train_epoch_end
+    step, save = training.NetworkTraining.training_step, training._SaveRegularly.on_train_epoch_end
     drawn = {}
 
     def step_and_tell(self, batch, number):
@@ -112,7 +112,7 @@ def test_a_training_that_goes_on_draws_the_noise_that_it_would_have_drawn(train,
     train(directory="whole")
     whole = dict(drawn)
     with monkeypatch.context() as dying:
-        dying.setattr(training._SaveOnce, "on_train_epoch_end", save_and_die)
+        dying.setattr(training._SaveRegularly, "on_train_epoch_end", save_and_die)
         with pytest.raises(SystemExit):
             train(directory="killed")
     drawn.clear()

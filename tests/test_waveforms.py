@@ -171,7 +171,7 @@ def test_a_waveform_that_is_not_whole_is_written_again(audio, tmp_path, damage):
     file = keep_waveform(audio[0], tmp_path)
     whole = file.read_bytes()
     file.write_bytes(damage(whole))
-    with pytest.raises(UnusableData, match=r"is not whole\. Delete it"):
+    with pytest.raises(UnusableData, match=r"is incomplete\. Delete it"):
         WaveformStore.open([file], Rate(125), Rate(AUDIO_RATE))
     assert keep_waveform(audio[0], tmp_path).read_bytes() == whole
 

@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import RobustScaler
 
-from predann_bids.data.resident import scale_windows_there
+from predann_bids.data.resident import scale_windows_on_device
 from predann_bids.signals.scaling import scale_windows
 
 N, T = 6, 375
 
 
 def there(windows):
-    return scale_windows_there(torch.from_numpy(windows)).numpy()
+    return scale_windows_on_device(torch.from_numpy(windows)).numpy()
 
 
 @pytest.fixture(params=[scale_windows, there], ids=["numpy", "torch"])

@@ -1,4 +1,4 @@
-"""Stretches of EEG that annotations call bad: no window may touch them."""
+"""Bad spans: parts of the EEG that annotations mark as bad. No window may touch them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from predann_bids.data.trials import Trial
 from predann_bids.errors import UnusableData
 from predann_bids.timing import Rate, Span
 
-LEAST_USABLE = 0.05  # share of a recording that says enough about the whole
+LEAST_USABLE = 0.05  # share of a recording that is enough to scale the whole by
 
 
 def read_bad_spans(derivative: Derivative, rate: Rate) -> tuple[Span, ...]:
-    """Read which EEG samples of a derivative its sidecar calls bad, sorted, none in two spans.
+    """Read the bad spans of a derivative from its sidecar; sorted and disjoint.
 
-    Samples that a span touches in part belong to it; a point in time, such as a boundary where a recording was cut,
-    takes the sample at that moment.
+    A sample that a span covers in part belongs to it. A span of no duration, such as a boundary where a recording was
+    cut, covers the sample at that moment.
 
     Raises
     ------
@@ -35,8 +35,8 @@ def read_bad_spans(derivative: Derivative, rate: Rate) -> tuple[Span, ...]:
             stop = rate.samples(onset + duration)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UnusableData(
-                f"{derivative.paths.sidecar}: entry {number} of BadSpans is {entry}; onset and duration in seconds were"
-                " expected. Run the participant level again."
+                f"{derivative.paths.sidecar}: entry {number} of BadSpans is {entry}, but onset and duration in seconds"
+                " were expected. Run the participant level again."
             ) from error
         start -= rate.seconds(start) > onset
         stop += rate.seconds(stop) < onset + duration
@@ -45,14 +45,14 @@ def read_bad_spans(derivative: Derivative, rate: Rate) -> tuple[Span, ...]:
 
 
 def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Sort spans and unite those that touch or overlap."""
-    found: list[Span] = []
+    """Sort spans and merge those that touch or overlap."""
+    disjoint: list[Span] = []
     for span in sorted(spans, key=lambda one: (one.start, one.stop)):
-        if found and span.start <= found[-1].stop:
-            found[-1] = Span(found[-1].start, max(found[-1].stop, span.stop))
+        if disjoint and span.start <= disjoint[-1].stop:
+            disjoint[-1] = Span(disjoint[-1].start, max(disjoint[-1].stop, span.stop))
         else:
-            found.append(span)
-    return tuple(found)
+            disjoint.append(span)
+    return tuple(disjoint)
 
 
 def mark_trials(
@@ -63,40 +63,46 @@ def mark_trials(
     rotations: Sequence[int] = (),
     recording_samples: Sequence[int] = (),
 ) -> list[Trial]:
-    """Tell trials where their EEG is bad, in samples since the onset of their stimulus, where their windows are.
+    """Return the trials with their bad spans, in samples since the onset of the stimulus, as windows are counted.
 
     Parameters
     ----------
     trials : sequence of Trial
         All trials.
     bad : sequence of sequence of Span
-        For each recording, its bad EEG samples; empty for none.
+        Bad spans of each recording, in EEG samples; empty if no recording has any.
     delay : int
         The EEG of a window is taken this many samples later than its audio.
     rotations, recording_samples : sequence of int
-        By how many samples each recording is moved in a circle against its events, and how many it has; empty for no
+        Samples by which each recording is rotated against its events, and its length in samples; empty for no
         rotation.
+
+    Returns
+    -------
+    list of Trial
     """
     if not bad:
         return [replace(trial, bad=()) for trial in trials]
     return [
-        replace(trial, bad=_seen_from(trial, bad[trial.recording], delay, rotations, recording_samples))
+        replace(trial, bad=_bad_in_trial(trial, bad[trial.recording], delay, rotations, recording_samples))
         for trial in trials
     ]
 
 
-def _seen_from(
+def _bad_in_trial(
     trial: Trial, bad: Sequence[Span], delay: int, rotations: Sequence[int], recording_samples: Sequence[int]
 ) -> tuple[Span, ...]:
     begin = trial.onset + delay + (rotations[trial.recording] if rotations else 0)
-    rounds = (0, recording_samples[trial.recording]) if rotations else (0,)  # a rotated recording begins once more
-    seen = [span.shift(further - begin) for span in bad for further in rounds]
+    rounds = (
+        (0, recording_samples[trial.recording]) if rotations else (0,)
+    )  # after its end a rotated recording begins again
+    shifted = [span.shift(offset - begin) for span in bad for offset in rounds]
     whole = Span(0, trial.length)
-    return merged(Span(max(0, span.start), min(trial.length, span.stop)) for span in seen if span.overlaps(whole))
+    return merged(Span(max(0, span.start), min(trial.length, span.stop)) for span in shifted if span.overlaps(whole))
 
 
 def usable_samples(n_samples: int, bad: Sequence[Span]) -> Bools:
-    """Tell which samples of a recording are in no bad span; all, where hardly any would be left to judge it by."""
+    """Mark the samples of a recording outside its bad spans; mark all of them if too few would be left."""
     usable = np.ones(n_samples, dtype=bool)
     for span in bad:
         usable[span.start : span.stop] = False

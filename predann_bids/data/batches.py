@@ -1,4 +1,4 @@
-"""Windows become arrays: EEG from memory-mapped derivatives, audio from features of whole stimuli."""
+"""Cut windows into arrays: EEG from memory-mapped derivatives, audio from the features of whole stimuli."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from predann_bids.arrays import Ints, Singles
 from predann_bids.data.bad_spans import usable_samples
-from predann_bids.data.channels import common_channels, places_of
+from predann_bids.data.channels import common_channels, indices_of
 from predann_bids.data.trials import Trial
 from predann_bids.data.windows import Windows
 from predann_bids.errors import UnusableData
@@ -21,22 +21,22 @@ from predann_bids.timing import Rate, Span
 
 @dataclass(frozen=True)
 class EegStore:
-    """The recordings of all trials, mapped, with the channels that they have in common or are brought to.
+    """The memory-mapped recordings of all trials, reduced or interpolated to one set of channels.
 
     Parameters
     ----------
     recordings : tuple of MappedRecording
         Derivatives of one sampling rate.
     columns : tuple of ndarray of int
-        For each recording, where the channels stand in it.
+        Indices of the channels in each recording.
     channels : tuple of str
         Names of the channels.
     scalings : tuple of Scaling
         One for each recording; empty to scale each channel of each window by itself, as published.
     rotations : tuple of int
-        By how many samples each recording is moved in a circle against its events; empty for not at all.
+        Samples by which each recording is rotated against its events; empty for no rotation.
     fills : tuple of Fill
-        For each recording, how channels that it lacks are interpolated; empty where all recordings have all channels.
+        How the channels that each recording lacks are interpolated; empty if all recordings have all channels.
     """
 
     recordings: tuple[MappedRecording, ...]
@@ -57,32 +57,32 @@ class EegStore:
         montage: Montage | None = None,
         by_window: bool = False,
     ) -> EegStore:
-        """Find the common channels, in the order of the first recording, and the scaling of each recording.
+        """Choose the channels, in the order of the first recording, and measure the scaling of each recording.
 
         Parameters
         ----------
         recordings : sequence of MappedRecording
-            Derivatives to take windows from.
+            Derivatives to cut windows from.
         excluded : frozenset of str
             Channels to leave out.
         wanted : sequence of str
             Exactly these channels, in this order; empty for all.
         bad : sequence of sequence of Span
-            For each recording, the samples that its scaling must not be taken from; empty for none.
+            Spans of each recording that its scaling must not be measured on; empty for none.
         montage : Montage, optional
-            Bring the recordings to this, instead of to what they have in common.
+            Interpolate the recordings to this montage, instead of reducing them to their common channels.
         by_window : bool
             Scale each channel of each window by itself, instead of each recording.
 
         Raises
         ------
         UnusableData
-            No channel is common to all recordings, one that is wanted is missing, or their sampling rates differ.
+            The recordings share no channel, one that is wanted is missing, or their sampling rates differ.
         """
         rates = {recording.rate_hz for recording in recordings}
         if len(rates) > 1:
             raise UnusableData(
-                f"The derivatives have different sampling rates ({rates}); run the participant level again."
+                f"The derivatives have different sampling rates ({rates}). Run the participant level again."
             )
         if montage:
             pairs = zip(montage.fills, recordings, strict=True)
@@ -91,15 +91,31 @@ class EegStore:
             channels = montage.target.channels
         else:
             channels, fills = common_channels([r.channels for r in recordings], excluded, wanted), ()
-            columns = tuple(np.array(places_of(channels, r.channels)) for r in recordings)
+            columns = tuple(np.array(indices_of(channels, r.channels)) for r in recordings)
         store = cls(tuple(recordings), columns, channels, (), fills=fills)
         if by_window:
             return store
-        spans = bad or [()] * len(recordings)
-        return replace(store, scalings=tuple(store._scaling(index, some) for index, some in enumerate(spans)))
+        by_recording = bad or [()] * len(recordings)
+        return replace(store, scalings=tuple(store._scaling(index, spans) for index, spans in enumerate(by_recording)))
 
     def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Singles:
-        """Gather EEG windows, scaled, shape (windows, channels, length)."""
+        """Cut windows of scaled EEG.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            Which windows to cut.
+        length : int
+            Samples of a window.
+        delay : int
+            Samples by which the EEG is taken later than the audio.
+
+        Returns
+        -------
+        ndarray, shape (windows, channels, length), float32
+        """
         batch = np.empty((len(windows), len(self.channels), length), dtype=np.float32)
         for row, (index, start) in enumerate(zip(windows.trial, windows.start, strict=True)):
             trial = trials[index]
@@ -126,7 +142,7 @@ class EegStore:
 
 
 def _in_units_of(recording: MappedRecording, fill: Fill) -> Fill:
-    """Let a fill take stored numbers; each channel may have a unit of its own, as each is scaled."""
+    """Adapt interpolation weights to the stored numbers. Each channel may keep its own unit, as each is scaled."""
     alike = not len(fill.rows) or np.ptp(recording.resolution) == 0
     return fill if alike else replace(fill, weights=fill.weights * recording.resolution)
 
@@ -138,15 +154,26 @@ class AudioStore:
     Parameters
     ----------
     features : tuple of ndarray, shape (bands, frames)
-        One for each stimulus.
+        One for each stimulus, with one frame per EEG sample.
     """
 
     features: tuple[Singles, ...]
 
     def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Singles:
-        """Gather the audio features of windows, with a margin of context on both sides.
+        """Cut windows of audio features, with context on both sides.
 
-        Beyond the ends of a stimulus its first and last frame are repeated.
+        Beyond the ends of a stimulus, its first or last frame is repeated.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            Which windows to cut.
+        length : int
+            Frames of a window.
+        margin : float
+            Context on both sides, in frames; rounded down.
 
         Returns
         -------
@@ -158,16 +185,16 @@ class AudioStore:
 
     @staticmethod
     def margin(seconds: float, rate: Rate) -> int:
-        """Return so much context on one side in EEG samples, which are frames."""
+        """Convert context on one side from seconds to EEG samples, which are frames."""
         return rate.samples(seconds)
 
     @property
     def stimuli(self) -> tuple[Singles, ...]:
-        """Features of whole stimuli."""
+        """The features of whole stimuli."""
         return self.features
 
     def moments_of(self, stimulus: int, length: int, margin: float = 0) -> tuple[Ints, int]:
-        """First frame of the window at each frame at which one still fits into a stimulus, and the frames of these."""
+        """Return the first frame of the window at each frame where one fits, and the frames of a window."""
         last = self.features[stimulus].shape[1] - length
         return np.arange(max(0, last + 1)) - int(margin), length + 2 * int(margin)
 
@@ -177,6 +204,6 @@ class AudioStore:
 
     @staticmethod
     def moments(trials: Sequence[Trial], windows: Windows) -> Ints:
-        """Place of each window in its audio, in frames."""
+        """Return the position of each window in its audio, in frames."""
         begin = np.array([trials[t].audio_start for t in windows.trial], dtype=np.int64)
         return begin + windows.start

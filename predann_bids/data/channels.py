@@ -1,4 +1,4 @@
-"""Which channels of different recordings are the same electrode, and which all recordings have."""
+"""Match channels of different recordings by electrode, and find those that all recordings share."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Mapping, Sequence
 
 from predann_bids.errors import UnusableData
 
-# of the 10-20 system before 1991 (American Electroencephalographic Society)
+# electrode names of the 10-20 system before 1991 (American Electroencephalographic Society), and since
 RENAMED = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 
 
 def electrode(name: str) -> str:
-    """Name the electrode of a channel: in upper case, as it is called since 1991."""
+    """Return the electrode of a channel: its name since 1991, in upper case."""
     plain = name.strip().upper()
     return RENAMED.get(plain, plain)
 
 
 def electrodes(channels: Sequence[str]) -> dict[str, str]:
-    """Name the electrode of each channel, so that `CZ` and `Cz`, or `T3` and `T7`, are the same.
+    """Map electrodes to channels, so that `CZ` and `Cz`, or `T3` and `T7`, are the same electrode.
 
     Returns
     -------
     dict
-        Electrode to channel. Channels of one recording that would be one electrode keep their own names.
+        Channel of each electrode. Channels of one recording that would be the same electrode keep their own names.
     """
     plain = [electrode(name) for name in channels]
     counts = Counter(plain)
@@ -33,12 +33,12 @@ def electrodes(channels: Sequence[str]) -> dict[str, str]:
 def common_channels(
     recordings: Sequence[Sequence[str]], excluded: frozenset[str] = frozenset(), wanted: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """Find the channels that all recordings have, or make sure that these are wanted.
+    """Find the channels that all recordings share, or check that all recordings have those that are wanted.
 
     Parameters
     ----------
     recordings : sequence of sequence of str
-        Channels of each.
+        Channels of each recording.
     excluded : frozenset of str
         Channels to leave out.
     wanted : sequence of str
@@ -47,32 +47,32 @@ def common_channels(
     Returns
     -------
     tuple of str
-        As the first recording calls them, in its order; or `wanted`.
+        `wanted` if given; else the shared channels, named and ordered as in the first recording.
 
     Raises
     ------
     UnusableData
-        No channel is common to all recordings, or one that is wanted is missing.
+        The recordings share no channel, or one that is wanted is missing.
     """
     left_out = {*excluded, *map(electrode, excluded)}
-    known = [electrodes(channels) for channels in recordings]
-    shared = set.intersection(*(set(some) for some in known)) - left_out
-    channels = tuple(name for key, name in known[0].items() if key in shared)
+    by_electrode = [electrodes(channels) for channels in recordings]
+    shared = set.intersection(*(set(names) for names in by_electrode)) - left_out
+    channels = tuple(name for key, name in by_electrode[0].items() if key in shared)
     if not channels:
         raise UnusableData(
-            "No EEG channel has the same name in all recordings and is good in all. Use --channels interpolate, which"
-            " brings them to one montage."
+            "No EEG channel is present and good in every recording. Use --channels interpolate, which interpolates all"
+            " recordings to one montage."
         )
     missing = [name for key, name in electrodes(wanted).items() if key not in shared]
     if missing:
         raise UnusableData(
-            f"The decoder was trained on channels that some recording lacks or has bad: {', '.join(missing)}."
+            f"The decoder was trained on channels that are missing or bad in some recordings: {', '.join(missing)}."
             " Use --channels interpolate, or leave such recordings out with --participant-label."
         )
     return tuple(wanted) or channels
 
 
-def places_of(wanted: Sequence[str], channels: Sequence[str]) -> list[int]:
-    """Find where channels stand among those of a recording, whatever it calls them."""
-    there: Mapping[str, str] = electrodes(channels)
-    return [channels.index(there[key]) for key in electrodes(wanted)]
+def indices_of(wanted: Sequence[str], channels: Sequence[str]) -> list[int]:
+    """Return the indices of channels in a recording, which may use other names for the same electrodes."""
+    by_electrode: Mapping[str, str] = electrodes(channels)
+    return [channels.index(by_electrode[key]) for key in electrodes(wanted)]

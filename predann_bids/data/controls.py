@@ -1,8 +1,8 @@
-"""Data in which music and EEG do not belong together, while every recording keeps what marks it.
+"""Control data: music and EEG no longer belong together, but every recording keeps its own characteristics.
 
-A label permutation that respects the design moves whole presentations, within a recording: what is common to
-neighbouring windows, and to all presentations of one recording, stays as it is, so that under the null hypothesis the
-permuted data are as likely as the real ones.
+Labels are permuted in a way that respects the design: whole presentations are exchanged within a recording. Whatever
+neighbouring windows share, and whatever all presentations of a recording share, stays intact. Under the null hypothesis
+the permuted data are therefore as likely as the real data.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from predann_bids.arrays import Ints
 from predann_bids.data.trials import Trial
 
 MOST_DRAWS = 1000
-NEAREST_ROTATION = 0.1  # share of a recording by which its EEG is moved at least
+NEAREST_ROTATION = 0.1  # smallest share of a recording by which its EEG is rotated
 
 
 def exchange_blocks(trials: Sequence[Trial]) -> list[list[int]]:
-    """Group trials that may exchange their music: within a recording, as far as several songs are heard in it.
+    """Group trials that may exchange their music: those of one recording, if several songs were played in it.
 
-    Where recordings hold one song each, presentations are exchanged within a participant; participants who heard only
+    Where every recording holds one song, presentations are exchanged within a participant. Participants who heard only
     one song exchange theirs with each other.
 
     Returns
     -------
     list of list of int
-        Indices of trials; each in one block.
+        Indices of trials. Every trial is in exactly one block.
     """
     blocks, left = _blocks(list(range(len(trials))), [t.recording for t in trials], trials)
     more, left = _blocks(left, [t.participant for t in trials], trials)
@@ -48,7 +48,7 @@ def _blocks(
 
 
 def permuted(trials: Sequence[Trial], rng: np.random.Generator) -> Ints:
-    """Deal out the music anew within each block, all ways equally likely, the real one included.
+    """Permute the music within each block. All permutations are equally likely, including the identity.
 
     Returns
     -------
@@ -62,11 +62,16 @@ def permuted(trials: Sequence[Trial], rng: np.random.Generator) -> Ints:
 
 
 def permuted_evenly(trials: Sequence[Trial], rng: np.random.Generator) -> Ints:
-    """Deal out the music anew such that about as many presentations keep their song as guessing would get right.
+    """Permute the music so that the number of presentations that keep their song is close to its expected value.
 
-    One draw for each recording is few: by chance, more or fewer would keep theirs, and a decoder that hears the music
-    well would seem to read the rest. Here every presentation is still as likely to get one song of its block as any
-    other, but their number is the expected one wherever the block allows.
+    A single plain permutation may by chance leave more or fewer songs in place, and a decoder that recognises the music
+    would score above or below chance for that reason alone. Here every presentation is still equally likely to get the
+    music of any presentation of its block, but the number that keep their song is the expected one where possible.
+
+    Returns
+    -------
+    ndarray of int, shape (trials,)
+        As `permuted` returns it.
     """
     stimuli = np.array([trial.stimulus for trial in trials])
     source = np.arange(len(trials), dtype=np.int64)
@@ -82,7 +87,7 @@ def permuted_evenly(trials: Sequence[Trial], rng: np.random.Generator) -> Ints:
 
 
 def reassigned(trials: Sequence[Trial], source: Ints) -> list[Trial]:
-    """Give trials the label and the audio of others; each lasts as long as its EEG and its new audio both do."""
+    """Give trials the label and audio of others; each ends where its own EEG or its new audio does."""
     return [
         replace(
             trial,
@@ -95,7 +100,7 @@ def reassigned(trials: Sequence[Trial], source: Ints) -> list[Trial]:
 
 
 def rotations(recording_samples: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:
-    """Draw by how many samples each recording's EEG is moved against its events, in a circle: 10 to 90 % of it."""
+    """Draw by how many samples each recording's EEG is rotated against its events: 10 to 90 % of its length."""
     return tuple(
         int(rng.integers(round(NEAREST_ROTATION * n), round((1 - NEAREST_ROTATION) * n), endpoint=True))
         for n in recording_samples

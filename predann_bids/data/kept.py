@@ -1,4 +1,4 @@
-"""Arrays that are computed once and kept in files."""
+"""Read arrays that are computed once and kept in files."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ REMEDY = "Delete it and repeat the command: it will be made again from the audio
 
 
 def map_array(file: Path, *, n_dims: int | None = None) -> Singles:
-    """Map an array of float32, with a number of dimensions where one is given, read-only.
+    """Memory-map a float32 array from a file, read-only, and check its number of dimensions if one is given.
 
     Raises
     ------
     MissingInput
-        There is no such file.
+        The file does not exist.
     UnusableData
-        It is not whole, or holds something else.
+        The file is incomplete, or holds something else.
     ReadOrWriteFailed
-        It cannot be read.
+        The file cannot be read.
     """
     try:
         array: Singles = np.load(file, mmap_mode="r")
     except FileNotFoundError as error:
         raise MissingInput(f"{file} is missing. {REMEDY}") from error
     except (ValueError, EOFError) as error:
-        raise UnusableData(f"{file} is not whole. {REMEDY}") from error
+        raise UnusableData(f"{file} is incomplete. {REMEDY}") from error
     except OSError as error:
         raise ReadOrWriteFailed(f"{file} cannot be read: {error.strerror or error}.") from error
     expected = array.ndim if n_dims is None else n_dims

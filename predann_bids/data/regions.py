@@ -1,4 +1,4 @@
-"""Regions of the head, and which electrodes lie next to each other; pure geometry."""
+"""Assign electrodes to regions of the head, and find neighbouring electrodes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LOBE_OF_ROW = {
 OLD_NAMES = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 NAME = re.compile(r"([a-z]+)(z|\d{1,2})h?", re.IGNORECASE)
 
-MOST = 0.75  # share of channels with such names that makes a cap one of the 10-20 system
+MOST = 0.75  # share of channels with names of the 10-20 system from which on all names are trusted
 
-# In head coordinates: half-way between the centres of spheres fitted to an idealised and to an average real head.
+# In head coordinates: midway between the centres of spheres fitted to an idealised head and to an average real head.
 CENTRE_M = np.array([0.0, 0.007, 0.04])
-# Angles from the vertex to the front or the side, half-way between rows of the 10-10 system (FCz and Fz, ...), which
+# Angles from the vertex to the front or the side, midway between rows of the 10-10 system (FCz and Fz, ...). The rows
 # bend away from the vertex towards the sides. The ring through Fpz, T7, Oz and T8 lies 92 degrees from the vertex.
 EQUATOR_DEG = 92.0
 FRONTAL_DEG, PARIETAL_DEG, OCCIPITAL_DEG = 36.0, -29.0, -52.5
@@ -40,8 +40,9 @@ BEND = 0.1
 def head_regions(channels: Sequence[str], positions: Doubles | None = None) -> dict[str, Ints]:
     """Sort channels into regions of the head: left, mid and right of each lobe.
 
-    By their names if most are names of the 10-20 system or its extensions; otherwise, and for the rest, by where they
-    lie. A few such names prove nothing: C3 is another place in the ABC labels of 128 electrodes.
+    Channels are sorted by name if most names belong to the 10-20 system or its extensions. Otherwise, and for channels
+    with other names, their positions decide. A few matching names prove nothing: in the ABC labels of 128-channel caps,
+    C3 is a different position.
 
     Parameters
     ----------
@@ -53,22 +54,22 @@ def head_regions(channels: Sequence[str], positions: Doubles | None = None) -> d
     Returns
     -------
     dict of str to ndarray of int
-        For each region that holds a channel, in the order of `REGIONS`, the indices of its channels. Channels whose
-        place nobody knows are in none.
+        Indices of the channels of each region that has any, in the order of `REGIONS`. Channels whose position is
+        unknown are in no region.
     """
-    named = [region_named(channel) for channel in channels]
-    is_named_cap = sum(name is not None for name in named) >= MOST * len(named)
-    placed = _regions_at(positions, len(named))
-    pairs = zip(named, placed, strict=True)
-    places = [(name or place) if is_named_cap or positions is None else place for name, place in pairs]
-    found = {region: np.flatnonzero([place == region for place in places]) for region in REGIONS}
-    return {region: members for region, members in found.items() if len(members)}
+    by_name = [region_named(channel) for channel in channels]
+    is_named_cap = sum(name is not None for name in by_name) >= MOST * len(by_name)
+    by_position = _regions_at(positions, len(by_name))
+    pairs = zip(by_name, by_position, strict=True)
+    regions = [(name or at) if is_named_cap or positions is None else at for name, at in pairs]
+    members = {region: np.flatnonzero([at == region for at in regions]) for region in REGIONS}
+    return {region: indices for region, indices in members.items() if len(indices)}
 
 
 def region_at(position: Doubles) -> str:
-    """Name the region of a place (3,) in head coordinates, in metres."""
+    """Return the region of a position (3,) in head coordinates, in metres."""
     x, y, z = (float(value) for value in position - CENTRE_M)
-    away = min(math.degrees(math.atan2(math.hypot(x, y), z)), EQUATOR_DEG)  # electrodes below belong to those above
+    away = min(math.degrees(math.atan2(math.hypot(x, y), z)), EQUATOR_DEG)  # electrodes below the ring count as on it
     azimuth = math.atan2(y, x)
     right, front = away * math.cos(azimuth), away * math.sin(azimuth)
     row = math.copysign(abs(front) - BEND * abs(right), front)
@@ -76,12 +77,12 @@ def region_at(position: Doubles) -> str:
 
 
 def region_named(channel: str) -> str | None:
-    """Name the region of an electrode of the 10-20 system or its extensions; None if the name is none of its names."""
-    found = NAME.fullmatch(OLD_NAMES.get(channel.strip().upper(), channel.strip()))
+    """Return the region of an electrode of the 10-20 system or its extensions, or None for any other name."""
+    match = NAME.fullmatch(OLD_NAMES.get(channel.strip().upper(), channel.strip()))
     lobes = {row.lower(): lobe for row, lobe in LOBE_OF_ROW.items()}
-    if not found or found[1].lower() not in lobes:
+    if not match or match[1].lower() not in lobes:
         return None
-    row, column = lobes[found[1].lower()], found[2].lower()
+    row, column = lobes[match[1].lower()], match[2].lower()
     if column == "z":
         return None if row == "temporal" else _name(row, 0)
     number = int(column)
@@ -101,8 +102,8 @@ def neighbourhoods(positions: Doubles | None, n_channels: int) -> list[Ints]:
     Returns
     -------
     list of ndarray of int
-        For each channel itself, first, and its neighbours, the nearest first. A channel is alone if its position is
-        not known.
+        For each channel, its own index followed by those of its neighbours, nearest first. A channel of unknown
+        position has no neighbours.
     """
     alone = [np.array([index]) for index in range(n_channels)]
     if positions is None:
@@ -111,14 +112,14 @@ def neighbourhoods(positions: Doubles | None, n_channels: int) -> list[Ints]:
     size = max(1, round(n_channels / 10))
     for index in placed:
         distance = np.linalg.norm(positions[placed] - positions[index], axis=1)
-        distance[placed == index] = -1  # itself comes first, even before an electrode at the same place
+        distance[placed == index] = -1  # the channel itself comes first, even before an electrode at the same position
         alone[index] = placed[np.argsort(distance, kind="stable")[: size + 1]]
     return alone
 
 
-def as_positions(channels: Sequence[str], places: Mapping[str, Sequence[float]]) -> Doubles:
-    """Lay out the positions of named channels as (channels, 3); NaN where there is none."""
-    return np.array([places.get(name, (np.nan,) * 3) for name in channels], dtype=np.float64).reshape(-1, 3)
+def as_positions(channels: Sequence[str], positions: Mapping[str, Sequence[float]]) -> Doubles:
+    """Return the positions of channels as an array (channels, 3), with NaN where a channel has none."""
+    return np.array([positions.get(name, (np.nan,) * 3) for name in channels], dtype=np.float64).reshape(-1, 3)
 
 
 def _regions_at(positions: Doubles | None, n_channels: int) -> list[str | None]:

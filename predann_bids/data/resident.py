@@ -1,4 +1,4 @@
-"""EEG and audio held on an accelerator, where windows are cut and scaled without anything being copied to it."""
+"""EEG and audio held in the memory of an accelerator, so that no batch has to be copied to it."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Windows
 from predann_bids.signals.scaling import CLAMP, NO_RANGE, OUTLIER, QUARTILES, quantile
 
-LARGEST_SHARE = 0.4  # of the memory that is free: the rest is for training
+LARGEST_SHARE = 0.4  # of the free memory; training needs the rest
 
 
 @dataclass(frozen=True)
 class ResidentEeg:
-    """The recordings of an `EegStore`, one after the other, on a device.
+    """The recordings of an `EegStore`, concatenated, on a device.
 
     Parameters
     ----------
     samples : Tensor, shape (samples, C)
-        Of all recordings, scaled as wholes where they are.
+        Samples of all recordings, already scaled unless windows are scaled one by one.
     begins : tuple of int
-        Where each recording begins.
+        First sample of each recording.
     channels : tuple of str
         Names of the channels.
     by_window : bool
-        Scale each channel of each window by itself.
+        Whether each channel of each window is scaled by itself.
     """
 
     samples: Tensor
@@ -42,7 +42,7 @@ class ResidentEeg:
 
     @classmethod
     def of(cls, store: EegStore, device: torch.device) -> ResidentEeg:
-        """Copy recordings to a device; those that are scaled as wholes are scaled there, once."""
+        """Copy recordings to a device, and scale them there once if whole recordings are scaled."""
         begins = np.cumsum([0, *(len(recording.data) for recording in store.recordings)]).tolist()
         samples = torch.empty((begins.pop(), len(store.channels)), device=device)
         for index, (recording, begin) in enumerate(zip(store.recordings, begins, strict=True)):
@@ -51,27 +51,43 @@ class ResidentEeg:
         return cls(samples, tuple(begins), store.channels, not store.scalings)
 
     def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Tensor:
-        """Gather EEG windows, scaled, shape (windows, C, length)."""
+        """Cut windows of scaled EEG.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            Which windows to cut.
+        length : int
+            Samples of a window.
+        delay : int
+            Samples by which the EEG is taken later than the audio.
+
+        Returns
+        -------
+        Tensor, shape (windows, C, length)
+        """
         onsets = [self.begins[trials[index].recording] + trials[index].onset for index in windows.trial]
         starts = np.array(onsets, dtype=np.int64) + windows.start + delay
         cut = _cut(self.samples, starts, length).transpose(1, 2).contiguous()
-        return scale_windows_there(cut) if self.by_window else cut
+        return scale_windows_on_device(cut) if self.by_window else cut
 
 
 @dataclass(frozen=True)
 class ResidentAudio:
-    """Spectra or waveforms of all stimuli, one after the other, on a device, each with room on both sides.
+    """Features or waveforms of all stimuli, concatenated, on a device, each extended on both sides.
 
     Parameters
     ----------
     store : AudioStore or WaveformStore
-        Where they come from.
-    samples : Tensor, shape (samples, ...)
-        Frames of spectra, or samples of sound.
+        Where the audio was copied from.
+    samples : Tensor, shape (frames, bands) or (samples,)
+        Frames of features, or samples of waveforms.
     begins : tuple of int
-        Where each stimulus begins.
+        First frame or sample of each stimulus.
     room : int
-        EEG samples beyond both ends of a stimulus.
+        EEG samples by which each stimulus is extended at both ends.
     """
 
     store: AudioStore | WaveformStore
@@ -81,7 +97,7 @@ class ResidentAudio:
 
     @classmethod
     def of(cls, store: AudioStore | WaveformStore, device: torch.device, room: int) -> ResidentAudio:
-        """Copy stimuli to a device, continued on both sides as the store continues them."""
+        """Copy stimuli to a device, and extend them at both ends as the store would."""
         parts, begins, total = [], [], 0
         for stimulus in store.stimuli:
             if isinstance(store, AudioStore):
@@ -100,13 +116,29 @@ class ResidentAudio:
         return self.store.stimuli
 
     def moments_of(self, stimulus: int, length: int, margin: float = 0) -> tuple[Ints, int]:
-        """As `WaveformStore.moments_of`."""
+        """Return what the same method of the store returns."""
         return self.store.moments_of(stimulus, length, margin)
 
     def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Tensor:
-        """Gather what was heard, with a margin of context: spectra (windows, bands, frames) or sound (windows, T).
+        """Cut windows of audio, with context on both sides.
 
-        Windows that reach further beyond a stimulus than there is room hold what is next to it: see `make_resident`.
+        Windows must not reach further beyond a stimulus than `room`: they would run into the next one.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            Which windows to cut.
+        length : int
+            EEG samples of a window.
+        margin : float
+            Context on both sides, in EEG samples.
+
+        Returns
+        -------
+        Tensor, shape (windows, bands, frames) or (windows, samples)
+            Features or waveforms.
         """
         begins = np.array([self.begins[stimulus] for stimulus in windows.stimuli(trials)], dtype=np.int64)
         moments = AudioStore.moments(trials, windows)
@@ -119,16 +151,20 @@ class ResidentAudio:
 def make_resident(
     eeg: EegStore, audio: AudioStore | WaveformStore, device: torch.device, room: int
 ) -> tuple[ResidentEeg, ResidentAudio] | None:
-    """Copy everything to a device; None where it does not fit, or has to be changed on its way.
+    """Copy EEG and audio to a device, unless they do not fit or the EEG would have to be interpolated or rotated.
 
     Parameters
     ----------
     eeg, audio : EegStore, AudioStore or WaveformStore
         What to copy.
     device : torch.device
-        Where to.
+        Where to copy it.
     room : int
         EEG samples by which windows may reach beyond a stimulus.
+
+    Returns
+    -------
+    tuple of ResidentEeg and ResidentAudio, or None
     """
     samples = sum(len(recording.data) for recording in eeg.recordings) * len(eeg.channels)
     bytes_needed = 4 * (samples + sum(stimulus.size for stimulus in audio.stimuli))
@@ -138,12 +174,12 @@ def make_resident(
 
 
 def free_bytes(device: torch.device) -> float:
-    """Memory that is left on a device; nobody knows of others than NVIDIA's, of which half the usual is assumed."""
+    """Return the free memory of a device in bytes. Only NVIDIA devices report it; 8 GB is assumed for others."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 8e9
 
 
-def scale_windows_there(windows: Tensor) -> Tensor:
-    """Do what `signals.scaling.scale_windows` does, on the device of the windows (n, C, T)."""
+def scale_windows_on_device(windows: Tensor) -> Tensor:
+    """Scale windows (n, C, T) as `signals.scaling.scale_windows` does, on the device that holds them."""
     ordered = windows.sort(dim=-1).values
     (low, above_low), (middle, above_middle), (high, above_high) = (quantile(ordered, share) for share in QUARTILES)
     spread = (high - low) + (above_high - above_low)
@@ -152,14 +188,14 @@ def scale_windows_there(windows: Tensor) -> Tensor:
 
 
 def _cut(samples: Tensor, starts: Ints, length: int) -> Tensor:
-    """Gather stretches of rows, shape (n, length, ...)."""
+    """Cut runs of rows, shape (n, length, ...)."""
     first = torch.from_numpy(starts).to(samples.device, non_blocking=True)
     rows = first[:, None] + torch.arange(length, device=samples.device)
     return samples[rows]
 
 
 def _scaled(samples: Tensor, store: EegStore, index: int) -> Tensor:
-    """Scale a whole recording (T, C) as `Scaling.apply` does windows of it."""
+    """Scale a whole recording (T, C) as `Scaling.apply` scales its windows."""
     scaling = store.scalings[index]
     center, spread, mixing = (
         torch.from_numpy(part).to(samples.device) for part in (scaling.center, scaling.spread, scaling.mixing)

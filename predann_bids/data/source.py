@@ -1,4 +1,4 @@
-"""Where windows are taken from: recordings and audio, and how they are cut."""
+"""The source of windows: recordings, audio, and how windows are cut from both."""
 
 from __future__ import annotations
 
@@ -19,23 +19,60 @@ from predann_bids.data.windows import Windows
 
 
 class EegWindows(Protocol):
-    """What gives windows of EEG (n, C, T)."""
+    """A store that cuts windows from EEG."""
 
     @property
-    def channels(self) -> tuple[str, ...]: ...  # noqa: D102
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels."""
 
-    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Any: ...  # noqa: D102
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Any:
+        """Cut windows of scaled EEG.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            Which windows to cut.
+        length : int
+            Samples of a window.
+        delay : int
+            Samples by which the EEG is taken later than the audio.
+
+        Returns
+        -------
+        ndarray or Tensor, shape (windows, C, length)
+        """
 
 
 class AudioWindows(Protocol):
-    """What gives windows of audio, (n, bands, T) or (n, samples), and whole stimuli."""
+    """A store that holds the audio of whole stimuli and cuts windows from it."""
 
     @property
-    def stimuli(self) -> Sequence[Any]: ...  # noqa: D102
+    def stimuli(self) -> Sequence[Any]:
+        """Features (bands, frames) or waveforms (samples,) of whole stimuli."""
 
-    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float) -> Any: ...  # noqa: D102
+    def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float) -> Any:
+        """Cut windows of audio.
 
-    def moments_of(self, stimulus: int, length: int, margin: float) -> tuple[Any, int]: ...  # noqa: D102
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            Which windows to cut.
+        length : int
+            EEG samples of a window.
+        margin : float
+            Context on both sides, in EEG samples.
+
+        Returns
+        -------
+        ndarray or Tensor, shape (windows, bands, frames) or (windows, samples)
+        """
+
+    def moments_of(self, stimulus: int, length: int, margin: float) -> tuple[Any, int]:
+        """Return where the window at each EEG sample of a stimulus begins, and the length of these windows."""
 
 
 Eeg = TypeVar("Eeg", bound=EegWindows)
@@ -43,7 +80,7 @@ Audio = TypeVar("Audio", bound=AudioWindows)
 
 
 class Batch(NamedTuple):
-    """Windows of EEG (B, C, T), of the audio features (B, bands, T) or waveforms (B, samples), and the songs (B,)."""
+    """EEG (B, C, T), audio features (B, bands, T) or waveforms (B, samples), and stimulus indices (B,) of windows."""
 
     eeg: Tensor
     audio: Tensor
@@ -52,20 +89,20 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Source(Generic[Eeg, Audio]):
-    """Recordings and audio that windows are taken from.
+    """Recordings and audio from which windows are cut.
 
     Parameters
     ----------
     trials : sequence of Trial
         All trials.
     eeg : EegWindows
-        Gives windows of EEG.
+        Store of the EEG.
     audio : AudioWindows
-        Gives windows of audio.
+        Store of the audio.
     length, delay : int
-        Samples of a window, and how much later than the audio the EEG is taken.
+        Samples of a window, and samples by which the EEG is taken later than the audio.
     margin : float
-        The audio's context on both sides, in EEG samples; a fraction where waveforms are cut.
+        Context of the audio on both sides, in EEG samples; may be fractional where waveforms are cut.
     """
 
     trials: Sequence[Trial]
@@ -76,12 +113,12 @@ class Source(Generic[Eeg, Audio]):
     margin: float = 0
 
     def batch(self, windows: Windows) -> Batch:
-        """Gather EEG and audio of windows, and their songs."""
+        """Cut the EEG and audio of windows, and look up their stimuli."""
         audio = self.audio.windows(self.trials, windows, self.length, self.margin)
         return Batch(self.eeg_of(windows), torch.as_tensor(audio), torch.from_numpy(windows.stimuli(self.trials)))
 
     def eeg_of(self, windows: Windows) -> Tensor:
-        """Gather the EEG of windows alone, (B, C, T)."""
+        """Cut only the EEG of windows, (B, C, T)."""
         return torch.as_tensor(self.eeg.windows(self.trials, windows, self.length, self.delay))
 
     def songs(self) -> SourceSongs:
@@ -89,7 +126,7 @@ class Source(Generic[Eeg, Audio]):
         return SourceSongs(self.audio, self.length, self.margin)
 
     def on(self, device: torch.device) -> AnySource:
-        """Hold everything on an accelerator, where it fits, so that nothing has to be copied to it any more."""
+        """Return the same source with all data on an accelerator, if they fit, so that no batch has to be copied."""
         eeg, audio = self.eeg, self.audio
         if device.type == "cpu" or not (isinstance(eeg, EegStore) and isinstance(audio, AudioStore | WaveformStore)):
             return self
@@ -97,7 +134,7 @@ class Source(Generic[Eeg, Audio]):
         return self.taking_from(*resident) if resident else self
 
     def taking_from(self, eeg: EegWindows, audio: AudioWindows) -> AnySource:
-        """Cut the same windows from other stores."""
+        """Return a source that cuts the same windows from other stores."""
         return Source(self.trials, eeg, audio, self.length, self.delay, self.margin)
 
 
@@ -117,10 +154,12 @@ class SourceSongs:
         return torch.from_numpy(np.array(self.store.stimuli[song]))
 
     def windows(self, song: int) -> tuple[Tensor, int]:
-        """Return the first sample of the window at each EEG sample of a song, and the length of these windows."""
+        """Return where the window at each EEG sample of a song begins, and the length of these windows."""
         starts, length = self.store.moments_of(song, self.length, self.margin)
         return torch.as_tensor(starts), length
 
 
 AnySource: TypeAlias = Source[Any, Any]
-MappedSource: TypeAlias = Source[EegStore, AudioStore]  # recordings, and features with a frame for each EEG sample
+MappedSource: TypeAlias = Source[
+    EegStore, AudioStore
+]  # memory-mapped recordings, and features with one frame per EEG sample

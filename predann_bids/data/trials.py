@@ -1,4 +1,4 @@
-"""Presentations in samples of their derivatives: what windows and splits are made of."""
+"""Trials: presentations expressed in samples of the preprocessed recordings. Windows and splits are made from them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Trial:
     onset : int
         EEG sample at which the stimulus begins.
     length : int
-        Samples of the stimulus that were heard and have EEG `delay` later.
+        Samples of the stimulus that were played and have EEG `delay` later.
     audio_start : int
-        Place in the audio at `onset`, in samples at the rate of the EEG.
+        Position in the audio file at `onset`, in samples at the rate of the EEG.
     bad : tuple of Span
-        Where the EEG that is paired with the stimulus is bad, in samples since `onset`: sorted, and apart.
+        Where the EEG paired with the stimulus is bad, in samples since `onset`; sorted and disjoint.
     """
 
     participant: str
@@ -53,9 +53,9 @@ class Stretch:
     trial : int
         Index of the trial.
     span : Span
-        The part.
+        Which part of the trial.
     bad : tuple of Span
-        Parts of it that no window may touch: sorted, and apart.
+        Spans within it that no window may touch; sorted and disjoint.
     """
 
     trial: int
@@ -64,19 +64,19 @@ class Stretch:
 
     @classmethod
     def of(cls, trials: Sequence[Trial], index: int, span: Span | None = None) -> Stretch:
-        """Take a part of a trial, or the whole, with what is bad in it."""
+        """Take a part of a trial, or the whole trial, together with its bad spans."""
         span = span or Span(0, trials[index].length)
         return cls(index, span, tuple(bad for bad in trials[index].bad if bad.overlaps(span)))
 
-    def pieces(self, shortest: int) -> list[Stretch]:
-        """Cut out what is bad; pieces shorter than `shortest` samples are left out."""
+    def clean_stretches(self, shortest: int) -> list[Stretch]:
+        """Cut out the bad spans and return the stretches between them that have at least `shortest` samples."""
         starts = [self.span.start, *(bad.stop for bad in self.bad)]
         stops = [*(bad.start for bad in self.bad), self.span.stop]
         edges = [(start, stop) for start, stop in zip(starts, stops, strict=True) if stop - start >= shortest]
         return [Stretch(self.trial, Span(start, stop)) for start, stop in edges]
 
     def chunks(self, length: int) -> list[Stretch]:
-        """Cut into chunks of equal length; what is left at the end is dropped, but a shorter stretch is one chunk."""
+        """Cut into chunks of equal length and drop the remainder; a stretch shorter than a chunk is one chunk."""
         starts = range(self.span.start, max(self.span.stop - length, self.span.start) + 1, length)
         spans = [Span(start, min(start + length, self.span.stop)) for start in starts]
         return [Stretch(self.trial, span, tuple(bad for bad in self.bad if bad.overlaps(span))) for span in spans]
@@ -94,8 +94,9 @@ def list_trials(
 ) -> list[Trial]:
     """Turn the presentations of all recordings into trials.
 
-    A trial is as long as music and EEG are both there: to the end of the presentation, of the audio, or of the
-    recording `delay_s` later; and no longer than to the next presentation, so that no EEG belongs to two of them.
+    A trial lasts while both music and EEG are available: until the end of the presentation, of the audio file, or of
+    the recording (`delay_s` later), whichever comes first. It also ends where the next presentation begins, so that no
+    EEG belongs to two trials.
 
     Parameters
     ----------
@@ -106,23 +107,32 @@ def list_trials(
     rate : Rate
         Sampling rate of the derivatives.
     delay_s : float
-        The EEG of a window is taken this much later than its audio.
+        The EEG of a window is taken this many seconds later than its audio.
     recording_samples : sequence of int
-        Length of each recording.
-    audio_samples : mapping
-        Length of each stimulus's audio at the rate of the EEG.
+        Length of each recording in samples.
+    audio_samples : mapping of str to int
+        Length of the audio of each stimulus, in samples at the rate of the EEG.
     first_s : float
-        Use no more than this of each presentation, from its onset; 0 uses all.
+        Use only the first seconds of each presentation; 0 uses all of it.
+
+    Returns
+    -------
+    list of Trial
+
+    Raises
+    ------
+    UnusableData
+        A negative delay reaches before the start of a recording.
     """
     delay, most = rate.samples(delay_s), rate.samples(first_s)
     trials = []
     for index, (derivative, samples) in enumerate(zip(derivatives, recording_samples, strict=True)):
         onsets = [rate.samples(presentation.onset) for presentation in derivative.presentations]
-        for place, presentation in enumerate(derivative.presentations):
-            onset, audio_start = onsets[place], rate.samples(presentation.audio_start)
-            following = [o for other, o in enumerate(onsets) if o > onset or (o == onset and other > place)]
-            heard = min([rate.samples(presentation.duration), *(o - onset for o in following)])
-            available = min(heard, samples - onset - delay, audio_samples[presentation.label] - audio_start)
+        for position, presentation in enumerate(derivative.presentations):
+            onset, audio_start = onsets[position], rate.samples(presentation.audio_start)
+            following = [o for number, o in enumerate(onsets) if o > onset or (o == onset and number > position)]
+            played = min([rate.samples(presentation.duration), *(o - onset for o in following)])
+            available = min(played, samples - onset - delay, audio_samples[presentation.label] - audio_start)
             available = min(available, most) if most else available
             begin = max(0, -(onset + delay))  # a negative delay must not reach before the recording
             if begin:

@@ -1,4 +1,4 @@
-"""Waveforms of whole stimuli, mapped into memory: what the published audio network hears."""
+"""Memory-mapped waveforms of whole stimuli, the input of the published audio network."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class WaveformStore:
     Parameters
     ----------
     waveforms : tuple of ndarray, shape (samples,), float32
-        One for each stimulus; mapped, so that all processes share them.
+        One for each stimulus; memory-mapped, so that all processes share them.
     rate : Rate
-        Of the EEG, in whose samples places are counted.
+        Sampling rate of the EEG; positions are counted in its samples.
     audio_rate : Rate
-        Of the waveforms.
+        Sampling rate of the waveforms.
     """
 
     waveforms: tuple[Singles, ...]
@@ -37,19 +37,28 @@ class WaveformStore:
 
     @classmethod
     def open(cls, files: Sequence[Path], rate: Rate, audio_rate: Rate) -> WaveformStore:
-        """Map waveforms that are kept in files.
+        """Memory-map waveforms from files.
 
         Raises
         ------
         UnusableData
-            A file is not whole.
+            A file is incomplete.
         """
         return cls(tuple(map_array(file, n_dims=1) for file in files), rate, audio_rate)
 
     def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Singles:
-        """Gather the audio of windows, with a margin of context on both sides, in EEG samples.
+        """Cut windows of audio, with context on both sides. Beyond the ends of a stimulus there is silence.
 
-        Beyond the ends of a stimulus there is silence.
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            Which windows to cut.
+        length : int
+            EEG samples of a window.
+        margin : float
+            Context on both sides, in EEG samples.
 
         Returns
         -------
@@ -64,29 +73,29 @@ class WaveformStore:
         return batch
 
     def samples(self, length: int, margin: float = 0) -> int:
-        """Samples of audio that so many EEG samples last."""
+        """Return the number of audio samples of a window of `length` EEG samples, with context on both sides."""
         return self.audio_rate.samples(self.rate.seconds(length + 2 * margin))
 
     def starts(self, moments: Ints, margin: float = 0) -> Ints:
-        """First samples of the audio of windows that begin at these EEG samples of a stimulus."""
+        """Return the first audio sample of the windows that begin at given EEG samples of a stimulus."""
         seconds = map(self.rate.seconds, (moments - margin).tolist())
-        return np.array([self.audio_rate.samples(some) for some in seconds], dtype=np.int64)
+        return np.array([self.audio_rate.samples(start) for start in seconds], dtype=np.int64)
 
     def moments_of(self, stimulus: int, length: int, margin: float = 0) -> tuple[Ints, int]:
-        """Start of the window at each EEG sample at which one still fits into a stimulus, and its samples."""
+        """Return the first audio sample of the window at each EEG sample where one fits, and their length."""
         return self.starts(np.arange(max(0, self.lasts(stimulus) - length + 1)), margin), self.samples(length, margin)
 
     @staticmethod
     def margin(seconds: float, rate: Rate) -> float:
-        """Return so much context on one side in EEG samples, which need not be whole."""
+        """Convert context on one side from seconds to EEG samples, which may be fractional."""
         return seconds * rate.hz
 
     @property
     def stimuli(self) -> tuple[Singles, ...]:
-        """Waveforms of whole stimuli."""
+        """The waveforms of whole stimuli."""
         return self.waveforms
 
     def lasts(self, stimulus: int) -> int:
-        """Whole EEG samples that a stimulus lasts."""
-        # in this order the quotient of whole rates is exact where it is whole
+        """Return how many whole EEG samples a stimulus lasts."""
+        # multiplying first keeps the quotient exact where it is a whole number
         return math.floor(len(self.waveforms[stimulus]) * self.rate.hz / self.audio_rate.hz)

@@ -1,4 +1,4 @@
-"""Cut stretches into windows: pure arithmetic on sample numbers."""
+"""Place windows in stretches, on a grid or at random. No signal is read: this is arithmetic on sample numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from predann_bids.timing import Span
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of equal length, as columns.
+    """Windows of equal length, stored as columns.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ class Windows:
     start : ndarray of int, shape (n,)
         First sample, counted from the onset of the stimulus.
     place : ndarray of int, shape (n,), optional
-        Of windows that `place_in_spans` has placed: 0 for one that stands alone, and 1, 2, ... for those that follow
-        each other in one longer segment. None where windows lie on a grid.
+        For windows placed by `place_in_spans`: 0 for a single window, and 1, 2, ... for the consecutive windows of a
+        segment. None for windows on a grid.
     """
 
     trial: Ints
@@ -38,22 +38,22 @@ class Windows:
         return Windows(self.trial[chosen], self.start[chosen], None if self.place is None else self.place[chosen])
 
     def alone(self) -> Windows:
-        """Keep the windows that stand alone; on a grid these are all."""
+        """Keep the single windows; on a grid, these are all windows."""
         return self if self.place is None else self[np.flatnonzero(self.place == 0)]
 
     def participants(self, trials: Sequence[Trial]) -> Strings:
-        """Participant of each window."""
+        """Return the participant of each window."""
         return np.array([trials[t].participant for t in self.trial], dtype=np.str_)
 
     def stimuli(self, trials: Sequence[Trial]) -> Ints:
-        """Index of the stimulus of each window."""
+        """Return the index of the stimulus of each window."""
         return np.array([trials[t].stimulus for t in self.trial], dtype=np.int64)
 
 
 def grid(stretches: Sequence[Stretch], length: int, stride: int) -> Windows:
-    """Enumerate the windows that begin every `stride` samples, lie inside their stretch and touch nothing bad in it."""
+    """List the windows that begin every `stride` samples, lie inside their stretch and touch none of its bad spans."""
     starts = [np.arange(s.span.start, s.span.stop - length + 1, stride, dtype=np.int64) for s in stretches]
-    return _columns(stretches, [_clean(begin, s, length) for begin, s in zip(starts, stretches, strict=True)])
+    return _windows_at(stretches, [_clean(begin, s, length) for begin, s in zip(starts, stretches, strict=True)])
 
 
 def _clean(starts: Ints, stretch: Stretch, length: int) -> Ints:
@@ -72,32 +72,38 @@ def place_in_spans(
     following: int,
     rng: np.random.Generator,
 ) -> Windows:
-    """Place one window at random in each span of a stretch, and beside it one longer segment of several windows.
+    """Place one window at random in each span of a stretch and, independently, one segment of several windows.
 
-    As published: spans of 8 s begin every 1.6 s of a chunk of 30 s, 14 in all. A stretch that is shorter than a span is
-    one span. The segment has a random place of its own; where it does not fit, it is left out.
+    As published, spans of 8 s begin every 1.6 s of a 30 s chunk, 14 in all. A stretch shorter than a span is one span.
+    A segment that does not fit into the span is left out.
 
     Parameters
     ----------
     stretches : sequence of Stretch
-        Where to place windows, touching nothing bad.
+        Where to place windows; their bad spans are avoided.
     length : int
         Samples of a window.
     span, span_stride : int
-        Length of spans and the distance of their beginnings, in samples.
+        Length of a span, and distance from the start of one span to the start of the next, in samples.
     stride, following : int
-        Distance of the windows in a segment in samples, and how many there are; no segments with fewer than two.
+        Samples from one window of a segment to the next, and the number of windows in a segment; with fewer than two,
+        no segments are placed.
     rng : numpy.random.Generator
-        Where the places come from.
+        Source of the random positions.
+
+    Returns
+    -------
+    Windows
+        With `place` filled in.
     """
-    kinds = [(length, 1)] + [(length + (following - 1) * stride, following)] * (following > 1)
+    shapes = [(length, 1)] + [(length + (following - 1) * stride, following)] * (following > 1)
     trials, starts, places = [], [], []
     for stretch in stretches:
         last = max(stretch.span.start, stretch.span.stop - span)
         for begin in range(stretch.span.start, last + 1, span_stride):
             part = replace(stretch, span=Span(begin, min(begin + span, stretch.span.stop)))
-            for whole, number in kinds:
-                start = _anywhere(part, whole, rng)
+            for samples, number in shapes:
+                start = _draw_start(part, samples, rng)
                 if start is not None:
                     trials += [stretch.trial] * number
                     starts += [start + step * stride for step in range(number)]
@@ -105,10 +111,10 @@ def place_in_spans(
     return Windows(*(np.array(column, dtype=np.int64) for column in (trials, starts, places)))
 
 
-def _anywhere(stretch: Stretch, length: int, rng: np.random.Generator) -> int | None:
-    """Draw where something of this length begins; the last place is never drawn, unless it is the only one.
+def _draw_start(stretch: Stretch, length: int, rng: np.random.Generator) -> int | None:
+    """Draw where a window or segment of this length begins; the last position is drawn only if there is no other.
 
-    The published method draws starts from [0, 3750 - 375 - 1], with 3750 samples to a chunk and 375 to a window.
+    The published method draws starts from [0, 3750 - 375 - 1], with chunks of 3750 and windows of 375 samples.
     """
     span = stretch.span
     starts = _clean(np.arange(span.start, max(span.stop - length, span.start + 1)), stretch, length)
@@ -116,33 +122,33 @@ def _anywhere(stretch: Stretch, length: int, rng: np.random.Generator) -> int | 
     return int(starts[rng.integers(len(starts))]) if len(starts) else None
 
 
-def fitting(stretches: Sequence[Stretch], length: int) -> int:
-    """Count the windows that fit into stretches side by side, touching nothing bad."""
-    return sum(piece.span.length // length for stretch in stretches for piece in stretch.pieces(length))
+def count_side_by_side(stretches: Sequence[Stretch], length: int) -> int:
+    """Count the windows that fit side by side into stretches, outside their bad spans."""
+    return sum(clean.span.length // length for stretch in stretches for clean in stretch.clean_stretches(length))
 
 
 def draw_single(stretches: Sequence[Stretch], length: int, rng: np.random.Generator) -> Windows:
-    """Draw one window at a random place from each stretch that holds one, as published. The order is random."""
-    starts = [_anywhere(stretch, length, rng) for stretch in stretches]
-    found = [np.array([] if start is None else [start], dtype=np.int64) for start in starts]
-    windows = _columns(stretches, found)
+    """Draw one window at a random position from each stretch that can hold one, as published, in random order."""
+    starts = [_draw_start(stretch, length, rng) for stretch in stretches]
+    chosen = [np.array([] if start is None else [start], dtype=np.int64) for start in starts]
+    windows = _windows_at(stretches, chosen)
     return windows[rng.permutation(len(windows))]
 
 
 def draw(stretches: Sequence[Stretch], length: int, rng: np.random.Generator) -> Windows:
-    """Draw windows at random places: from each stretch, between what is bad in it, as many as fit side by side.
+    """Draw windows at random positions, in random order: as many from each clean stretch as would fit side by side.
 
-    An epoch of such draws sees each part of the data about once, and each time cut differently. The order is random.
+    Every epoch thus sees all of the data about once, cut differently each time.
     """
-    pieces = [piece for stretch in stretches for piece in stretch.pieces(length)]
+    clean = [part for stretch in stretches for part in stretch.clean_stretches(length)]
     starts = [
-        rng.integers(s.span.start, s.span.stop - length, size=s.span.length // length, endpoint=True) for s in pieces
+        rng.integers(s.span.start, s.span.stop - length, size=s.span.length // length, endpoint=True) for s in clean
     ]
-    windows = _columns(pieces, starts)
+    windows = _windows_at(clean, starts)
     return windows[rng.permutation(len(windows))]
 
 
-def _columns(stretches: Sequence[Stretch], starts: Sequence[Ints]) -> Windows:
+def _windows_at(stretches: Sequence[Stretch], starts: Sequence[Ints]) -> Windows:
     trials = [np.full(len(begin), s.trial, dtype=np.int64) for s, begin in zip(stretches, starts, strict=True)]
     empty = np.empty(0, dtype=np.int64)
     return Windows(np.concatenate([empty, *trials]), np.concatenate([empty, *starts]))

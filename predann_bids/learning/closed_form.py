@@ -1,4 +1,4 @@
-"""Fit a closed-form decoder: gather continuous EEG and audio, solve, and choose the regularisation."""
+"""Fit a closed-form decoder: join the EEG and audio of all training stretches, solve, and choose the regularisation."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from predann_bids.timing import Rate
 HELD_OUT_OF = 7
 MOST_HOURS = 4.0
 TINY = 1e-12
-BATCH = 64  # windows at once
+BATCH = 64  # windows at a time
 
 
 def unwhitened(store: EegStore) -> EegStore:
-    """Leave out the mixing of channels: each is only brought to one scale and limited, as is usual in the field."""
+    """Return a store without whitening: each channel is only scaled and clamped, as is usual in the field."""
     identity = np.eye(len(store.channels), dtype=np.float32)
     scalings = tuple(dataclasses.replace(scaling, mixing=identity) for scaling in store.scalings)
     return dataclasses.replace(store, scalings=scalings)
@@ -37,28 +37,32 @@ def unwhitened(store: EegStore) -> EegStore:
 def solve(kind: type[ClosedForm], source: MappedSource, split: Split, settings: Settings) -> ClosedForm:
     """Fit a closed-form decoder to the training stretches of a fold.
 
-    It spans lags from the sound to `latest_s` after it. The regularisation is the one with which windows of the
-    validation stretches are predicted best, by the mean correlation with all features; nothing else is read. Of more
-    than `MOST_HOURS` of training data, stretches drawn at random are used: weights no longer gain by more. Without a
-    validation set, every seventh stretch of the training set serves as one.
+    Lags range from the sound to `latest_s` after it. The regularisation is the one that predicts the windows of the
+    validation stretches best, by the mean correlation with all features. If there are more than `MOST_HOURS` of
+    training data, that much is drawn at random, as more would not improve the weights. Without a validation set, every
+    seventh training stretch is held out instead.
 
     Parameters
     ----------
     kind : type of ClosedForm
-        What to fit.
+        Class of the decoder.
     source : MappedSource
-        Where EEG, scaled as the decoder wants it, and audio features are taken from.
+        EEG, scaled as the decoder expects it, and audio features.
     split : Split
         The fold.
     settings : Settings
         What the decoder is built from.
+
+    Returns
+    -------
+    ClosedForm
     """
     rate = Rate(settings.rate_hz)
     frames = Rate(rate.hz / kind.samples_per_frame)
     n_lags, delay = frames.samples(kind.latest_s) + 1, frames.samples(rate.seconds(source.delay))
     validation = split.validation or split.train[::HELD_OUT_OF]
     kept = split.train if split.validation else [s for i, s in enumerate(split.train) if i % HELD_OUT_OF]
-    train = [piece for stretch in kept for piece in stretch.pieces(source.length)]
+    train = [clean for stretch in kept for clean in stretch.clean_stretches(source.length)]
     eeg, audio = _joined(source, _at_most(train, rate.samples(3600 * MOST_HOURS)), n_lags)
     decoders = kind.solve(eeg, audio, settings, -delay, n_lags)
     correlations = _correlations(decoders, source, validation)
@@ -74,7 +78,7 @@ def _at_most(stretches: Sequence[Stretch], samples: int) -> Sequence[Stretch]:
 
 
 def _joined(source: MappedSource, stretches: Sequence[Stretch], gap: int) -> tuple[Doubles, Doubles]:
-    """EEG (frames, C) and features (frames, F) of all stretches, with gaps of zeros that no lag bridges."""
+    """Join the EEG (frames, C) and features (frames, F) of all stretches, with zeros between them."""
     pairs = [_standardised(source, stretch) for stretch in stretches]
     eeg, audio = (
         np.concatenate([np.pad(part, ((0, 0), (gap, gap))).T for part in parts]) for parts in zip(*pairs, strict=True)
@@ -83,7 +87,7 @@ def _joined(source: MappedSource, stretches: Sequence[Stretch], gap: int) -> tup
 
 
 def _standardised(source: MappedSource, stretch: Stretch) -> tuple[Doubles, Doubles]:
-    """EEG (C, frames) without its mean, so that no intercept is needed, and features (F, frames) on one scale."""
+    """Return the EEG (C, frames) of a stretch without its mean, and its standardised audio features (F, frames)."""
     length = stretch.span.length
     window = Windows(np.array([stretch.trial]), np.array([stretch.span.start]))
     eeg = halved(source.eeg.windows(source.trials, window, length, source.delay)[0]).astype(np.float64)
@@ -93,7 +97,7 @@ def _standardised(source: MappedSource, stretch: Stretch) -> tuple[Doubles, Doub
 
 
 def _features(source: MappedSource, windows: Windows, length: int) -> Singles:
-    """Features (n, F, length // 2) of the audio of each window."""
+    """Return the audio features (n, F, length // 2) of windows."""
     songs = windows.stimuli(source.trials)
     moments = source.audio.moments(source.trials, windows)
     pairs = zip(songs, moments, strict=True)
@@ -101,13 +105,13 @@ def _features(source: MappedSource, windows: Windows, length: int) -> Singles:
 
 
 def _correlations(decoders: Sequence[ClosedForm], source: MappedSource, stretches: Sequence[Stretch]) -> Doubles:
-    """Mean similarity of predictions and audio, for each decoder."""
+    """Return the mean correlation of each decoder's predictions with the audio features."""
     windows = grid(stretches, source.length, max(1, source.length // 2))
     sums = np.zeros(len(decoders))
     for first in range(0, len(windows), BATCH):
-        some = windows[slice(first, first + BATCH)]
-        eeg = torch.from_numpy(source.eeg.windows(source.trials, some, source.length, source.delay))
-        audio = unit(_features(source, some, source.length), by_feature=True)
+        batch = windows[slice(first, first + BATCH)]
+        eeg = torch.from_numpy(source.eeg.windows(source.trials, batch, source.length, source.delay))
+        audio = unit(_features(source, batch, source.length), by_feature=True)
         for index, decoder in enumerate(decoders):
             sums[index] += np.sum(unit(decoder.predict(eeg).numpy(), by_feature=True) * audio)
     return sums / max(1, len(windows))

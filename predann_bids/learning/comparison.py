@@ -1,4 +1,4 @@
-"""Compare models on the same windows."""
+"""Compare the accuracies of models on the same windows, and of one model on real and control data."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from predann_bids.learning.statistics import (
     sign_flip_p,
 )
 
-WAYS: Mapping[By, Aggregation] = {"logits": "mean", "match": "match"}  # in which a song is named
-# the pairs that are reported, by the question that they answer: those of one question are corrected together
+WAYS: Mapping[By, Aggregation] = {"logits": "mean", "match": "match"}  # kinds of decision about the song
+# the reported pairs, grouped by the question that they answer; p-values of one question are corrected together
 QUESTIONS = tuple(dict.fromkeys(model.rival for model in MODELS.values() if model.rival))
 PAIRS: tuple[tuple[tuple[str, str, By], ...], ...] = tuple(
     tuple((PREDANN.name, m.name, by) for m in MODELS.values() if m.rival == question for by in m.compared_by)
@@ -35,15 +35,15 @@ def compare(first: WindowPredictions, second: WindowPredictions, scoring: Scorin
     Returns
     -------
     dict
-        `accuracy_difference` (first minus second, mean of participants), its bootstrap interval over participants, and
-        the p-value of the two-sided sign-flip test; the same by match. None with fewer than two participants, or when
-        the models can be compared in neither way.
+        `accuracy_difference` (first minus second, mean over participants), its interval over participants, and the
+        p-value of the two-sided sign-flip test; and the same by match. None with fewer than two participants, or if the
+        models cannot be compared in either way.
     """
-    found = {by: _compared(first, second, by, scoring) for by in WAYS}
-    if not any(found.values()):
+    comparisons = {by: _compared(first, second, by, scoring) for by in WAYS}
+    if not any(comparisons.values()):
         return None
     keys = {"accuracy_difference": "difference", "ci95": "ci95", "p_value": "p_value"}
-    by_logits, by_match = found["logits"] or {}, found["match"] or {}
+    by_logits, by_match = comparisons["logits"] or {}, comparisons["match"] or {}
     names = {"accuracy_difference": "match_accuracy_difference", "ci95": "match_ci95", "p_value": "match_p_value"}
     return {
         **{key: by_logits.get(name) for key, name in keys.items()},
@@ -53,17 +53,17 @@ def compare(first: WindowPredictions, second: WindowPredictions, scoring: Scorin
 
 
 def compare_all(models: Mapping[str, WindowPredictions], scoring: Scoring) -> list[dict[str, Any]]:
-    """Compare every pair of `PAIRS` that was evaluated.
+    """Compare all pairs in `PAIRS` that were evaluated.
 
-    p-values are corrected for the number of comparisons that answer one question (Holm 1979): with the baseline, and
-    with linear decoders.
+    There is one question about the baseline and one about linear decoders. p-values are corrected for the number of
+    comparisons that answer the same question (Holm 1979).
 
     Returns
     -------
     list of dict
-        For each pair the difference (first minus second, mean of participants over all seeds), its interval, the
-        p-value of the sign-flip test, plain and corrected; a t test corrected for overlapping training sets; McNemar's
-        test on paired windows of the first seed that do not overlap; and the difference with each seed.
+        For each pair: the difference (first minus second, over all seeds, mean over participants), its interval, and
+        the p-value of the sign-flip test, plain and corrected; a t test corrected for overlapping training sets;
+        McNemar's test on those windows of the first seed that do not overlap; and the difference for each seed.
     """
     return [row for question in PAIRS for row in _answered(question, models, scoring)]
 
@@ -74,41 +74,47 @@ def _answered(
     rows = []
     for one, other, by in question:
         if one in models and other in models:
-            found = _compared(models[one], models[other], by, scoring)
-            if found:
-                rows.append({"first": one, "second": other, "by": by, **found})
+            comparison = _compared(models[one], models[other], by, scoring)
+            if comparison:
+                rows.append({"first": one, "second": other, "by": by, **comparison})
     for row, p_value in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
         row["p_holm"] = p_value
     return rows
 
 
 def _compared(first: WindowPredictions, second: WindowPredictions, by: By, scoring: Scoring) -> dict[str, Any] | None:
-    one, other = hits(first, by, scoring), hits(second, by, scoring)
-    if one is None or other is None:
+    first_hits, second_hits = hits(first, by, scoring), hits(second, by, scoring)
+    if first_hits is None or second_hits is None:
         return None
-    differences = _participant_differences(one, other)
+    differences = _participant_differences(first_hits, second_hits)
     interval = difference_interval(differences, scoring)
     if interval is None:
         return None
-    seeds = sorted(set(one["seed"]) & set(other["seed"]))
+    seeds = sorted(set(first_hits["seed"]) & set(second_hits["seed"]))
     return {
         "difference": float(differences.mean()),
         "ci95": interval,
         "p_value": sign_flip_p(differences, scoring),
         "test": SIGN_FLIP,
         "overlap_p_value": overlap_corrected_p(differences, scoring),
-        "mcnemar": mcnemar(*(some[some["seed"] == some["seed"].min()] for some in (one, other)), scoring=scoring),
+        "mcnemar": mcnemar(
+            *(frame[frame["seed"] == frame["seed"].min()] for frame in (first_hits, second_hits)), scoring=scoring
+        ),
         "by_seed": [
-            float(_participant_differences(one[one["seed"] == seed], other[other["seed"] == seed]).mean())
+            float(
+                _participant_differences(
+                    first_hits[first_hits["seed"] == seed], second_hits[second_hits["seed"] == seed]
+                ).mean()
+            )
             for seed in seeds
         ],
     }
 
 
 def hits(windows: WindowPredictions, by: By, scoring: Scoring) -> pd.DataFrame | None:
-    """Tell of every window whether it is decided rightly: columns `seed fold trial participant correct`.
+    """Return whether each window is decided correctly, as columns `seed fold trial participant correct`.
 
-    None when the model allows no such decision.
+    The result is None if the model does not make this kind of decision.
     """
     columns = ["seed", "fold", "trial", "participant"]
     if by == "retrieval":
@@ -119,35 +125,42 @@ def hits(windows: WindowPredictions, by: By, scoring: Scoring) -> pd.DataFrame |
         return rows[columns].assign(correct=ranks["rank_window"].to_numpy() <= 1).reset_index(drop=True)
     if WAYS[by] not in windows.ways:
         return None
-    found = decide(windows, WAYS[by], length_s=scoring.window_s, window_s=scoring.window_s, stride_s=scoring.stride_s)
-    return found.table[columns].assign(correct=found.correct)
+    decisions = decide(
+        windows, WAYS[by], length_s=scoring.window_s, window_s=scoring.window_s, stride_s=scoring.stride_s
+    )
+    return decisions.table[columns].assign(correct=decisions.correct)
 
 
 def mcnemar(first: pd.DataFrame, second: pd.DataFrame, *, scoring: Scoring) -> dict[str, Any]:
     """Compare hits on the same windows by McNemar's exact test (1947).
 
-    Only windows that do not overlap are paired. The test takes windows for independent, which those of one participant
-    are not quite: it says less than the test over participants.
+    Only windows that do not overlap are used. The test assumes that windows are independent, but those of one
+    participant are not quite, so it is weaker evidence than the test over participants.
     """
     from statsmodels.stats.contingency_tables import mcnemar as exact
 
-    place = first.groupby(["seed", "fold", "trial"]).cumcount().to_numpy()
-    apart = place % max(1, round(np.ceil(scoring.window_s / scoring.stride_s - 1e-9))) == 0
-    right, other = (some["correct"].to_numpy(dtype=bool)[apart] for some in (first, second))
+    number = first.groupby(["seed", "fold", "trial"]).cumcount().to_numpy()
+    disjoint = number % max(1, round(np.ceil(scoring.window_s / scoring.stride_s - 1e-9))) == 0
+    first_correct, second_correct = (frame["correct"].to_numpy(dtype=bool)[disjoint] for frame in (first, second))
     table = np.array(
-        [[np.sum(right & other), np.sum(right & ~other)], [np.sum(~right & other), np.sum(~right & ~other)]]
+        [
+            [np.sum(first_correct & second_correct), np.sum(first_correct & ~second_correct)],
+            [np.sum(~first_correct & second_correct), np.sum(~first_correct & ~second_correct)],
+        ]
     )
     return {
         "only_first": int(table[0, 1]),
         "only_second": int(table[1, 0]),
-        "n_windows": int(apart.sum()),
+        "n_windows": int(disjoint.sum()),
         "p_value": float(exact(table, exact=True).pvalue),
     }
 
 
 def _participant_differences(first: pd.DataFrame, second: pd.DataFrame) -> Doubles:
-    one, other = (some["correct"].astype(np.float64).groupby(some["participant"]).mean() for some in (first, second))
-    differences: Doubles = np.asarray((one - other).dropna(), dtype=np.float64)
+    first_accuracy, second_accuracy = (
+        frame["correct"].astype(np.float64).groupby(frame["participant"]).mean() for frame in (first, second)
+    )
+    differences: Doubles = np.asarray((first_accuracy - second_accuracy).dropna(), dtype=np.float64)
     return differences
 
 
@@ -157,22 +170,38 @@ def compare_with_control(
     scoring: Scoring,
     rows: Sequence[Mapping[By, Bools]] = (),
 ) -> dict[str, Any]:
-    """Subtract the accuracy on control data from that on real data, participant by participant, of one model.
+    """Compare the accuracies of one model on real and control data, participant by participant.
 
-    `rows` are the windows of both that can be compared, by way of deciding; all when not given.
+    Parameters
+    ----------
+    real, control : WindowPredictions
+        Test windows of real data and of control data.
+    scoring : Scoring
+        Resamples, seed and widening of intervals.
+    rows : sequence of mapping of str to ndarray of bool
+        Windows of real and of control data that can be compared, by kind of decision; empty for all.
+
+    Returns
+    -------
+    dict
+        Accuracy difference (real minus control), its interval and p-value, by logits and by match.
     """
     result: dict[str, Any] = {}
     for by, prefix in zip(WAYS, ("", "match_"), strict=True):
         keys = [f"{prefix}accuracy_difference", f"{prefix}ci95", f"{prefix}p_value"]
         result |= dict.fromkeys(keys)
-        mine, theirs = (real, control) if not rows else (real.subset(rows[0][by]), control.subset(rows[1][by]))
-        if not len(mine.table) or not len(theirs.table):
+        real_rows, control_rows = (
+            (real, control) if not rows else (real.subset(rows[0][by]), control.subset(rows[1][by]))
+        )
+        if not len(real_rows.table) or not len(control_rows.table):
             continue
-        one, other = hits(mine, by, scoring), hits(theirs, by, scoring)
-        if one is None or other is None:
+        real_hits, control_hits = hits(real_rows, by, scoring), hits(control_rows, by, scoring)
+        if real_hits is None or control_hits is None:
             continue
-        found = _participant_differences(one, other)
-        limits = difference_interval(found, scoring)
+        differences = _participant_differences(real_hits, control_hits)
+        limits = difference_interval(differences, scoring)
         if limits is not None:
-            result |= dict(zip(keys, (float(found.mean()), limits, sign_flip_p(found, scoring)), strict=True))
+            result |= dict(
+                zip(keys, (float(differences.mean()), limits, sign_flip_p(differences, scoring)), strict=True)
+            )
     return result

@@ -1,8 +1,8 @@
-"""From predictions of single windows to scores; arithmetic alone.
+"""Turn predictions of single windows into decisions and scores.
 
-A decision about a stretch of EEG is made in two ways, always both. By the song logits, as published: the EEG alone says
-which stimulus, without knowing the moment. By match: which stimulus's audio, at the same moment, is most similar to the
-representation that the EEG predicts; candidates are the stimuli that last that long.
+Every window or segment of EEG is decided in two ways. By song logits, as published: which stimulus is the most likely,
+given the EEG but not the moment. By match: which stimulus's audio at the same moment is most similar to the
+representation predicted from the EEG. Candidates are the stimuli that last that long.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ ENTITIES = ("participant", "session", "task", "run")
 
 @dataclass(frozen=True)
 class WindowPredictions:
-    """What one kind of model says of all test windows of all folds.
+    """The predictions of one model for all test windows of all folds.
 
     Parameters
     ----------
     table : DataFrame, n rows
-        Columns `seed fold participant session task run trial stimulus onset`: which decoder was asked, where a window
-        lies, the index of the stimulus that was heard, and its onset in seconds from the start of the recording. And
-        `place`, where windows do not lie on a scoring; see `data.windows.Windows`.
+        Columns `seed fold participant session task run trial stimulus onset`: seed and fold of the decoder, recording
+        and trial of the window, index of its stimulus, and onset of the window in seconds from the start of the
+        recording. Also `place`, if windows do not lie on a grid; see `data.windows.Windows`.
     probabilities : ndarray, shape (n, stimuli), or None
-        Softmax of the song logits; None for a model that has none, or none for songs never trained on.
+        Softmax of the song logits; None for a model without them, or if test songs were not trained on.
     similarities : ndarray, shape (n, stimuli), or None
         Similarity of the predicted representation with each stimulus's audio at the same moment; NaN where a stimulus
-        does not last that long or is no candidate. None for a model that predicts no representation.
+        ends too early or is not a candidate. None for a model that predicts no representation.
     ranks : DataFrame, or None
-        What `retrieval.rank` found; `window` is a row of the table.
+        The table that `retrieval.rank` returns; `window` is a row of `table`.
     """
 
     table: pd.DataFrame
@@ -67,24 +67,24 @@ class WindowPredictions:
 
     @property
     def ways(self) -> tuple[Aggregation, ...]:
-        """The aggregations that this model's decisions can be made by."""
+        """The aggregations that these predictions allow."""
         by_logits = BY_LOGITS if self.probabilities is not None else ()
         return (*by_logits, *(("match",) if self.similarities is not None else ()))
 
     @property
     def alone(self) -> Bools:
-        """Which windows are decided about one by one, and not only in longer segments."""
+        """Whether each window is decided about by itself, and not only within a segment."""
         if "place" not in self.table:
             return np.ones(len(self.table), dtype=bool)
         placed: Bools = self.table["place"].to_numpy() == 0
         return placed
 
     def of_seed(self, seed: int) -> WindowPredictions:
-        """Keep what the decoders of one seed say; without ranks."""
+        """Keep the predictions of one seed, without ranks."""
         return self.subset((self.table["seed"] == seed).to_numpy())
 
     def subset(self, rows: Bools) -> WindowPredictions:
-        """Keep some windows; without ranks."""
+        """Keep some windows, without ranks."""
         return WindowPredictions(
             self.table[rows].reset_index(drop=True),
             None if self.probabilities is None else self.probabilities[rows],
@@ -93,8 +93,8 @@ class WindowPredictions:
 
 
 def _joined(parts: Sequence[Doubles | None]) -> Doubles | None:
-    there = [part for part in parts if part is not None]
-    return np.concatenate(there) if len(there) == len(parts) else None
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays) if len(arrays) == len(parts) else None
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ class Decisions:
     table : DataFrame, n rows
         As in `WindowPredictions`; `onset` is that of the segment.
     scores : ndarray, shape (n, stimuli)
-        Shares that add up to one; the highest is the decision. NaN for stimuli that are no candidates.
+        Shares that sum to one; the highest is the decision. NaN for stimuli that are not candidates.
     predicted : ndarray of int, shape (n,)
-        The decision.
+        Index of the stimulus decided for.
     """
 
     table: pd.DataFrame
@@ -123,27 +123,36 @@ class Decisions:
 
     @property
     def chance(self) -> float:
-        """Mean probability of guessing right among the candidates of each segment."""
+        """The mean probability of guessing right among the candidates of each segment."""
         return float((1 / np.isfinite(self.scores).sum(axis=1)).mean())
 
 
 def decide(
     windows: WindowPredictions, how: Aggregation, *, length_s: float, window_s: float, stride_s: float
 ) -> Decisions:
-    """Combine the windows inside longer segments and decide.
+    """Combine the windows of each segment, and decide which stimulus was playing.
 
-    Segments begin with each window of a stretch; the windows inside a segment lie `stride_s` apart, and the last ends
-    where the segment does.
+    A segment begins with every window of a stretch. Its windows lie `stride_s` apart, and the last one ends where the
+    segment ends.
 
     Parameters
     ----------
     windows : WindowPredictions
         Windows of `window_s` every `stride_s` seconds.
     how : {"mean", "max", "majority", "match"}
-        Mean or maximum of the probabilities, the most frequent decision (of equals the one that appears first), or the
+        Mean or maximum of the probabilities, the most frequent decision (in a tie, the one that appears first), or the
         mean similarity with the audio at the same moment.
     length_s, window_s, stride_s : float
-        Seconds.
+        Length of a segment, length of a window, and time between the starts of windows, in seconds.
+
+    Returns
+    -------
+    Decisions
+
+    Raises
+    ------
+    ValueError
+        The predictions do not allow this aggregation.
     """
     inside = 1 + round((length_s - window_s) / stride_s)
     first = _segment_starts(windows.table, inside, stride_s)
@@ -153,7 +162,7 @@ def decide(
         raise ValueError(f"these predictions allow no decision by '{how}'")
     if how == "match":
         assert windows.similarities is not None
-        similarities = windows.similarities[members].mean(axis=1)  # NaN as soon as the stimulus ends inside
+        similarities = windows.similarities[members].mean(axis=1)  # NaN if the stimulus ends within the segment
         return Decisions(table, _softmax(similarities), np.nanargmax(similarities, axis=1))
     assert windows.probabilities is not None
     scores = _combine(windows.probabilities[members], how)
@@ -166,7 +175,7 @@ def _combine(probabilities: Doubles, how: Aggregation) -> Doubles:
         n_stimuli = probabilities.shape[2]
         votes = np.eye(n_stimuli)[probabilities.argmax(axis=2)]
         counts = votes.sum(axis=1)
-        # Of equally frequent decisions the one that appears first wins: an earlier first vote adds less than one vote.
+        # In a tie the decision that appears first wins: it gets the largest bonus, which is less than one vote.
         earliest = np.where(counts > 0, votes.argmax(axis=1), votes.shape[1])
         counts = counts + 0.5 * (1 - earliest / (votes.shape[1] + 1)) * (counts > 0)
         return _shares(counts)
@@ -175,8 +184,8 @@ def _combine(probabilities: Doubles, how: Aggregation) -> Doubles:
 
 
 def _segment_starts(table: pd.DataFrame, inside: int, stride_s: float) -> Ints:
-    """Find the rows from which `inside` windows of one stretch follow each other without a gap."""
-    if "place" in table:  # segments were placed on purpose
+    """Find the rows at which `inside` consecutive windows of one stretch begin."""
+    if "place" in table:  # `place_in_spans` has placed segments
         placed: Ints = np.flatnonzero(table["place"].to_numpy() == (0 if inside == 1 else 1))
         return placed
     last = np.arange(len(table)) + inside - 1
@@ -204,7 +213,7 @@ def _softmax(similarities: Doubles, temperature: float = 0.1) -> Doubles:
 
 
 def score(windows: WindowPredictions, labels: Sequence[str], scoring: Scoring) -> dict[str, Any]:
-    """Score one kind of model: the value `M` of metrics.json.
+    """Score one model: compute its entry in `models` of metrics.json.
 
     Parameters
     ----------
@@ -213,7 +222,12 @@ def score(windows: WindowPredictions, labels: Sequence[str], scoring: Scoring) -
     labels : sequence of str
         Names of the stimuli.
     scoring : Scoring
-        Layout of the windows.
+        Lengths of windows and segments, and how intervals are computed.
+
+    Returns
+    -------
+    dict
+        As it is written to metrics.json.
     """
     from sklearn.metrics import confusion_matrix, recall_score
 
@@ -221,17 +235,19 @@ def score(windows: WindowPredictions, labels: Sequence[str], scoring: Scoring) -
     shortest = by[scoring.lengths_s[0]]
     logits, match = shortest.get("mean"), shortest.get("match")
     table = windows.table[windows.alone]
-    heard = table["stimulus"].to_numpy()
+    stimulus = table["stimulus"].to_numpy()
     indices = list(range(len(labels)))
 
     def confusion(decisions: Decisions | None) -> list[list[int]] | None:
-        return confusion_matrix(heard, decisions.predicted, labels=indices).tolist() if decisions else None
+        return confusion_matrix(stimulus, decisions.predicted, labels=indices).tolist() if decisions else None
 
     return {
         "accuracy": _accuracy(logits),
         "ci95": participant_interval(logits, scoring) if logits else None,
-        "balanced_accuracy": float(recall_score(heard, logits.predicted, labels=np.unique(heard), average="macro"))
-        if logits and len(heard)
+        "balanced_accuracy": float(
+            recall_score(stimulus, logits.predicted, labels=np.unique(stimulus), average="macro")
+        )
+        if logits and len(stimulus)
         else None,
         "balanced_ci95": balanced_interval(logits, scoring) if logits else None,
         "top3_accuracy": _top_k(logits, 3) if logits else None,
@@ -251,28 +267,28 @@ def score(windows: WindowPredictions, labels: Sequence[str], scoring: Scoring) -
 
 
 def participant_interval(decisions: Decisions, scoring: Scoring) -> list[float] | None:
-    """Interval of the accuracy over participants; see `statistics.mean_interval`."""
+    """Compute the interval of the accuracy over participants; see `statistics.mean_interval`."""
     return mean_interval(decisions.table["participant"], decisions.correct, scoring)
 
 
 def balanced_interval(decisions: Decisions, scoring: Scoring) -> list[float] | None:
-    """Interval of the balanced accuracy over participants: every song counts the same, however often it was tested.
+    """Compute the interval of the balanced accuracy over participants, in which all songs have the same weight.
 
-    Who names songs without looking at the EEG, but the more frequent ones more often, has a balanced accuracy of one
-    in the number of songs, and a plain accuracy above that.
+    A decoder that ignores the EEG but prefers frequent songs has a balanced accuracy of 1 / (number of songs), while
+    its plain accuracy is higher.
     """
-    heard = decisions.table["stimulus"].to_numpy()
-    counts = np.bincount(heard)
-    return mean_interval(decisions.table["participant"], decisions.correct, scoring, weights=1 / counts[heard])
+    stimulus = decisions.table["stimulus"].to_numpy()
+    counts = np.bincount(stimulus)
+    return mean_interval(decisions.table["participant"], decisions.correct, scoring, weights=1 / counts[stimulus])
 
 
 # Retrieval
 
 
 def score_retrieval(windows: WindowPredictions, scoring: Scoring) -> dict[str, Any] | None:
-    """Score rankings: the value `retrieval` of metrics.json.
+    """Score rankings: compute the entry `retrieval` of metrics.json.
 
-    The plain keys are those of kind "window", among all windows of all songs that are candidates.
+    Keys outside `kinds` are those of kind "window", where the candidates are windows of all songs.
     """
     if windows.ranks is None or not len(windows.ranks):
         return None
@@ -295,7 +311,7 @@ def _score_ranks(windows: WindowPredictions, kind: str, scoring: Scoring) -> dic
         **_summary_of_ranks(ranks, numbers),
         "ci95": mean_interval(people[first], ranks <= 1, scoring),
         "mean_reciprocal_rank_ci95": mean_interval(people[first], 1 / ranks, scoring),
-        "by_length": {length: _summary_of_ranks(*some[1:]) for length, some in by_length.items()},
+        "by_length": {length: _summary_of_ranks(*values[1:]) for length, values in by_length.items()},
         "curve": _match_curve(ranks, numbers),
     }
 
@@ -303,7 +319,7 @@ def _score_ranks(windows: WindowPredictions, kind: str, scoring: Scoring) -> dic
 def _summary_of_ranks(ranks: Doubles, numbers: Doubles) -> dict[str, float]:
     top = {f"top{k}": float((ranks <= k).mean()) for k in TOPS}
     chance = {f"chance_top{k}": float(np.minimum(1, k / numbers).mean()) for k in TOPS}
-    # a guess is equally likely to have every rank: the mean of 1 / rank is the harmonic number over n
+    # for a guess all ranks are equally likely, so the mean of 1 / rank is the n-th harmonic number divided by n
     harmonic = np.cumsum(1 / np.arange(1, int(numbers.max()) + 1))
     return {
         **top,
@@ -315,7 +331,7 @@ def _summary_of_ranks(ranks: Doubles, numbers: Doubles) -> dict[str, float]:
 
 
 def _match_curve(ranks: Doubles, numbers: Doubles) -> dict[str, list[float]]:
-    """Share of windows whose own audio ranks at most so high (a cumulative match curve), and of guesses."""
+    """Compute the cumulative match curve: the share of windows with at most a given rank, and of guesses."""
     at = np.unique(np.round(np.geomspace(1, numbers.max(), 40))).astype(np.int64)
     return {
         "rank": at.tolist(),
@@ -327,7 +343,24 @@ def _match_curve(ranks: Doubles, numbers: Doubles) -> dict[str, list[float]]:
 def predictions_table(
     windows: WindowPredictions, labels: Sequence[str], scoring: Scoring, *, model: str
 ) -> pd.DataFrame:
-    """Lay out all decisions of one kind of model, a row for each segment, length and aggregation."""
+    """Lay out all decisions of one model for predictions.tsv.
+
+    Parameters
+    ----------
+    windows : WindowPredictions
+        All test windows.
+    labels : sequence of str
+        Names of the stimuli.
+    scoring : Scoring
+        Lengths of windows and segments.
+    model : str
+        Name of the model.
+
+    Returns
+    -------
+    DataFrame
+        A row for each segment, length and aggregation.
+    """
     parts = []
     for length in scoring.lengths_s:
         for how in windows.ways:
@@ -372,7 +405,7 @@ def _accuracy(decisions: Decisions | None) -> float | None:
 
 def _top_k(decisions: Decisions, k: int) -> float | None:
     if decisions.scores.shape[1] <= k:
-        return None  # with so few stimuli every decision is among the best k
+        return None  # with so few stimuli, the right one is always among the best k
     best = np.argsort(-decisions.scores, axis=1, kind="stable")[:, :k]
     return _mean((best == decisions.table["stimulus"].to_numpy()[:, None]).any(axis=1))
 
@@ -382,7 +415,7 @@ def _mean(values: Bools) -> float | None:
 
 
 def window_table(columns: Mapping[str, Any], rate: Rate) -> pd.DataFrame:
-    """Assemble the table of `WindowPredictions`; `onset` is given in samples at `rate`."""
+    """Build the table of `WindowPredictions` from columns in which `onset` is in samples at `rate`."""
     table = pd.DataFrame(columns)
     table["onset"] = table["onset"].to_numpy(dtype=np.float64) / rate.hz
     return table

@@ -1,4 +1,4 @@
-"""Audio features, computed once for each stimulus and kept as arrays that all processes map."""
+"""Compute audio features once for each stimulus, and cache them as arrays that all processes memory-map."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from predann_bids.signals.audio import read_audio
 
 
 def keep_features(audio: Path, features: str, rate_hz: float, directory: Path) -> Path:
-    """Compute the features of an audio file, unless they are there already.
+    """Compute the features of an audio file, unless they are cached.
 
-    The array is named after the content of the file, so that audio that has changed is read again. An array that is
-    not whole is made again.
+    The array is named after a hash of the file's content, so features are computed again when the audio changes, and
+    also when the array is incomplete.
 
     Parameters
     ----------
     audio : Path
-        WAV, FLAC, OGG or MP3.
+        A WAV, FLAC, OGG or MP3 file.
     features : str
         Registered name of the features.
     rate_hz : float
         Sampling rate of the EEG.
     directory : Path
-        Where arrays are kept.
+        Where arrays are cached.
 
     Returns
     -------
     Path
-        An array of float32: features (bands, frames), or (samples,) where they are not in frames.
+        The float32 array: features (bands, frames), or (samples,) if they are not in frames.
 
     Raises
     ------
     UnusableData
-        The file is no audio.
+        The file is not audio.
     ReadOrWriteFailed
         The file cannot be read, or the array cannot be written.
     TryAgain
@@ -67,7 +67,7 @@ def _compute(audio: Path, features: str, rate_hz: float) -> Singles:
     waveform = torch.from_numpy(read_audio(audio, front_end.audio_rate))
     with torch.no_grad():
         array: Singles = front_end(waveform[None])[0].float().numpy()
-    return array  # in the memory order that it was computed in, on which the last digits of a training depend
+    return array  # in its original memory layout, on which the last digits of a training depend
 
 
 def _fingerprint(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Train one network on one fold with Lightning."""
+"""Train a network on one fold with Lightning."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from predann_bids.models.decoder import OnProgress
 from predann_bids.models.network import Network, network
 from predann_bids.models.settings import Settings
 
-WARM_UP = 0.15  # share of the steps in which the learning rate rises
+WARM_UP = 0.15  # share of the steps during which the learning rate rises
 SAVE_EVERY_S = 60.0
 SIGN_OF_LIFE_S = 5.0
 
 
 class NetworkTraining(pl.LightningModule):
-    """The training of a network on its own objective.
+    """The training of a network on its objective.
 
     Parameters
     ----------
     kind : str
         Registered name of the network.
     settings, training : dict
-        Plain values of the network's settings and of the configuration.
+        Plain values of the settings of the network, and of the training configuration.
     fold : int
         Number of the fold.
     """
@@ -59,30 +59,32 @@ class NetworkTraining(pl.LightningModule):
         self.fold = fold
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """One step's loss."""
+        """Return the loss of one batch."""
         loss = self._losses(batch)["loss"]
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.stimuli))
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Log the loss and its parts on validation data."""
+        """Log the loss and its terms on validation data."""
         for name, value in self._losses(batch).items():
             self.log(f"validation_{name}", value, on_epoch=True, batch_size=len(batch.stimuli))
 
     def on_train_epoch_start(self) -> None:
-        """Seed dropout by epoch, so that a resumed training goes on as an uninterrupted one would."""
+        """Seed dropout by epoch, so that a resumed training continues as an uninterrupted one would."""
         torch.manual_seed(int(np.random.SeedSequence([*self._key, self.current_epoch]).generate_state(1)[0]))
         if self.current_epoch:
-            torch.empty((), dtype=torch.int64).random_()  # seeds have meant the numbers after this one from the start
+            torch.empty(
+                (), dtype=torch.int64
+            ).random_()  # earlier versions drew this number; later draws must stay the same
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from a training that an earlier version began, which saved what computes audio features as well."""
+        """Drop buffers of the audio features, which earlier versions saved, so that their training can be resumed."""
         weights = checkpoint["state_dict"]
         for name in [name for name in weights if name.startswith(f"decoder.{FRONT_END}")]:
             del weights[name]
 
     def configure_optimizers(self) -> Any:
-        """AdamW, which without weight decay is Adam; the learning rate stays, or rises and falls along a cosine."""
+        """Return AdamW (Adam if weight decay is 0) with a constant learning rate, or warm-up and cosine decay."""
         config = self.training_config
         optimizer = torch.optim.AdamW(
             self.decoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -110,7 +112,7 @@ class NetworkTraining(pl.LightningModule):
 
 @dataclass
 class _History(Callback):
-    """Keep the metrics of every epoch, and report progress."""
+    """Record the metrics of every epoch, and report progress."""
 
     on_progress: OnProgress
     name: str
@@ -126,13 +128,13 @@ class _History(Callback):
         self._sign_of_life("validation", sum(trainer.num_val_batches), done)
 
     def _sign_of_life(self, what: str, total: float, number: int) -> None:
-        """Give a sign of life within an epoch that takes long."""
+        """Report progress within a long epoch, every few seconds."""
         if time.monotonic() - self.last_sign >= SIGN_OF_LIFE_S:
             self.last_sign = time.monotonic()
             self.on_progress(0, f"{self.name}: epoch {len(self.rows) + 1}, {what} {number} of {total:g}")
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
-        self.validated = False  # Lightning keeps the metrics of the last validation
+        self.validated = False  # until the next validation, Lightning repeats the metrics of the last one
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
         self.validated = True
@@ -151,8 +153,8 @@ class _History(Callback):
         self.rows[:] = state["rows"]
 
 
-class _SaveOnce(Callback):
-    """Save the state of a long training every minute, at the end of an epoch, to go on from after a kill."""
+class _SaveRegularly(Callback):
+    """Save the state of training at the end of an epoch, at most once a minute, so that it can be resumed if killed."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._saved = path, time.monotonic()
@@ -165,7 +167,15 @@ class _SaveOnce(Callback):
 
 @dataclass(frozen=True)
 class Hardware:
-    """What Lightning runs on: one device, 'N,' for that of number N."""
+    """What Lightning runs on.
+
+    Parameters
+    ----------
+    accelerator, precision : str
+        As Lightning names them.
+    device : str
+        Number of devices, or 'N,' for the device with number N.
+    """
 
     accelerator: str = "cpu"
     device: str = "1"
@@ -187,36 +197,36 @@ def fit(
 ) -> tuple[Network, list[dict[str, float]]]:
     """Train a network on a fold's training set.
 
-    It is returned as it was when its validation loss was lowest, or as it is at the end, as configured.
+    Depending on the configuration, the weights of the epoch with the lowest validation loss are kept, or the last ones.
 
     Parameters
     ----------
     source : Source
-        Where windows are taken from.
+        Where windows are cut from.
     split : Split
-        Training and validation stretches; the test set is not touched.
+        Training and validation stretches; the test set is not used.
     kind : str
         Registered name of the network.
     settings : Settings
-        What it is built from.
+        What the network is built from.
     config : Training
         Objective and schedule.
     directory : Path
-        For checkpoints while training; a training that was killed goes on from what is there.
+        For checkpoints during training, from which a killed training is resumed.
     name : str
-        What to call this training in progress messages.
+        Name of this training in progress messages.
     hardware : Hardware
-        Handed to Lightning.
+        What to train on.
     on_progress : callable
         Called with a number of finished epochs and a note.
     validation : Windows, optional
-        Validate with these instead of a grid on the validation set. Nothing is chosen by them where the last weights
-        are kept.
+        Windows to validate on; by default a grid on the validation set. If the last weights are kept, they are only
+        monitored.
 
     Returns
     -------
     Network
-        In eval mode, on the CPU; it remembers all songs.
+        In eval mode, on the CPU, with all songs remembered.
     list of dict
         Metrics of each epoch.
     """
@@ -224,10 +234,12 @@ def fit(
     pl.seed_everything(int(np.random.SeedSequence(key).generate_state(1)[0]), verbose=False)
     module = NetworkTraining(kind, settings.plain(), config.model_dump(mode="json"), split.fold)
     history = _History(on_progress, name)
-    choosing = _choosing(config, directory)
+    selection = _selection(config, directory)
     last = directory / "last.ckpt"
     with _quiet_lightning():
-        trainer = _trainer(config, hardware, directory, [*choosing, history, _SaveOnce(last)], saves=bool(choosing))
+        trainer = _trainer(
+            config, hardware, directory, [*selection, history, _SaveRegularly(last)], saves=bool(selection)
+        )
         source = source.on(trainer.strategy.root_device)
         if validation is None:
             validation = grid(split.validation, source.length, max(1, source.length // 2))
@@ -242,17 +254,17 @@ def fit(
             ckpt_path=str(last) if last.is_file() else None,
             weights_only=True if last.is_file() else None,
         )
-    if choosing:
-        state = torch.load(choosing[-1].best_model_path, map_location="cpu", weights_only=True)
+    if selection:
+        state = torch.load(selection[-1].best_model_path, map_location="cpu", weights_only=True)
         module.load_state_dict(state["state_dict"])
     decoder = module.decoder.cpu().eval()
     decoder.remember(source.songs())
     on_progress(config.epochs - len(history.rows), f"{name}: done")
-    return decoder, _marked(history.rows, best=bool(choosing))
+    return decoder, _marked(history.rows, best=bool(selection))
 
 
-def _choosing(config: Training, directory: Path) -> list[Any]:
-    """Return what stops early and keeps the best weights, last of all; nothing where the last weights are kept."""
+def _selection(config: Training, directory: Path) -> list[Any]:
+    """Return callbacks for early stopping and for keeping the best weights, or none if the last weights are kept."""
     if config.keep != "best":
         return []
     patience = math.ceil(config.patience / config.validate_every)
@@ -263,7 +275,7 @@ def _choosing(config: Training, directory: Path) -> list[Any]:
 
 
 def _loader(batches: IterableDataset[Batch]) -> DataLoader[Batch]:
-    # a generator of its own: else it draws from the one that dropout draws from, but not when a training is resumed
+    # with a generator of its own, or it would draw from that of dropout, except when a training is resumed
     return DataLoader(batches, batch_size=None, generator=torch.Generator())
 
 
@@ -293,7 +305,7 @@ def _trainer(
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
-            # some steps have no deterministic form on some accelerators
+            # some operations have no deterministic form on some accelerators
             deterministic=True if hardware.accelerator == "cpu" else "warn",
         )
     except (ValueError, TypeError, MisconfigurationException) as error:
@@ -305,7 +317,7 @@ def _trainer(
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's advice about loggers and worker processes from the user, for whom it is of no use."""
+    """Suppress Lightning's advice about loggers and worker processes, which is of no use here."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""Let a decoder predict from windows of EEG, and represent the songs that they are compared with."""
+"""Apply a decoder to windows of EEG, and represent the songs that its predictions are compared with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from predann_bids.models.decoder import Decoder, OnProgress, silent
 
 
 class Predictions(NamedTuple):
-    """What a decoder says of windows: song probabilities (n, songs), if asked for, and representations."""
+    """A decoder's predictions for n windows: song probabilities (n, songs), or None, and representations."""
 
     probabilities: Any
     representations: Representations
@@ -29,30 +29,29 @@ def predict(
     device: torch.device | str = "cpu",
     on_progress: OnProgress = silent,
     *,
-    names_songs: bool = True,
+    has_song_logits: bool = True,
 ) -> Predictions:
-    """Predict representations, and songs, from windows of EEG.
+    """Predict representations and song probabilities from windows of EEG.
 
     Parameters
     ----------
     decoder : Decoder
-        In eval mode; it knows all songs.
+        In eval mode, with all songs remembered.
     source : Source
-        Where windows are taken from.
+        Where windows are cut from.
     windows : Windows
-        n windows.
+        The n windows.
     device : torch.device or str
         Where to compute.
     on_progress : callable
-        Called after each part of the windows.
-    names_songs : bool
+        Called after each batch of windows.
+    has_song_logits : bool
         Whether to compute song probabilities.
 
     Returns
     -------
     Predictions
-        Softmax of the song logits (None if not asked for), what the decoder predicts from each window, and how it
-        represents the songs.
+        Softmax of the song logits, or None; the representations predicted from the windows, and those of the songs.
     """
     device = torch.device(device)
     decoder, source = decoder.to(device), source.on(device)
@@ -60,7 +59,7 @@ def predict(
     probabilities, representations = [], []
     for first in range(0, len(windows), size):
         eeg = source.eeg_of(windows[slice(first, first + size)]).to(device)
-        if names_songs:
+        if has_song_logits:
             logits, z = decoder.encode_eeg(eeg)
             probabilities.append(F.softmax(logits, dim=1).double().cpu().numpy())
         else:
@@ -71,9 +70,9 @@ def predict(
     of_windows = np.concatenate(representations)
     decoder.cpu()
     return Predictions(
-        np.concatenate(probabilities) if names_songs else None,
+        np.concatenate(probabilities) if has_song_logits else None,
         Representations(
-            of_windows if of_windows.ndim == 3 else of_windows[:, :, None],  # an embedding has no time: one frame
+            of_windows if of_windows.ndim == 3 else of_windows[:, :, None],  # an embedding counts as one frame
             songs,
             decoder.samples_per_frame,
             by_feature=decoder.by_feature,

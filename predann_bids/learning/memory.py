@@ -1,4 +1,4 @@
-"""Memory that is used again instead of being given back."""
+"""Make the process reuse freed memory, instead of returning it to the system."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and values of <malloc.h>
 LARGEST = 2**31 - 1
-LARGEST_OF_OLDER = 2**25  # glibc refuses larger thresholds for mmap before version 2.35
+LARGEST_OF_OLDER = 2**25  # glibc before version 2.35 rejects larger thresholds for mmap
 
 
 def keep_memory() -> bool:
-    """Let this process keep the memory that it frees, for as long as it lives.
+    """Make this process keep the memory that it frees until it ends.
 
-    Large tensors are otherwise mapped anew each time and their pages handed out by the system one by one, which can
-    take as long as the computation. It has an effect with the GNU C library alone, and is harmless elsewhere.
+    Otherwise every large tensor is mapped anew and the system hands out its pages one by one, which can take as long as
+    the computation. This only has an effect with the GNU C library, and is harmless elsewhere.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The models that a run evaluates side by side: one row for each."""
+"""The table of models that a run evaluates side by side: one row for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from predann_bids.config import Science, Training
 
-By = Literal["logits", "match", "retrieval"]  # the last: the right one of all windows ranks first
+By = Literal["logits", "match", "retrieval"]  # "retrieval": the right window ranks first among all windows
 Question = Literal["baseline", "linear"]
 
 
@@ -19,27 +19,29 @@ class Model:
     Parameters
     ----------
     name : str
-        In files and in metrics.json.
+        Name in files and in metrics.json.
     fitted : str
-        How: a network in epochs, a decoder in closed form, or a classifier that is no decoder and is not kept.
+        How the model is fitted: a network in epochs, a decoder in closed form, or a classifier that is not a decoder
+        and is not saved.
     suffix : str
-        Extension of the file that it is kept in; empty for none.
+        Extension of its file; empty if it is not saved.
     decoder : str
         Registered name of the decoder; empty for the network that the configuration names.
     whitened : bool
-        Whether it takes whitened EEG.
+        Whether its input is whitened EEG.
     weight : float, optional
-        Weight of PredANN in its training; as configured if None.
-    names_songs : bool
+        Weight of PredANN in its training; by default as configured.
+    has_song_logits : bool
         Whether its song logits are evaluated.
     scored : bool
         Whether it is one of the models of metrics.json.
     controlled : bool
         Whether it is also evaluated on control data.
     rival : str, optional
-        Question that comparing PredANN with it answers; comparisons for one question are corrected together.
+        Question that the comparison of PredANN with this model answers. The p-values of one question are corrected
+        together.
     compared_by : tuple of str
-        Ways in which PredANN is compared with it.
+        Kinds of accuracy by which PredANN is compared with it.
     """
 
     name: str
@@ -48,7 +50,7 @@ class Model:
     decoder: str = ""
     whitened: bool = True
     weight: float | None = None
-    names_songs: bool = True
+    has_song_logits: bool = True
     scored: bool = True
     controlled: bool = True
     rival: Question | None = None
@@ -60,7 +62,7 @@ class Model:
         return self.fitted == "in epochs"
 
     def training(self, training: Training, seed: int) -> Training:
-        """Return the configuration of its training with one seed."""
+        """Return the training configuration of this model for one seed."""
         weight = training.predann_weight if self.weight is None else self.weight
         return training.model_copy(update={"predann_weight": weight, "seed": seed, "n_seeds": 1, "seeds": ()})
 
@@ -81,7 +83,7 @@ LINEAR = Model(
     "npz",
     decoder="linear",
     whitened=False,
-    names_songs=False,
+    has_song_logits=False,
     rival="linear",
     compared_by=("match", "retrieval"),
 )
@@ -90,7 +92,7 @@ LINEAR_WHITENED = Model(
     "in closed form",
     "npz",
     decoder="linear",
-    names_songs=False,
+    has_song_logits=False,
     controlled=False,
     rival="linear",
     compared_by=("match", "retrieval"),

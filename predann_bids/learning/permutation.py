@@ -1,8 +1,8 @@
-"""Test accuracies against chance: labels are permuted in ways that respect the design.
+"""Test accuracies against chance by permuting labels in ways that respect the design.
 
-Two nulls. Where nothing of a test recording has been trained on, its labels can be permuted while decoders and
-predictions stay ("kept"). Where parts of it have been trained on, what marks a presentation also tells its label, and
-only decoders that were trained with permuted labels show how much of the accuracy that explains ("retrained").
+There are two null distributions. If no part of a test recording is in the training data, its labels are permuted while
+decoders and predictions stay as they are ("kept"). If parts of it are, anything peculiar to a presentation also reveals
+its label. Only decoders that are trained on permuted labels show how much of the accuracy that explains ("retrained").
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ BOTH: tuple[By, By] = ("logits", "match")
 
 @dataclass(frozen=True)
 class Exchange:
-    """What trials may exchange with each other.
+    """What trials may exchange with each other, given the blocks within which labels are permuted.
 
     Parameters
     ----------
     shortest : ndarray of int, shape (trials,)
-        Samples that all trials of each trial's block have.
+        Length in samples of the shortest trial in each trial's block.
     songs : tuple of tuple of int
-        Songs heard in each trial's block.
+        Songs that are played in each trial's block.
     """
 
     shortest: Ints
@@ -42,12 +42,12 @@ class Exchange:
 
     @classmethod
     def of(cls, trials: Sequence[Trial], tested: Sequence[int] | None = None) -> Exchange:
-        """Find what trials may exchange, or only some of them that are tested together."""
+        """Find the blocks of all trials, or of those that are tested together."""
         chosen = list(range(len(trials))) if tested is None else list(tested)
         shortest = np.zeros(len(trials), dtype=np.int64)
         songs: list[tuple[int, ...]] = [()] * len(trials)
         for block in exchange_blocks([trials[index] for index in chosen]):
-            members = [chosen[place] for place in block]
+            members = [chosen[row] for row in block]
             for index in members:
                 shortest[index] = min(trials[member].length for member in members)
                 songs[index] = tuple(sorted({trials[member].stimulus for member in members}))
@@ -56,33 +56,49 @@ class Exchange:
     def comparable(
         self, windows: WindowPredictions, trials: Sequence[Trial], rate: Rate, window: int
     ) -> dict[By, Bools]:
-        """Tell which windows there are whatever song their presentation is given, and all its songs are candidates.
+        """Find the windows that exist, with all songs of the block as candidates, under every permutation.
 
-        Late in long songs fewer candidates are left and guessing is easier; who names long songs more often is right
-        more often. Observed and permuted accuracies may only be compared where all songs of a block are alike.
+        Late in long songs there are fewer candidates, so guessing is easier, and a decoder that prefers long songs is
+        right more often. Observed and permuted accuracies are therefore only compared where all songs of a block last.
+
+        Parameters
+        ----------
+        windows : WindowPredictions
+            Test windows.
+        trials : sequence of Trial
+            All trials.
+        rate : Rate
+            Sampling rate of the trials.
+        window : int
+            Length of a window in samples.
+
+        Returns
+        -------
+        dict of str to ndarray of bool, shape (n,)
+            Whether each window is comparable by logits, and by match.
         """
         trial = windows.table["trial"].to_numpy()
         onset = np.array([t.onset for t in trials])[trial]
         start = np.round(windows.table["onset"].to_numpy() * rate.hz).astype(np.int64) - onset
-        there = (start + window <= self.shortest[trial]) & windows.alone
+        always_exists = (start + window <= self.shortest[trial]) & windows.alone
         if windows.similarities is None:
-            return {"logits": there, "match": np.zeros_like(there)}
+            return {"logits": always_exists, "match": np.zeros_like(always_exists)}
         possible = np.ones(len(trial), dtype=bool)
         for row, index in enumerate(trial):
             possible[row] = np.isfinite(windows.similarities[row, list(self.songs[index])]).all()
-        return {"logits": there, "match": there & possible}
+        return {"logits": always_exists, "match": always_exists & possible}
 
 
 @dataclass(frozen=True)
 class NullDistribution:
-    """Accuracies under permuted labels, and that under the real ones on the same windows.
+    """Accuracies under permuted labels, and under the real labels on the same windows.
 
     Parameters
     ----------
     observed : mapping
-        Accuracy by logits and by match; None where a model has no such decision.
+        Accuracy by logits and by match under the real labels; None if a model does not decide that way.
     permuted : mapping
-        The same of every permutation.
+        The same for every permutation.
     """
 
     observed: Mapping[By, float | None]
@@ -98,9 +114,10 @@ def kept_null(
     rate: Rate,
     window: int,
 ) -> NullDistribution:
-    """Permute the labels of test presentations within their recordings, while what was predicted stays.
+    """Permute the labels of test presentations within recordings, with the predictions unchanged.
 
-    Labels are exchanged among what one fold tests of a recording; only windows that all permutations have count.
+    Labels are exchanged among the presentations of a recording that one fold tests. Only windows that exist under all
+    permutations count.
 
     Parameters
     ----------
@@ -109,8 +126,8 @@ def kept_null(
     trials : sequence of Trial
         All trials.
     number : int
-        Permutations.
-    rng : Generator
+        Number of permutations.
+    rng : numpy.random.Generator
         Source of randomness.
     rate : Rate
         Sampling rate of the trials.
@@ -119,63 +136,65 @@ def kept_null(
     """
     stimuli = np.array([t.stimulus for t in trials])
     folds = windows.table["fold"].to_numpy()
-    named = {by: _named(windows, by) for by in BOTH}
-    hits: dict[By, Ints] = {by: np.zeros(1 + number, dtype=np.int64) for by in BOTH}  # the real labels first
+    decisions = {by: _decided(windows, by) for by in BOTH}
+    # the first entry is for the real labels
+    hits: dict[By, Ints] = {by: np.zeros(1 + number, dtype=np.int64) for by in BOTH}
     counts = dict.fromkeys(BOTH, 0)
     for fold in np.unique(folds):
-        mine = folds == fold
-        trial = windows.table["trial"].to_numpy()[mine]
+        in_fold = folds == fold
+        trial = windows.table["trial"].to_numpy()[in_fold]
         tested = np.unique(trial)
-        rows = Exchange.of(trials, tested.tolist()).comparable(windows.subset(mine), trials, rate, window)
+        rows = Exchange.of(trials, tested.tolist()).comparable(windows.subset(in_fold), trials, rate, window)
         chosen = [trials[index] for index in tested]
-        for place in range(1 + number):
+        for draw in range(1 + number):
             label = stimuli.copy()
-            if place:
+            if draw:
                 label[tested] = stimuli[tested][permuted(chosen, rng)]
-            for by, predicted in named.items():
+            for by, predicted in decisions.items():
                 if predicted is not None:
-                    hits[by][place] += (predicted[mine] == label[trial])[rows[by]].sum()
+                    hits[by][draw] += (predicted[in_fold] == label[trial])[rows[by]].sum()
         for by in BOTH:
             counts[by] += int(rows[by].sum())
-    shares = {by: hits[by] / counts[by] if named[by] is not None and counts[by] else None for by in BOTH}
+    shares = {by: hits[by] / counts[by] if decisions[by] is not None and counts[by] else None for by in BOTH}
     return NullDistribution(
-        {by: None if found is None else float(found[0]) for by, found in shares.items()},
-        {by: None if found is None else found[1:] for by, found in shares.items()},
+        {by: None if accuracies is None else float(accuracies[0]) for by, accuracies in shares.items()},
+        {by: None if accuracies is None else accuracies[1:] for by, accuracies in shares.items()},
     )
 
 
 def count_hits(windows: WindowPredictions, rows: Mapping[By, Bools]) -> dict[By, tuple[int, int] | None]:
-    """Count right decisions and windows among comparable rows; None where a model has no such decision."""
-    heard = windows.table["stimulus"].to_numpy()
-    found: dict[By, tuple[int, int] | None] = {}
+    """Count correct decisions and windows among comparable rows; None if a model does not decide that way."""
+    stimulus = windows.table["stimulus"].to_numpy()
+    counts: dict[By, tuple[int, int] | None] = {}
     for by in BOTH:
-        predicted = _named(windows, by)
-        found[by] = None if predicted is None else (int((predicted == heard)[rows[by]].sum()), int(rows[by].sum()))
-    return found
+        predicted = _decided(windows, by)
+        counts[by] = None if predicted is None else (int((predicted == stimulus)[rows[by]].sum()), int(rows[by].sum()))
+    return counts
 
 
-def _named(windows: WindowPredictions, by: By) -> Ints | None:
+def _decided(windows: WindowPredictions, by: By) -> Ints | None:
     if by == "logits":
         return None if windows.probabilities is None else windows.probabilities.argmax(axis=1)
     return None if windows.similarities is None else np.nanargmax(windows.similarities, axis=1)
 
 
 def permutation_scores(null: NullDistribution, kind: Null, scoring: Scoring) -> dict[str, Any]:
-    """Compare accuracies with their null: the value `permutation` of metrics.json, p-values not yet corrected.
+    """Compare accuracies with their null distribution: compute the entry `permutation` of metrics.json.
 
-    The p-value counts the real labels among the permutations (Phipson and Smyth 2010). The kept null's deviations are
-    widened as intervals are, because training sets overlap: each fold's test labels also trained the other folds.
+    The p-value counts the real labels as one of the permutations (Phipson and Smyth 2010); it is not yet corrected for
+    multiple testing. The deviations of the kept null are widened like intervals, because training sets overlap: the
+    test labels of each fold also trained the other folds.
     """
     result: dict[str, Any] = {"n": 0, "null": kind}
     for by, prefix in zip(BOTH, ("", "match_"), strict=True):
-        values, found = null.permuted[by], null.observed[by]
+        values, observed = null.permuted[by], null.observed[by]
         result |= {f"{prefix}{key}": None for key in ("p_value", "observed", "null_mean", "null_ci95")}
-        if values is not None and found is not None:
+        if values is not None and observed is not None:
             mean = float(values.mean())
             spread = mean + (scoring.widening if kind == "kept" else 1.0) * (values - mean)
             result["n"] = len(values)
-            result[f"{prefix}observed"] = found
+            result[f"{prefix}observed"] = observed
             result[f"{prefix}null_mean"] = mean
             result[f"{prefix}null_ci95"] = np.percentile(spread, [2.5, 97.5]).clip(0, 1).tolist()
-            result[f"{prefix}p_value"] = float((1 + (spread >= found - 1e-12).sum()) / (1 + len(values)))
+            result[f"{prefix}p_value"] = float((1 + (spread >= observed - 1e-12).sum()) / (1 + len(values)))
     return result

@@ -1,13 +1,14 @@
-"""Rank candidate audio windows by their similarity to the representation that a window of EEG predicts.
+"""Rank candidate audio windows by their similarity to the representation predicted from a window of EEG.
 
-Three questions are asked of every segment of EEG, each with its own candidates:
+There are three kinds of ranking, each with its own candidates, for every window or segment of EEG:
 
-- song: which song is it, among all songs at the same moment?
-- moment: which moment of the song that was heard is it, among all its windows, one every stride?
-- window: which window is it, among all windows of all songs?
+- song: all songs at the moment that was playing;
+- moment: all moments of the song that was playing, one stride apart;
+- window: all moments of all songs.
 
-Candidates are moments that the fold tests, so that right and wrong ones differ in nothing but the EEG: neither network
-has been trained on one and not the other. (Which song: all that last that long, unless songs or moments are held out.)
+Candidate moments are those that the fold tests. Otherwise the networks would have been trained on some candidates and
+not on others, which would tell them apart. For kind "song" candidates are all songs that last that long, unless the
+split holds out songs or moments.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ KEPT_PHASES = 4
 
 @dataclass(frozen=True)
 class Representations:
-    """What a model predicts from windows of EEG, and what it makes of the songs.
+    """Representations that a model predicts from windows of EEG, and those of the songs.
 
     Parameters
     ----------
     windows : ndarray, shape (n, D, T)
         Predicted from EEG.
     songs : tuple of ndarray, shape (D, frames)
-        Of whole songs, in the order of the stimuli.
+        Representations of whole songs, in the order of the stimuli.
     samples_per_frame : int
-        EEG samples for each frame.
+        EEG samples per frame.
     by_feature : bool
-        Whether similarity is the mean of the correlations of the D features, else one correlation of all together.
+        Whether similarity is the mean correlation of the D features; else it is one correlation over all features.
     centred : bool
-        Whether the mean over time is taken off first; not of embeddings, which have no time, as published. Their
-        similarities may differ in the seventh digit only, and are computed in double precision.
+        Whether the mean over time is subtracted first. The published embeddings have no time axis and are not centred;
+        their similarities, which may differ only in the seventh digit, are computed in double precision.
     """
 
     windows: Floats
@@ -63,16 +64,16 @@ class Representations:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Which audio windows may be named, in EEG samples.
+    """The audio windows that may be ranked, in EEG samples.
 
     Parameters
     ----------
     spans : tuple of tuple of Span
-        For each song, the parts of it that are tested.
+        The tested parts of each song.
     only_tested : bool
-        Whether a song may be named at the same moment only where it is tested; else wherever it lasts that long.
+        Whether, at the same moment, a song is a candidate only where it is tested; else wherever it lasts that long.
     length, stride : int
-        Length of a window, and distance of candidates.
+        Length of a window, and distance from one candidate to the next.
     """
 
     spans: tuple[tuple[Span, ...], ...]
@@ -91,17 +92,31 @@ class Candidates:
         stride: int,
         only_tested: bool = False,
     ) -> Candidates:
-        """Collect the tested parts of each song."""
+        """Collect the tested parts of each song.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        test : sequence of Stretch
+            The test set of a fold.
+        n_songs : int
+            Number of songs.
+        length, stride : int
+            Length of a window, and distance from one candidate to the next, in EEG samples.
+        only_tested : bool
+            Whether, at the same moment, a song is a candidate only where it is tested.
+        """
         spans: list[set[tuple[int, int]]] = [set() for _ in range(n_songs)]
         for stretch in test:
             trial = trials[stretch.trial]
             begin = trial.audio_start
             spans[trial.stimulus].add((begin + stretch.span.start, begin + stretch.span.stop))
-        parts = tuple(tuple(Span(*edges) for edges in sorted(some)) for some in spans)
+        parts = tuple(tuple(Span(*edges) for edges in sorted(edges_of_song)) for edges_of_song in spans)
         return cls(parts, only_tested, length, stride)
 
     def are_tested(self, song: int, moments: Ints) -> Bools:
-        """Tell which windows that begin at these moments lie in a tested part of a song."""
+        """Return whether the windows of a song that begin at these moments lie in one of its tested parts."""
         tested = np.zeros(len(moments), dtype=bool)
         for span in self.spans[song]:
             tested |= (span.start <= moments) & (moments + self.length <= span.stop)
@@ -109,20 +124,22 @@ class Candidates:
 
 
 @dataclass
-class _Atlas:
-    """Unit vectors of all moments of all songs that lie a whole number of strides from a phase; the last are kept."""
+class _MomentVectors:
+    """Unit vectors of the moments of all songs, one stride apart; those of the last few phases are cached."""
 
     representations: Representations
     candidates: Candidates
-    made: dict[int, list[Floats]] = field(default_factory=dict)
+    cache: dict[int, list[Floats]] = field(default_factory=dict)
 
     def songs(self, phase: int) -> list[Floats]:
-        """For each song its windows at phase, phase + stride, ...: arrays (moments, D * T)."""
-        if phase not in self.made:
-            while len(self.made) >= KEPT_PHASES:  # one is as large as the representations of all songs many times over
-                self.made.pop(next(iter(self.made)))
-            self.made[phase] = [self._unit_windows(song, phase) for song in self.representations.songs]
-        return self.made[phase]
+        """Return the vectors (moments, D * T) of each song at the moments phase, phase + stride, ..."""
+        if phase not in self.cache:
+            while (
+                len(self.cache) >= KEPT_PHASES
+            ):  # one phase is many times larger than the representations of all songs
+                self.cache.pop(next(iter(self.cache)))
+            self.cache[phase] = [self._unit_windows(song, phase) for song in self.representations.songs]
+        return self.cache[phase]
 
     def _unit_windows(self, song: Floats, phase: int) -> Floats:
         r = self.representations
@@ -138,8 +155,8 @@ class _Atlas:
 def unit(windows: Floats, *, by_feature: bool, centred: bool = True) -> Floats:
     """Scale windows (n, D, T) to vectors (n, D * T) whose products are similarities.
 
-    Each feature's mean is taken off, unless they are not to be `centred`. With `by_feature` each feature has the same
-    length, so that products are means of correlations.
+    If `centred`, the mean of each feature over time is subtracted. With `by_feature`, all features get the same norm,
+    so that products are mean correlations.
     """
     values = windows - windows.mean(axis=2, keepdims=True) if centred else windows
     axis = 2 if by_feature else (1, 2)
@@ -156,52 +173,53 @@ def rank(
     candidates: Candidates,
     inside: Mapping[float, int],
 ) -> tuple[Floats, pd.DataFrame]:
-    """Compare each window with every candidate, and rank the one that was heard.
+    """Compare each window with every candidate, and rank the right one.
 
     Parameters
     ----------
     representations : Representations
-        Row i of its windows belongs to window i.
+        Predicted representations, one for each window, and those of the songs.
     trials : sequence of Trial
         All trials.
     windows : Windows
-        A grid of test windows: those of a stretch follow each other a stride apart.
+        Test windows; within a stretch they are one stride apart.
     candidates : Candidates
-        What may be named.
+        The audio windows that may be ranked.
     inside : mapping of float to int
-        Length of each kind of segment in seconds, and how many windows a stride apart lie in it. The similarity of a
-        segment is the mean of theirs.
+        Lengths of segments in seconds, and the number of windows in a segment of that length. The similarity of a
+        segment is the mean similarity of its windows.
 
     Returns
     -------
     ndarray, shape (n, songs)
-        Similarity of each window with each song at the same moment; NaN where a song does not last that long, or is
-        no candidate.
+        Similarity of each window with each song at the same moment; NaN where a song ends too early or is not a
+        candidate.
     DataFrame
-        A row for each segment: `window` (its first), `length`, and for each kind `rank_<kind>` of the right candidate
-        (1 is best; among equals it comes in their middle) and the number `n_<kind>` of candidates.
+        A row for each segment: `window` (row of its first window), `length`, and for each kind of ranking the rank of
+        the right candidate, `rank_<kind>` (1 is best; ties get the mean rank), and the number of candidates,
+        `n_<kind>`.
     """
-    atlas = _Atlas(representations, candidates)
+    vectors = _MomentVectors(representations, candidates)
     at_moment: Floats = np.full((len(windows), len(representations.songs)), np.nan, dtype=_precision(representations))
     ranks = []
     for rows in runs(windows, candidates.stride):
         trial = trials[windows.trial[rows[0]]]
         segments = _segments(windows, rows, inside)
         moment = trial.audio_start + int(windows.start[rows[0]])
-        phase, place = moment % candidates.stride, moment // candidates.stride
-        similarities = _similarities(representations.windows[rows], atlas, phase)
+        phase, first = moment % candidates.stride, moment // candidates.stride
+        similarities = _similarities(representations.windows[rows], vectors, phase)
         allowed = _among_tested(similarities, candidates, phase)
-        at_once = allowed if candidates.only_tested else similarities
-        at_moment[rows] = _own_moment(at_once, place)
+        same_moment = allowed if candidates.only_tested else similarities
+        at_moment[rows] = _own_moment(same_moment, first)
         for length, (number, most) in segments.items():
-            ranks.append(_rank_segments(at_once, allowed, trial.stimulus, place, rows, number)[:most])
+            ranks.append(_rank_segments(same_moment, allowed, trial.stimulus, first, rows, number)[:most])
             ranks[-1].insert(1, "length", length)
     columns = ["window", "length", *(f"{what}_{kind}" for kind in KINDS for what in ("rank", "n"))]
     return at_moment, pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=columns)
 
 
 def _segments(windows: Windows, rows: Ints, inside: Mapping[float, int]) -> dict[float, tuple[int, int]]:
-    """Tell for each length that occurs how many windows a segment has, and how many segments a run of windows holds."""
+    """Return, for each length of segment that fits, the windows per segment and the segments in a run of windows."""
     fitting = {length: number for length, number in inside.items() if number <= len(rows)}
     if windows.place is None:
         return {length: (number, len(rows) - number + 1) for length, number in fitting.items()}
@@ -210,7 +228,7 @@ def _segments(windows: Windows, rows: Ints, inside: Mapping[float, int]) -> dict
 
 
 def runs(windows: Windows, stride: int) -> Iterator[Ints]:
-    """Yield the rows of windows that follow each other in one trial, a stride apart."""
+    """Yield the rows of each run of windows in one trial that are one stride apart."""
     if not len(windows):
         return
     broken = (np.diff(windows.trial) != 0) | (np.diff(windows.start) != stride)
@@ -219,24 +237,24 @@ def runs(windows: Windows, stride: int) -> Iterator[Ints]:
     yield from np.split(np.arange(len(windows)), np.flatnonzero(broken) + 1)
 
 
-def _similarities(eeg: Floats, atlas: _Atlas, phase: int) -> Floats:
-    """Similarities (windows, songs, moments); NaN beyond the end of a song."""
-    songs = atlas.songs(phase)
-    rows = atlas.representations.unit(eeg)
+def _similarities(eeg: Floats, vectors: _MomentVectors, phase: int) -> Floats:
+    """Compute similarities (windows, songs, moments); NaN beyond the end of a song."""
+    songs = vectors.songs(phase)
+    rows = vectors.representations.unit(eeg)
     shape = (len(eeg), len(songs), max(len(song) for song in songs))
-    found: Floats = np.full(shape, np.nan, dtype=_precision(atlas.representations))
+    similarities: Floats = np.full(shape, np.nan, dtype=_precision(vectors.representations))
     for index, song in enumerate(songs):
-        found[:, index, : len(song)] = rows @ song.T
-    return found
+        similarities[:, index, : len(song)] = rows @ song.T
+    return similarities
 
 
 def _precision(representations: Representations) -> type[np.floating[Any]]:
     return np.float32 if representations.centred else np.float64
 
 
-def _own_moment(similarities: Floats, place: int) -> Floats:
+def _own_moment(similarities: Floats, first: int) -> Floats:
     n = len(similarities)
-    own: Floats = similarities[np.arange(n), :, place + np.arange(n)].copy()
+    own: Floats = similarities[np.arange(n), :, first + np.arange(n)].copy()
     return own
 
 
@@ -248,21 +266,27 @@ def _among_tested(similarities: Floats, candidates: Candidates, phase: int) -> F
 
 
 def _along(similarities: Floats, number: int) -> Floats:
-    """Mean similarity of segments of `number` windows: those of the audio move on as those of the EEG do."""
+    """Average the similarities of segments of `number` windows, advancing EEG and audio together."""
     n, _, moments = similarities.shape
     parts = [similarities[j : n - number + 1 + j, :, j : moments - number + 1 + j] for j in range(number)]
     mean: Floats = np.mean(parts, axis=0)
     return mean
 
 
-def _rank_segments(at_once: Floats, allowed: Floats, heard: int, place: int, rows: Ints, number: int) -> pd.DataFrame:
-    mine = _along(allowed, number)  # (segments, songs, moments)
-    index = np.arange(len(mine))
-    right = mine[index, heard, place + index]
-    songs = _own_moment(_along(at_once, number), place)
-    among = {"song": songs, "moment": mine[:, heard], "window": mine.reshape(len(mine), -1)}
-    columns: dict[str, Any] = {"window": rows[: len(mine)]}
-    for kind, scores in among.items():
+def _rank_segments(
+    same_moment: Floats, allowed: Floats, stimulus: int, first: int, rows: Ints, number: int
+) -> pd.DataFrame:
+    similarities = _along(allowed, number)  # (segments, songs, moments)
+    segment = np.arange(len(similarities))
+    right = similarities[segment, stimulus, first + segment]
+    songs = _own_moment(_along(same_moment, number), first)
+    candidates = {
+        "song": songs,
+        "moment": similarities[:, stimulus],
+        "window": similarities.reshape(len(similarities), -1),
+    }
+    columns: dict[str, Any] = {"window": rows[: len(similarities)]}
+    for kind, scores in candidates.items():
         better = (scores > right[:, None]).sum(axis=1)
         equal = (scores == right[:, None]).sum(axis=1) - 1
         columns[f"rank_{kind}"] = 1 + better + equal / 2

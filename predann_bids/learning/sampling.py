@@ -1,4 +1,4 @@
-"""Batches of windows: drawn at random for training, enumerated for validation."""
+"""Batches of windows: drawn at random for training, fixed for validation."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from torch.utils.data import IterableDataset
 
 from predann_bids.data.source import AnySource, Batch
 from predann_bids.data.trials import Stretch
-from predann_bids.data.windows import Windows, draw, draw_single, fitting
+from predann_bids.data.windows import Windows, count_side_by_side, draw, draw_single
 
 
 class TrainingBatches(IterableDataset[Batch]):
-    """Batches of windows at random places, drawn anew for each epoch; the last incomplete batch is dropped.
+    """Batches of windows at random positions, drawn anew for each epoch; a last incomplete batch is dropped.
 
-    The draw depends on seed, fold and epoch alone, so a resumed training sees what it would have seen.
+    The draw depends only on seed, fold and epoch, so a resumed training sees the same windows.
 
     Parameters
     ----------
     source : Source
-        Where windows are taken from.
+        Where windows are cut from.
     stretches : sequence of Stretch
         Training data.
     size : int
-        Windows of a batch.
+        Windows per batch.
     key : sequence of int
         Seed and fold.
     epoch : callable
-        Returns the number of the epoch.
+        Returns the number of the current epoch.
     single : bool
-        One window from each stretch in an epoch, instead of as many as fit side by side.
+        Whether to draw one window from each stretch per epoch, instead of as many as fit side by side.
     """
 
     def __init__(
@@ -46,8 +46,10 @@ class TrainingBatches(IterableDataset[Batch]):
         self._source, self._stretches, self._size, self._key, self._epoch = source, stretches, size, key, epoch
         self._draw = draw_single if single else draw
         length = source.length
-        whole = sum(bool(s.pieces(length)) for s in stretches) if single else fitting(stretches, length)
-        self._number = max(1, whole // size)
+        n_windows = (
+            sum(bool(s.clean_stretches(length)) for s in stretches) if single else count_side_by_side(stretches, length)
+        )
+        self._number = max(1, n_windows // size)
 
     def __len__(self) -> int:
         return self._number
@@ -60,15 +62,27 @@ class TrainingBatches(IterableDataset[Batch]):
 
 
 class ValidationBatches(IterableDataset[Batch]):
-    """Windows to validate with, shuffled once, so that each batch holds several songs."""
+    """Batches of validation windows, shuffled once, so that each batch holds several songs.
+
+    Parameters
+    ----------
+    source : Source
+        Where windows are cut from.
+    windows : Windows
+        All validation windows.
+    size : int
+        Approximate number of windows per batch.
+    key : sequence of int
+        Seed and fold.
+    """
 
     def __init__(self, source: AnySource, windows: Windows, size: int, key: Sequence[int]) -> None:
         order = np.random.default_rng(key).permutation(len(windows))
-        self._parts = [windows[part] for part in np.array_split(order, max(1, round(len(order) / size)))]
+        self._batches = [windows[rows] for rows in np.array_split(order, max(1, round(len(order) / size)))]
         self._source = source
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        return map(self._source.batch, self._parts)
+        return map(self._source.batch, self._batches)

@@ -1,8 +1,8 @@
-"""A linear classifier that knows nothing of music, only how strong each channel is in each frequency band.
+"""A linear classifier of band power, which sees only how strong each channel is in each frequency band.
 
-It stands for every decoder that could tell songs by the state of the recording (drift, impedance, alpha, line noise)
-in which they happened to be heard. Where it is better than chance on data whose music was dealt out at random, the way
-training and test data were kept apart lets the recording's signature pass for music.
+It represents any decoder that could recognise songs by the state of the recording at that time (drift, impedance,
+alpha, line noise) instead of by the music. If it exceeds chance on data whose music was reassigned at random, the split
+lets the state of the recording pass for music.
 """
 
 from __future__ import annotations
@@ -18,13 +18,33 @@ from predann_bids.data.windows import Windows
 from predann_bids.timing import Rate
 
 BANDS_HZ = ((0.5, 4.0), (4.0, 8.0), (8.0, 13.0), (13.0, 30.0), (30.0, 45.0))
-PART = 64  # windows at a time
+PART = 64  # number of windows read at a time
 
 
 def band_powers(
     store: EegStore, trials: Sequence[Trial], windows: Windows, length: int, delay: int, rate: Rate
 ) -> Doubles:
-    """Log power of every channel in every band, shape (windows, channels * bands)."""
+    """Compute the log power of every channel in every band.
+
+    Parameters
+    ----------
+    store : EegStore
+        Store of the EEG.
+    trials : sequence of Trial
+        All trials.
+    windows : Windows
+        Which windows to read.
+    length : int
+        Samples of a window.
+    delay : int
+        Samples by which the EEG is taken later than the audio.
+    rate : Rate
+        Sampling rate of the EEG.
+
+    Returns
+    -------
+    ndarray, shape (windows, channels * bands)
+    """
     frequencies = np.fft.rfftfreq(length, 1 / rate.hz)
     inside = [(low <= frequencies) & (frequencies < high) for low, high in BANDS_HZ]
     parts = [np.empty((0, len(store.channels) * sum(band.any() for band in inside)))]
@@ -38,13 +58,30 @@ def band_powers(
 
 
 def classify(train: Doubles, stimuli: Ints, test: Doubles, n_songs: int) -> Doubles:
-    """Name the song of test windows by shrunken linear discriminant analysis; probabilities (n, songs)."""
+    """Classify test windows by linear discriminant analysis with shrinkage.
+
+    Parameters
+    ----------
+    train : ndarray, shape (n_train, features)
+        Features of training windows.
+    stimuli : ndarray of int, shape (n_train,)
+        Index of the song of each training window.
+    test : ndarray, shape (n_test, features)
+        Features of test windows.
+    n_songs : int
+        Number of songs.
+
+    Returns
+    -------
+    ndarray, shape (n_test, n_songs)
+        Probability of each song.
+    """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     n_classes = len(np.unique(stimuli))
-    equal = np.full(n_classes, 1 / n_classes)  # long songs must not be named for being long
+    equal = np.full(n_classes, 1 / n_classes)  # long songs must not be preferred for their length
     model = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=equal))
     model.fit(train, stimuli)
     probabilities = np.zeros((len(test), n_songs))

@@ -1,4 +1,4 @@
-"""Intervals, tests and their corrections: arithmetic on hits of participants."""
+"""Confidence intervals, hypothesis tests and their corrections, over participants."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from numpy.typing import ArrayLike
 
 from predann_bids.arrays import Doubles
 
-FEW = 8  # participants
+FEW = 8  # participants; with fewer, a t interval replaces the bootstrap
 SIGN_FLIP = "sign-flip permutation over participants, two-sided"
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """How test windows were laid out, and how intervals are made.
+    """How test windows lie, and how intervals are computed.
 
     Parameters
     ----------
     window_s, stride_s : float
-        Length and distance of windows in seconds.
+        Length of a window, and time from the start of one to the start of the next, in seconds.
     lengths_s : tuple of float
-        Lengths of the segments to decide about, the shortest first.
+        Lengths of the segments to decide about, in seconds, shortest first.
     resamples : int
-        Bootstrap resamples, and flips of the test of a difference.
+        Number of bootstrap resamples, and of sign flips in the test of a difference.
     seed : int
-        Seed of both.
+        Seed of bootstrap and sign flips.
     widening : float
         Factor on the width of intervals; see `overlap_widening`.
     """
@@ -44,10 +44,10 @@ class Scoring:
 
 
 def overlap_widening(n_folds: int, tested: float, trained: float) -> float:
-    """Tell how much wider an interval must be because the training sets of the folds overlap.
+    """Compute the factor by which intervals must be widened because the training sets of the folds overlap.
 
-    Each fold's test participants are in the training sets of the other folds, so accuracies are not independent: what
-    two recordings have in common by chance counts in both directions. Nadeau and Bengio (2003, Inference for the
+    The test participants of each fold are in the training sets of the other folds, so accuracies are not independent: a
+    chance similarity of two recordings counts in both directions. Nadeau and Bengio (2003, Inference for the
     generalization error, Machine Learning 52) correct the variance 1 / J of the mean of J folds to 1 / J + n2 / n1.
 
     Parameters
@@ -55,7 +55,7 @@ def overlap_widening(n_folds: int, tested: float, trained: float) -> float:
     n_folds : int
         Number of folds J.
     tested, trained : float
-        Mean amount of data n2 that a fold tests, and n1 that it trains with, in any unit.
+        Mean amounts of test data n2 and training data n1 per fold, in any unit.
     """
     return math.sqrt(1 + n_folds * tested / trained)
 
@@ -63,20 +63,20 @@ def overlap_widening(n_folds: int, tested: float, trained: float) -> float:
 def mean_interval(
     participants: ArrayLike, values: ArrayLike, scoring: Scoring, weights: ArrayLike | None = None
 ) -> list[float] | None:
-    """Make a 95 % interval of a mean of shares over participants, each of them whole.
+    """Compute a 95 % interval of a mean of shares, resampling whole participants.
 
     The interval is widened because training sets overlap (`overlap_widening`); see `interval`.
 
     Parameters
     ----------
     participants : array-like of str, shape (n,)
-        Whose each value is.
+        Participant of each value.
     values : array-like, shape (n,)
-        Between 0 and 1, such as hits.
-    weights : array-like, shape (n,), optional
-        How much each counts; all the same when not given.
+        Values between 0 and 1, such as hits.
     scoring : Scoring
         Resamples, seed and widening.
+    weights : array-like, shape (n,), optional
+        Weight of each value; equal by default.
 
     Returns
     -------
@@ -86,17 +86,17 @@ def mean_interval(
     table = pd.DataFrame({"participant": participants, "sum": weight * np.asarray(values, dtype=np.float64)})
     grouped = table.assign(count=weight).groupby("participant")[["sum", "count"]].sum()
     sums, counts = (grouped[name].to_numpy(dtype=np.float64) for name in ("sum", "count"))
-    found = interval(lambda h, t, axis=-1: h.sum(axis=axis) / t.sum(axis=axis), (sums, counts), scoring)
-    return [min(1.0, max(0.0, limit)) for limit in found] if found else None  # what a share can be
+    limits = interval(lambda h, t, axis=-1: h.sum(axis=axis) / t.sum(axis=axis), (sums, counts), scoring)
+    return [min(1.0, max(0.0, limit)) for limit in limits] if limits else None  # the range of a share
 
 
 def interval(statistic: Callable[..., Any], samples: tuple[Doubles, ...], scoring: Scoring) -> list[float] | None:
-    """Make a 95 % interval of a statistic of paired samples, one value for each participant.
+    """Compute a 95 % interval of a statistic of paired samples with one value per participant.
 
-    A percentile bootstrap, expanded to the width that a t interval has with as many participants, as plain percentiles
-    are too narrow (Hesterberg 2015, What Teachers Should Know About the Bootstrap, section 3.3). Of fewer than `FEW`
-    participants the percentiles cannot be expanded enough, as resampling cannot leave the range of the data: there it
-    is the t interval with the standard error of the jackknife.
+    Plain bootstrap percentiles give intervals that are too narrow, so the percentiles are expanded to the width of a t
+    interval with the same number of participants (Hesterberg 2015, What Teachers Should Know About the Bootstrap,
+    section 3.3). With fewer than `FEW` participants this is not enough, as resamples never leave the range of the data;
+    the result is then a t interval with the jackknife standard error.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def interval(statistic: Callable[..., Any], samples: tuple[Doubles, ...], scorin
         middle = float(statistic(*samples))
         return [middle - half, middle + half]
     tail = norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1))
-    found = bootstrap(
+    limits = bootstrap(
         samples,
         statistic,
         paired=True,
@@ -125,7 +125,7 @@ def interval(statistic: Callable[..., Any], samples: tuple[Doubles, ...], scorin
         rng=np.random.default_rng(scoring.seed),
     ).confidence_interval
     middle = float(statistic(*samples))
-    return [middle + scoring.widening * (float(limit) - middle) for limit in (found.low, found.high)]
+    return [middle + scoring.widening * (float(limit) - middle) for limit in (limits.low, limits.high)]
 
 
 def _jackknife_error(statistic: Callable[..., Any], samples: tuple[Doubles, ...]) -> float:
@@ -135,13 +135,13 @@ def _jackknife_error(statistic: Callable[..., Any], samples: tuple[Doubles, ...]
 
 
 def difference_interval(differences: Doubles, scoring: Scoring) -> list[float] | None:
-    """Interval of the mean of participants' differences of shares."""
-    found = interval(np.mean, (differences,), scoring)
-    return [min(1.0, max(-1.0, limit)) for limit in found] if found else None
+    """Compute a 95 % interval of the mean difference of two shares over participants."""
+    limits = interval(np.mean, (differences,), scoring)
+    return [min(1.0, max(-1.0, limit)) for limit in limits] if limits else None
 
 
 def sign_flip_p(differences: Doubles, scoring: Scoring) -> float:
-    """Test whether differences of participants are around zero: flip their signs at random (all ways when few)."""
+    """Test whether the differences of participants are centred on zero, by flipping signs (exhaustively if few)."""
     from scipy.stats import permutation_test
 
     return float(
@@ -156,25 +156,25 @@ def sign_flip_p(differences: Doubles, scoring: Scoring) -> float:
 
 
 def overlap_corrected_p(differences: Doubles, scoring: Scoring) -> float | None:
-    """Two-sided t test of participants' differences, corrected for overlapping training sets as intervals are.
+    """Compute a two-sided t test of the differences of participants, corrected for overlapping training sets.
 
     Returns
     -------
-    float, or None when all differences are equal, so that there is nothing to compare them with
+    float, or None if all differences are equal, as they then have no spread
     """
     from scipy.stats import t
 
     spread = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
     if spread == 0:
         return None
-    found = float(differences.mean()) / (spread / math.sqrt(len(differences)) * scoring.widening)
-    return float(2 * t.sf(abs(found), len(differences) - 1))
+    t_value = float(differences.mean()) / (spread / math.sqrt(len(differences)) * scoring.widening)
+    return float(2 * t.sf(abs(t_value), len(differences) - 1))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Correct p-values for their number (Holm 1979); those that are None stay so and do not count."""
+    """Correct p-values for multiple testing (Holm 1979); None stays None and does not count."""
     from statsmodels.stats.multitest import multipletests
 
-    known = [p for p in p_values if p is not None]
-    corrected = iter(multipletests(known, method="holm")[1].tolist() if known else ())
+    computed = [p for p in p_values if p is not None]
+    corrected = iter(multipletests(computed, method="holm")[1].tolist() if computed else ())
     return [None if p is None else next(corrected) for p in p_values]

@@ -9,12 +9,12 @@ from predann_bids.models.decoder import Decoder
 
 
 class ClosedForm(Decoder):
-    """A decoder that is solved for, in seconds.
+    """A decoder that is solved for in closed form, in seconds.
 
     Attributes
     ----------
     latest_s : float
-        The response is looked for in the EEG from the sound to this much after it.
+        The response is sought in the EEG from the sound until this many seconds after it.
     """
 
     latest_s: ClassVar[float] = 0.4
@@ -22,20 +22,25 @@ class ClosedForm(Decoder):
     @classmethod
     @abstractmethod
     def solve(cls, eeg: Any, audio: Any, settings: Any, first_lag: int, n_lags: int) -> list[Self]:
-        """Solve for decoders that differ in their regularisation.
+        """Solve for several decoders that differ in their regularisation.
 
         Parameters
         ----------
         eeg : ndarray, shape (frames, C)
-            Continuous EEG of all training data, each piece without its mean, with gaps of zeros that no lag bridges.
+            EEG of all training stretches, each with its mean subtracted. Between stretches there are zeros, at least
+            as many as the longest lag.
         audio : ndarray, shape (frames, bands)
-            Audio features, each piece standardised, zero in the gaps.
+            Audio features, standardised in each stretch, and zero between stretches.
         settings : Settings
             What a decoder is built from.
         first_lag, n_lags : int
-            Frames from a feature to the EEG that it is reconstructed from: the earliest, and how many.
+            Lags of the EEG from which a feature is reconstructed: the first, in frames, and their number.
+
+        Returns
+        -------
+        list of ClosedForm
         """
 
     @abstractmethod
     def chosen(self, correlation: float) -> Self:
-        """Return this decoder with the mean correlation by which it was chosen on validation data."""
+        """Return this decoder with the mean correlation on validation data by which it was chosen."""

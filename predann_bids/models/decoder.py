@@ -1,8 +1,8 @@
-"""The decoder interface: what fitting, inference, evaluation and probes ask of a decoder, and the registry of decoders.
+"""The interface of decoders, as fitting, inference and probing use it, and their registry.
 
-A decoder predicts from a window of EEG a representation of the audio that was playing. Two kinds differ in how they are
-fitted: networks are trained in epochs on an objective, closed-form decoders are solved for. All else is the same for
-both: song logits, representations of songs, matching, retrieval and probes.
+From a window of EEG, a decoder predicts a representation of the audio that was playing. There are two kinds: networks
+are trained in epochs on an objective; closed-form decoders are solved for. Everything else is the same for both: song
+logits, representations of songs, matching, retrieval and probing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from predann_bids.models.audio.features import FEATURES, JOINT, SPECTRA, AudioFe
 from predann_bids.models.settings import Settings
 from predann_bids.registry import Registry
 
-OnProgress = Callable[[int, str], None]  # a number of finished units of work, and a note
+OnProgress = Callable[[int, str], None]  # number of units of work just finished, and a note
 SMALL_GB = 0.7  # memory of a process that fits or applies a small decoder
 
 
@@ -30,25 +30,26 @@ def silent(units: int, note: str) -> None:
 
 
 class Songs(Protocol):
-    """The audio of whole songs, as a decoder hears it."""
+    """The audio of whole songs, as features or waveforms."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Return the number of songs."""
 
     def audio(self, song: int) -> Tensor:
         """Return the features (bands, frames) or the waveform (samples,) of a song."""
 
     def windows(self, song: int) -> tuple[Tensor, int]:
-        """Return the first sample of the window at each EEG sample of a song, and the length of these windows."""
+        """Return where the window at each EEG sample of a song begins, and the length of these windows."""
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What a decoder is to be built for.
+    """The data that a decoder is built for.
 
     Parameters
     ----------
     kind : str
-        Its registered name.
+        Registered name of the decoder.
     channels : tuple of str
         EEG channels, in their order.
     songs : tuple of str
@@ -56,11 +57,11 @@ class Blueprint:
     rate_hz : float
         Sampling rate of the EEG.
     delay_s, window_s : float
-        How windows are cut.
+        Delay of the EEG after the audio, and length of a window.
     audio_s : float
-        Length of the audio of a window; longer than the window where it has context.
+        Length of the audio of a window; longer than the window if the audio has context.
     features : str
-        Registered name of the audio features that it hears.
+        Registered name of the audio features.
     bands : int
         Bands of these features.
     longest : int
@@ -79,33 +80,34 @@ class Blueprint:
     longest: int
 
     def common(self) -> dict[str, Any]:
-        """Return what the settings of all decoders have in common."""
+        """Return the values of the settings that all decoders share."""
         names = ("channels", "songs", "rate_hz", "delay_s", "window_s", "features")
         return {name: getattr(self, name) for name in names}
 
 
 class Decoder(nn.Module, ABC):
-    """What every decoder can do.
+    """A decoder of music from EEG.
 
     Attributes
     ----------
     settings : Settings
-        What it is built from, of its `settings_class`.
+        What the decoder is built from; an instance of `settings_class`.
     at_once : int
-        Windows that it encodes at a time, in little memory.
+        Number of windows to encode at a time, which limits memory.
     samples_per_frame : int
-        EEG samples for each frame of a representation.
+        EEG samples per frame of a representation.
     by_feature : bool
-        Whether the similarity of representations is the mean of the correlations of their features, else one
-        correlation of all together.
+        Whether the similarity of two representations is the mean correlation of their features; else it is one
+        correlation over all features together.
     centred : bool
-        Whether the mean over time is taken off before representations are compared.
+        Whether the mean over time is subtracted before representations are compared.
     can_be_probed : bool
-        Whether it can match single moments, so that its use of delays, channels and bands can be measured.
+        Whether the decoder can match single moments, which probes of delays, channels and bands require.
     is_large : bool
-        Whether it takes several processors and much memory; of a large decoder one is trained on an accelerator.
+        Whether training needs several processors and much memory. On an accelerator, large decoders are trained one at
+        a time.
     suffix : str
-        Extension of its file.
+        Extension of the decoder's file.
     """
 
     registry: ClassVar[Registry[type[Decoder]]]
@@ -120,32 +122,32 @@ class Decoder(nn.Module, ABC):
     suffix: ClassVar[str] = "ckpt"
 
     @classmethod
-    def hears(cls, training: Training) -> str:
-        """Return the registered name of the audio features that it hears: spectra, unless there is a teacher."""
+    def features_for(cls, training: Training) -> str:
+        """Return the registered name of the audio features: those of the teacher, or spectra if there is none."""
         return SPECTRA if training.teacher == JOINT else training.teacher
 
     @classmethod
     def settings_for(cls, blueprint: Blueprint) -> Any:
-        """Return the settings, of `settings_class`, for what a decoder is to be built for."""
+        """Return the settings, an instance of `settings_class`, of a decoder for some data."""
         return cls.settings_class(**blueprint.common())
 
     def configuration(self) -> dict[str, dict[str, Any]]:
-        """Return the values of the configuration, by section, without which the decoder cannot be used."""
+        """Return the configuration values, by section, that using this decoder requires."""
         return {"windows": {"scaling": "recording", "audio_context": 0.0}, "training": {"encoders": self.name}}
 
     @property
     def name(self) -> str:
-        """Its registered name."""
+        """The registered name of the decoder."""
         return next(name for name in DECODERS if DECODERS[name] is type(self))
 
     @cached_property
     def features(self) -> AudioFeatures:
-        """What turns waveforms into what the decoder hears; no part of its weights."""
+        """The audio features, which turn waveforms into the input of the decoder. They are not part of its weights."""
         return FEATURES[self.settings.features](self.settings.rate_hz).eval()
 
     @classmethod
-    def memory_gb(cls, batch_size: int, audio_s: float = 3.0) -> float:  # noqa: ARG003 - some need more for more
-        """Return the memory that a training needs on processors, in GB, for so many windows of so much audio."""
+    def memory_gb(cls, batch_size: int, audio_s: float = 3.0) -> float:  # noqa: ARG003 - for subclasses
+        """Return the memory in GB that training on CPUs needs, for a batch size and seconds of audio per window."""
         return SMALL_GB
 
     @property
@@ -192,11 +194,11 @@ class Decoder(nn.Module, ABC):
         return self.encode_eeg(eeg)[1]
 
     def song_logits(self, representation: Tensor) -> Tensor:
-        """Name songs from a predicted representation: song logits (B, n_songs)."""
+        """Compute song logits (B, n_songs) from predicted representations."""
         raise NotImplementedError(f"{type(self).__name__} has song logits from EEG only")
 
     def match(self, representation: Tensor, moments: Tensor) -> Tensor:
-        """Compare representations with each song at one moment each.
+        """Compare each representation with all songs at one moment.
 
         Parameters
         ----------
@@ -208,7 +210,7 @@ class Decoder(nn.Module, ABC):
         Returns
         -------
         Tensor, shape (B, n_songs)
-            Similarity; NaN where a song does not last that long.
+            Similarities; NaN where a song ends before the window does.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot match single moments")
 
@@ -217,11 +219,11 @@ class Decoder(nn.Module, ABC):
         """Represent whole songs, (D, frames) each, on the CPU."""
 
     def remember(self, songs: Songs) -> None:
-        """Keep what the decoder has to know of whole songs to name them."""
+        """Store what the decoder needs to recognise songs, such as their representations."""
 
     @abstractmethod
     def for_songs(self, names: Sequence[str], songs: Songs) -> Self:
-        """Return a decoder like this one that names other songs than those it was trained with.
+        """Return a copy of this decoder that recognises other songs than those it was trained on.
 
         Parameters
         ----------
@@ -233,17 +235,17 @@ class Decoder(nn.Module, ABC):
         Raises
         ------
         WrongUsage
-            It can name none but the songs that it was trained with.
+            The decoder can only recognise the songs that it was trained on.
         """
 
     @abstractmethod
     def save(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Write it whole or not at all; `facts` are plain values that say how it came to be."""
+        """Write the decoder to a file, completely or not at all; `facts` are plain values about its training."""
 
     @classmethod
     @abstractmethod
     def load(cls, path: Path, blueprint: Blueprint, songs: Songs) -> Self:
-        """Read what `save` wrote: in eval mode, on the CPU, knowing the songs that it was fitted with."""
+        """Read a decoder that `save` wrote: in eval mode, on the CPU, with the songs it was fitted to."""
 
 
 DECODERS: Registry[type[Decoder]] = Registry("decoder", "predann_bids.models.decoders")

@@ -1,4 +1,4 @@
-"""The PredANN objective."""
+"""The PredANN loss."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 
 def similarity(eeg: Tensor, audio: Tensor) -> Tensor:
-    """Cosine similarity of every EEG representation with every audio representation.
+    """Compute the cosine similarity of every EEG representation with every audio representation.
 
     Parameters
     ----------
     eeg : Tensor, shape (A, D) or (A, D, T)
     audio : Tensor, shape (B, D) or (B, D, T)
-        With a time axis, representations are compared along time, as one long vector each.
+        Representations with a time axis are flattened to one vector each.
 
     Returns
     -------
@@ -24,10 +24,10 @@ def similarity(eeg: Tensor, audio: Tensor) -> Tensor:
 
 
 def predann_loss(eeg: Tensor, audio: Tensor, temperature: float) -> Tensor:
-    """Contrastive prediction of audio representations from EEG (Akama et al. 2025).
+    """Compute the contrastive loss of audio representations predicted from EEG (Akama et al. 2025).
 
-    The cross-entropy of each EEG representation against all audio representations of the batch, its own being the
-    right one, and the same from audio to EEG, averaged over all 2 B rows.
+    Each EEG representation is classified among all audio representations of the batch, its own being the right one, and
+    vice versa. The loss is the cross-entropy averaged over all 2 B rows.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Remembered representations of songs: evidence for each song over all of its moments, or at one of them.
+"""Compare predicted representations with remembered representations of songs, over all moments or at one moment.
 
-The moment that was heard is not known, so the evidence for a song is summed up over its moments:
+Song logits must not use the moment that was playing, so the evidence for a song is summed over all its moments:
 
     logit(s) = log mean over moments t of exp(similarity(z, a_s(t)) / temperature)
 """
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MOMENT_STRIDE = 2  # frames of the representation between the moments that are searched
+MOMENT_STRIDE = 2  # frames of the representation from one compared moment to the next
 
 
 def evidence(z: Tensor, memory: Tensor, lengths: Tensor, temperature: float, *, by_feature: bool = False) -> Tensor:
-    """Sum up the evidence for each song over all of its moments.
+    """Sum the evidence for each song over all its moments.
 
     Parameters
     ----------
@@ -28,31 +28,50 @@ def evidence(z: Tensor, memory: Tensor, lengths: Tensor, temperature: float, *, 
     lengths : Tensor of int, shape (S,)
         Frames of each song.
     temperature : float
-        Divides similarities before they are summed up.
+        Divides similarities before they are summed.
     by_feature : bool
-        Whether the similarity is the mean of the features' correlations, else one correlation of all together.
+        Whether similarity is the mean correlation of the features; else it is one correlation over all features.
 
     Returns
     -------
     Tensor, shape (B, S)
         Song logits.
     """
-    similarities, there = at_all_moments(z, memory, lengths, by_feature=by_feature)  # (B, S, M), (S, M)
-    scaled = (similarities / temperature).masked_fill(~there, -torch.inf)
-    return torch.logsumexp(scaled, dim=2) - torch.log(there.sum(dim=1).clamp(min=1))
+    similarities, exists = at_all_moments(z, memory, lengths, by_feature=by_feature)  # (B, S, M), (S, M)
+    scaled = (similarities / temperature).masked_fill(~exists, -torch.inf)
+    return torch.logsumexp(scaled, dim=2) - torch.log(exists.sum(dim=1).clamp(min=1))
 
 
 def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bool = False) -> tuple[Tensor, Tensor]:
-    """Similarity with every moment of every song (B, S, M), and whether the moment exists (S, M); see `evidence`.
+    """Compute the similarity with every moment of every song.
 
-    A cross-correlation: as z has mean zero over time, the mean of the remembered stretch drops out of the product,
-    and its norm follows from running sums of values and of squares.
+    This is a cross-correlation: as z has mean zero over time, the mean of the remembered window drops out of the
+    product, and its norm follows from running means of values and of squares.
+
+    Parameters
+    ----------
+    z : Tensor, shape (B, D, T)
+        Predicted representations, of mean zero over time.
+    memory, lengths : Tensor
+        As in `evidence`.
+    by_feature : bool
+        As in `evidence`.
+
+    Returns
+    -------
+    Tensor, shape (B, S, M)
+        Similarities.
+    Tensor of bool, shape (S, M)
+        Whether a song has the moment.
     """
     if by_feature:
         features = zip(z.unbind(dim=1), memory.unbind(dim=1), strict=True)
-        pairs = [at_all_moments(one[:, None], other[:, None], lengths) for one, other in features]
-        parts, there = zip(*pairs, strict=True)
-        return torch.stack(parts).mean(dim=0), there[0]
+        results = [
+            at_all_moments(z_feature[:, None], memory_feature[:, None], lengths)
+            for z_feature, memory_feature in features
+        ]
+        per_feature, exists = zip(*results, strict=True)
+        return torch.stack(per_feature).mean(dim=0), exists[0]
     frames = z.shape[2]
     if int(lengths.max()) < frames:
         raise RuntimeError("the decoder remembers no song as long as a window; call remember() first")
@@ -67,7 +86,7 @@ def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bo
 
 
 def at_one_moment(z: Tensor, memory: Tensor, lengths: Tensor, first: Tensor, *, by_feature: bool = False) -> Tensor:
-    """Similarity with each song at one moment each.
+    """Compute the similarity with each song at one moment per window.
 
     Parameters
     ----------
@@ -76,22 +95,22 @@ def at_one_moment(z: Tensor, memory: Tensor, lengths: Tensor, first: Tensor, *, 
     memory, lengths : Tensor
         As in `evidence`.
     first : Tensor of int, shape (B,)
-        First frame of the moment, counted from the start of the songs.
+        First frame of the moment, counted from the start of a song.
     by_feature : bool
         As in `evidence`.
 
     Returns
     -------
     Tensor, shape (B, S)
-        NaN where a song does not last that long.
+        Similarities; NaN where a song ends before the window does.
     """
     frames = first[:, None] + torch.arange(z.shape[2], device=z.device)  # (B, T)
     columns = []
     for song, length in zip(memory, lengths, strict=True):
-        there = first + z.shape[2] <= length
+        exists = first + z.shape[2] <= length
         moment = song[:, frames.clamp(max=max(song.shape[1] - 1, 0))].transpose(0, 1)  # (B, D, T)
         moment = moment - moment.mean(dim=2, keepdim=True)
-        columns.append(_similarity(z, moment, by_feature=by_feature).masked_fill(~there, torch.nan))
+        columns.append(_similarity(z, moment, by_feature=by_feature).masked_fill(~exists, torch.nan))
     return torch.stack(columns, dim=1)
 
 
@@ -102,6 +121,6 @@ def _similarity(z: Tensor, other: Tensor, *, by_feature: bool) -> Tensor:
 
 
 def padded(songs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Lay representations (D, frames) of songs side by side, padded with zeros, and give their lengths."""
+    """Stack representations (D, frames) of songs, padded with zeros, and return their lengths."""
     lengths = torch.tensor([song.shape[1] for song in songs])
     return torch.stack([F.pad(song, (0, int(lengths.max()) - song.shape[1])) for song in songs]), lengths

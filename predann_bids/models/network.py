@@ -20,25 +20,29 @@ class Network(Decoder):
 
     @abstractmethod
     def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
-        """Return the `loss` of a batch, and its parts by name.
+        """Return the `loss` of a batch and its terms, by name.
 
         Parameters
         ----------
         eeg : Tensor, shape (B, C, T)
             Scaled windows.
         audio : Tensor, shape (B, bands, frames) or (B, samples)
-            What was playing, as the decoder hears it.
+            Audio features or waveforms of the same moments.
         songs : Tensor of int, shape (B,)
-            Which song it was.
+            Index of the song of each window.
         training : Training
             Weights and temperatures.
+
+        Returns
+        -------
+        dict of str to Tensor, shape ()
         """
 
     def save(self, path: Path, facts: Mapping[str, Any]) -> None:  # noqa: D102
         save_decoder(self, path, **facts)
 
     @classmethod
-    def load(cls, path: Path, blueprint: Blueprint, songs: Songs) -> Self:  # noqa: ARG003, D102 - the file has it all
+    def load(cls, path: Path, blueprint: Blueprint, songs: Songs) -> Self:  # noqa: ARG003, D102 - the file holds everything
         decoder = load_decoder(path)
         assert isinstance(decoder, cls)
         return decoder

@@ -1,4 +1,4 @@
-"""Settings that a decoder is built from before its weights are loaded."""
+"""The settings from which a decoder is built before its weights are loaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Settings:
-    """What all decoders have to know; plain values only, so that a checkpoint can be read without executing anything.
+    """Settings of all decoders: plain values only, so that a checkpoint can be read without executing anything.
 
     Parameters
     ----------
@@ -19,9 +19,9 @@ class Settings:
     rate_hz : float
         Sampling rate of the EEG.
     delay_s, window_s : float
-        How windows are cut.
+        Delay of the EEG after the audio, and length of a window.
     features : str
-        Registered name of the audio features that the decoder hears.
+        Registered name of the audio features.
     """
 
     channels: tuple[str, ...]
@@ -32,11 +32,11 @@ class Settings:
     features: str = "log-mel"
 
     def plain(self) -> dict[str, Any]:
-        """Return the settings as what a checkpoint may hold: numbers, text and lists."""
+        """Return the settings as numbers, text and lists, which a checkpoint may hold."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Self:
-        """Read back what `plain` gave."""
+        """Restore settings from the values that `plain` returned."""
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
         return cls(**values)

@@ -1,4 +1,4 @@
-"""Divide chunks of recordings at random: the published protocol."""
+"""Assign chunks of recordings to sets at random: the published protocol."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ TEST_SHARE = 0.25  # as published
 
 @SPLITS.add("chunk")
 class ChunkSplit(SplitKind):
-    """Cut trials into chunks and divide these at random, stratified by stimulus (the published protocol).
+    """Cut trials into chunks and assign these to sets at random, stratified by stimulus (the published protocol).
 
-    A trial shorter than a chunk is one chunk, so that no song is left out. The chunks are divided in the published
-    order, which matters to what a seed gives: see `published_order`.
+    A trial shorter than a chunk is one chunk, so that no song is left out. The order of the chunks decides what a seed
+    gives, so it is the published one: see `published_order`.
 
-    Chunks of one recording fall into all sets: whatever marks the recording marks the stimulus.
+    Every set has chunks of the same recordings, so anything peculiar to a recording also identifies its stimulus.
     """
 
     within_recording = True
@@ -35,7 +35,9 @@ class ChunkSplit(SplitKind):
             train, validation = others, others[:0]
             if config.validation:
                 train, validation = _stratified(stimuli, others, config.validation, _seed(division.rng))
-            splits.append(Split(fold, *(tuple(chunks[i] for i in np.sort(part)) for part in (train, validation, test))))
+            splits.append(
+                Split(fold, *(tuple(chunks[i] for i in np.sort(members)) for members in (train, validation, test)))
+            )
         return splits
 
 
@@ -46,15 +48,15 @@ def _chunks(division: Division) -> list[Stretch]:
             f"A chunk of {division.config.chunk:g} s holds no window; set splitting.chunk to a window's length or more."
         )
     order = published_order(division.trials, division.usable)
-    parts = [part for index in order for part in Stretch.of(division.trials, index).chunks(length)]
-    return [chunk for chunk in parts if chunk.pieces(division.window)]
+    chunks = [chunk for index in order for chunk in Stretch.of(division.trials, index).chunks(length)]
+    return [chunk for chunk in chunks if chunk.clean_stretches(division.window)]
 
 
 def published_order(trials: Sequence[Trial], indices: Sequence[int]) -> list[int]:
-    """Sort trials as the published table of chunks is: by the text "participant_song_repetition".
+    """Sort trials as in the published table of chunks: by the text "participant_song_repetition".
 
-    It is text that is sorted, with participants' numbers not padded: 10 comes before 2, and before 1. Songs are in the
-    order of their names, repetitions in that of sessions, runs and onsets.
+    The text is sorted as text, with no padding of participant numbers, so 10 comes before 2, and also before 1 ("_"
+    sorts after digits). Songs are numbered in the order of their names, repetitions by session, run and onset.
     """
     keys: dict[int, str] = {}
     repetitions: dict[tuple[str, int], int] = {}

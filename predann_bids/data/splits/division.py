@@ -1,7 +1,7 @@
-"""Keep training, validation and test data apart.
+"""Keep training, validation and test data apart: the interface of splits and their registry.
 
-Splits are made of stretches of trials, before any window is cut, so that no window can lie in two sets. All stretches
-of a recording are moved by the same neural delay, which keeps them apart in the EEG as in the audio.
+Splits consist of stretches of trials and are made before any window is cut, so no window can lie in two sets. The
+neural delay shifts all stretches of a recording alike, so stretches that share no audio share no EEG either.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT_FOLDS = 4
 
 @dataclass(frozen=True)
 class Split:
-    """One fold: three sets of stretches that share no sample."""
+    """One fold: training, validation and test stretches that share no sample."""
 
     fold: int
     train: tuple[Stretch, ...]
@@ -40,24 +40,24 @@ class Split:
 
 @dataclass(frozen=True)
 class Division:
-    """What has to be divided, and how.
+    """The trials to divide, and how to divide them.
 
     Parameters
     ----------
     trials : sequence of Trial
         All trials.
     usable : sequence of int
-        Indices of the trials that hold a window.
+        Indices of the trials that can hold a window.
     config : Splitting
-        Number of folds, length of chunks, share of validation.
+        Number of folds, length of chunks, validation share.
     window : int
         Length of a window in samples.
     rate : Rate
         Sampling rate of the EEG.
     rng : numpy.random.Generator
-        Where chance comes from.
+        Source of randomness.
     guard : int
-        Samples to leave between two sets that are cut from one presentation.
+        Samples to leave out between two sets that are cut from one presentation.
     """
 
     trials: Sequence[Trial]
@@ -69,31 +69,32 @@ class Division:
     guard: int
 
     def whole(self, indices: Sequence[int]) -> tuple[Stretch, ...]:
-        """Take trials as they are."""
+        """Return trials as uncut stretches."""
         return tuple(Stretch.of(self.trials, index) for index in indices)
 
-    def some(self, groups: Sequence[Group]) -> set[Group]:
-        """Choose the validation share of some groups at random: at least one and not all, or none."""
+    def for_validation(self, groups: Sequence[Group]) -> set[Group]:
+        """Choose the validation share of groups at random: at least one, not all, and none if the share is 0."""
         share = self.config.validation
         if share and len(groups) < 2:
             raise UnusableData(
-                "Too few recordings are left to train with when some are tested and some validate. Preprocess more, or"
-                " use another --split."
+                "Too few recordings remain for training once some are set aside for testing and validation. Preprocess"
+                " more, or use another --split."
             )
-        return {groups[index] for index in self.rng.permutation(len(groups))[: number_of(share, len(groups))]}
+        return {groups[index] for index in self.rng.permutation(len(groups))[: share_of(share, len(groups))]}
 
 
 class SplitKind(ABC):
-    """A way to divide trials. Its registered name is the value of `--split`.
+    """A kind of split. Its registered name is the value of `--split`.
 
     Attributes
     ----------
     within_recording : bool
-        Parts of one recording are trained on and tested, so that whatever marks the recording can pass for music.
+        Whether one recording gives both training and test data. If so, a decoder may recognise the recording instead of
+        the music.
     unseen_songs : bool
-        Songs that are tested have no class in training.
+        Whether test songs are absent from training, so that no class exists for them.
     unseen_music : bool
-        Moments of songs that are tested are not trained on.
+        Whether the moments of songs that are tested are absent from training.
     """
 
     registry: ClassVar[Registry[type[SplitKind]]]
@@ -110,7 +111,7 @@ class SplitKind(ABC):
         UnusableData
             There are too few participants, songs or sessions, or the trials are too short.
         WrongUsage
-            The number of folds does not fit.
+            The number of folds is not possible.
         """
 
 
@@ -123,11 +124,11 @@ class _Transfer(SplitKind):
         return [Split(1, (), (), division.whole(division.usable))]
 
 
-TRANSFER = "transfer"  # in place of a split: a decoder that was trained elsewhere, on other recordings
+TRANSFER = "transfer"  # in place of a split, for a decoder that was trained on other recordings
 
 
 def nature_of(split: str) -> type[SplitKind]:
-    """Return the class that says what kind of split a name in metrics.json stands for.
+    """Return the class of a split named in metrics.json.
 
     Raises
     ------
@@ -140,33 +141,38 @@ def nature_of(split: str) -> type[SplitKind]:
 def make_splits(
     trials: Sequence[Trial], config: Splitting, *, window: int, rate: Rate, seed: int, guard: int = 0
 ) -> list[Split]:
-    """Divide trials as configured.
+    """Split trials as configured.
 
     Parameters
     ----------
     trials : sequence of Trial
         All trials.
     config : Splitting
-        Kind, number of folds, length of chunks, share of validation.
+        Kind, number of folds, length of chunks, validation share.
     window : int
         Length of a window in samples; shorter trials are left out.
     rate : Rate
         Sampling rate of the EEG.
     seed : int
-        Seed of the division, unless the configuration gives one.
+        Seed of the split, unless the configuration gives one.
     guard : int
         Samples between two sets of the split 'time'; at least a window.
+
+    Returns
+    -------
+    list of Split
+        One for each fold.
 
     Raises
     ------
     UnusableData
         There are too few participants, songs or sessions, the trials are too short, or two of them overlap.
     WrongUsage
-        The number of folds does not fit, or no split has this name.
+        The number of folds is not possible, or no split has this name.
     """
-    usable = [index for index in range(len(trials)) if Stretch.of(trials, index).pieces(window)]
+    usable = [index for index in range(len(trials)) if Stretch.of(trials, index).clean_stretches(window)]
     if not usable:
-        between = " between what annotations call bad" if any(trial.bad for trial in trials) else ""
+        between = " between bad spans" if any(trial.bad for trial in trials) else ""
         raise UnusableData(f"No presentation is as long as a window{between}. Shorten it with --window.")
     rng = np.random.default_rng(seed if config.split_seed == "auto" else config.split_seed)
     division = Division(trials, usable, config, window, rate, rng, max(guard, window))
@@ -175,20 +181,20 @@ def make_splits(
     return splits
 
 
-def number_of(share: float, total: int) -> int:
-    """Give a share of a number: at least one of it, not all, and none only when the share is 0."""
+def share_of(share: float, total: int) -> int:
+    """Return a share of a number, rounded: at least one, not all, and none only if the share is 0."""
     return min(max(1, round(share * total)), total - 1) if share else 0
 
 
 def _refuse_shared_samples(splits: Sequence[Split], trials: Sequence[Trial]) -> None:
     for split in splits:
-        parts = sorted(
+        edges = sorted(
             (trials[s.trial].recording, trials[s.trial].onset + s.span.start, trials[s.trial].onset + s.span.stop, name)
             for name, stretches in split.sets().items()
             for s in stretches
         )
-        reached: dict[tuple[int, str], int] = {}  # last sample of each set so far
-        for recording, start, stop, name in parts:
+        reached: dict[tuple[int, str], int] = {}  # where the data of each set end, so far
+        for recording, start, stop, name in edges:
             for other in split.sets():
                 if other != name and start < reached.get((recording, other), 0):
                     raise UnusableData(

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from predann_bids.data.splits.division import DEFAULT_FOLDS, SPLITS, Division, Split, SplitKind, number_of
+from predann_bids.data.splits.division import DEFAULT_FOLDS, SPLITS, Division, Split, SplitKind, share_of
 from predann_bids.errors import UnusableData, WrongUsage
 
 
 @SPLITS.add("participant")
 class ParticipantSplit(SplitKind):
-    """Hold out whole participants: for testing in turn, and of the others some for validation."""
+    """Hold out whole participants: each for testing in one fold, and some of the others for validation."""
 
     def divide(self, division: Division) -> list[Split]:  # noqa: D102
         people = sorted({division.trials[index].participant for index in division.usable})
@@ -21,7 +21,7 @@ class ParticipantSplit(SplitKind):
         splits = []
         for fold, test in enumerate(np.array_split(order, n_folds), 1):
             others = division.rng.permutation([person for person in order if person not in test])
-            n_validation = number_of(division.config.validation, len(others))
+            n_validation = share_of(division.config.validation, len(others))
             sets = [set(chosen) for chosen in (others[n_validation:], others[:n_validation], test)]
             splits.append(Split(fold, *(division.whole(_of(division, chosen)) for chosen in sets)))
         return splits
@@ -34,13 +34,13 @@ def _of(division: Division, people: set[str]) -> list[int]:
 def _number_of_folds(wanted: int, n_people: int) -> int:
     if n_people < 3:
         raise UnusableData(
-            "The split 'participant' needs at least 3 participants, one each to train, validate and test; there are"
-            f" {n_people}. Preprocess more, or use --split chunk."
+            "The split 'participant' needs at least 3 participants, one each for training, validation and testing;"
+            f" there are {n_people}. Preprocess more, or use --split chunk."
         )
     n_folds = wanted or min(DEFAULT_FOLDS, n_people)
-    # each fold must leave one to train on and one to validate with
+    # each fold must leave at least one participant for training and one for validation
     fewest = math.ceil(n_people / (n_people - 2))
     if not fewest <= n_folds <= n_people:
-        fitting = f"{fewest} to {n_people}" if fewest < n_people else f"{fewest}"
-        raise WrongUsage(f"--n-folds {n_folds} does not fit {n_people} participants: use {fitting}.")
+        possible = f"{fewest} to {n_people}" if fewest < n_people else f"{fewest}"
+        raise WrongUsage(f"--n-folds {n_folds} does not fit {n_people} participants: use {possible}.")
     return n_folds

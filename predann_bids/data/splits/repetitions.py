@@ -1,4 +1,4 @@
-"""Hold out whole sessions or runs, in which songs are heard again."""
+"""Hold out whole sessions or runs in which songs are repeated."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from predann_bids.errors import UnusableData, WrongUsage
 
 
 class RepetitionSplit(SplitKind):
-    """Hold out whole sessions (or runs) of all participants in turn, and of the others some recordings to validate.
+    """Hold out whole sessions (or runs) of all participants in turn, and some other recordings for validation.
 
-    Presentations of songs that no training recording holds are not tested: this split is about repetitions.
+    Only songs that also occur in training recordings are tested: this split is about repetitions.
     """
 
     entity: ClassVar[Literal["session", "run"]]
@@ -27,16 +27,16 @@ class RepetitionSplit(SplitKind):
         for fold, held_out in enumerate(np.array_split(np.array(labels), n_folds), 1):
             test = set(held_out.tolist())
             others = [index for index in usable if label[index] not in test]
-            apart = division.some(sorted({trials[index].recording for index in others}))
-            train = [index for index in others if trials[index].recording not in apart]
+            validating = division.for_validation(sorted({trials[index].recording for index in others}))
+            train = [index for index in others if trials[index].recording not in validating]
             trained = {trials[index].stimulus for index in train}
             tested = [index for index in usable if label[index] in test and trials[index].stimulus in trained]
             if not tested:
                 raise UnusableData(
-                    f"No song of {self.entity} {', '.join(sorted(test))} is heard in another {self.entity}: holding it"
+                    f"No song of {self.entity} {', '.join(sorted(test))} is played in another {self.entity}: holding it"
                     " out would hold out songs. Use --split stimulus, or participant."
                 )
-            validation = [index for index in others if trials[index].recording in apart]
+            validation = [index for index in others if trials[index].recording in validating]
             splits.append(Split(fold, *map(division.whole, (train, validation, tested))))
         return splits
 

@@ -10,9 +10,9 @@ from predann_bids.errors import UnusableData, WrongUsage
 
 @SPLITS.add("stimulus")
 class StimulusSplit(SplitKind):
-    """Hold out whole songs, whoever hears them; some participants' other songs are for validation.
+    """Hold out whole songs for all participants; the other songs of some participants are used for validation.
 
-    Nobody's EEG of a tested song is trained on, nor is its audio.
+    Neither the audio of a test song nor anybody's EEG to it is used in training.
     """
 
     unseen_songs = True
@@ -22,7 +22,7 @@ class StimulusSplit(SplitKind):
         trials, usable = division.trials, division.usable
         songs = sorted({trials[index].stimulus for index in usable})
         if len(songs) < 2:
-            raise UnusableData("The split 'stimulus' needs at least 2 songs, one to train with and one to test.")
+            raise UnusableData("The split 'stimulus' needs at least 2 songs, one for training and one for testing.")
         n_folds = division.config.n_folds or max(2, min(DEFAULT_FOLDS, len(songs) // 2))
         if not 2 <= n_folds <= len(songs):
             raise WrongUsage(f"--n-folds {n_folds} does not fit {len(songs)} songs: use 2 to {len(songs)}.")
@@ -31,10 +31,10 @@ class StimulusSplit(SplitKind):
             test = {int(song) for song in held_out}
             others = [index for index in usable if trials[index].stimulus not in test]
             listeners = _listeners(division, others)
-            apart = division.some(sorted(set(listeners.values())))
+            validating = division.for_validation(sorted(set(listeners.values())))
             sets = (
-                [index for index in others if listeners[index] not in apart],
-                [index for index in others if listeners[index] in apart],
+                [index for index in others if listeners[index] not in validating],
+                [index for index in others if listeners[index] in validating],
                 [index for index in usable if trials[index].stimulus in test],
             )
             splits.append(Split(fold, *map(division.whole, sets)))
@@ -42,6 +42,6 @@ class StimulusSplit(SplitKind):
 
 
 def _listeners(division: Division, indices: list[int]) -> dict[int, str]:
-    """Name who listens in each trial; where it is one person always, each trial stands for itself."""
+    """Return the participant of each trial; if there is only one, treat each trial as a listener of its own."""
     listeners = {index: division.trials[index].participant for index in indices}
     return listeners if len(set(listeners.values())) > 1 else {index: str(index) for index in indices}

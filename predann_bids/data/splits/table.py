@@ -1,4 +1,4 @@
-"""Splits as a table."""
+"""The table splits.tsv."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ COLUMNS = ("fold", "set", "participant", "session", "task", "run", "stimulus", "
 def splits_table(
     splits: Sequence[Split], trials: Sequence[Trial], labels: Sequence[str], rate: Rate, window: int = 1
 ) -> pd.DataFrame:
-    """Lay out splits as a table, enough to audit them.
+    """Lay out splits as a table that is sufficient to audit them.
 
-    Times are seconds from the start of the recording, in the audio's time: the EEG is taken the delay later. Stretches
-    are listed without what is bad in them, as pieces that hold a `window`.
+    Times are in seconds from the start of the recording, before the neural delay is added. Bad spans are cut out;
+    stretches between them that are too short for a window are left out.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def splits_table(
     rows = []
     for split in splits:
         for name, stretches in split.sets().items():
-            for stretch in (piece for whole in stretches for piece in whole.pieces(window)):
+            for stretch in (clean for whole in stretches for clean in whole.clean_stretches(window)):
                 trial = trials[stretch.trial]
                 start, stop = (rate.seconds(trial.onset + edge) for edge in (stretch.span.start, stretch.span.stop))
                 entities = (trial.participant, trial.session, trial.task, trial.run)

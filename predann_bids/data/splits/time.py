@@ -1,4 +1,4 @@
-"""Hold out a part in time of every presentation."""
+"""Hold out one part of every presentation, such as its second quarter."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Parts = tuple[list[Span], list[Span], list[Span]]
 
 @SPLITS.add("time")
 class TimeSplit(SplitKind):
-    """Hold out one part in time of every presentation, with a gap on both sides that no set touches.
+    """Hold out one part of every presentation, with a gap on both sides that belongs to no set.
 
-    The end of a presentation is left out where another one follows sooner than the gap.
+    The end of a presentation is left out if the next one follows sooner than the gap.
 
-    Parts of one recording fall into all sets: whatever marks the recording marks the stimulus.
+    Every set has parts of the same recordings, so anything peculiar to a recording also identifies its stimulus.
     """
 
     within_recording = True
@@ -31,7 +31,7 @@ class TimeSplit(SplitKind):
             raise WrongUsage(f"--n-folds {n_folds} does not fit the split 'time': use 2 or more.")
         if not config.validation:
             raise WrongUsage(
-                "splitting.validation is 0, and the split 'time' needs some of each presentation to validate."
+                "splitting.validation is 0, but the split 'time' needs a part of each presentation for validation."
             )
         lengths = _lengths_before_gaps(division.trials, division.guard)
         return [_fold(division, lengths, fold, n_folds) for fold in range(1, n_folds + 1)]
@@ -44,7 +44,7 @@ def _fold(division: Division, lengths: Sequence[int], fold: int, n_folds: int) -
         parts = _parts_in_time(lengths[index], fold, n_folds, division.config.validation, window, guard)
         for stretches, spans in zip(sets, parts or (), strict=bool(parts)):
             cut = [Stretch.of(division.trials, index, span) for span in spans]
-            stretches += [stretch for stretch in cut if stretch.pieces(window)]
+            stretches += [stretch for stretch in cut if stretch.clean_stretches(window)]
     if not all(sets):
         longest = max(lengths[index] for index in division.usable)
         raise UnusableData(
@@ -55,7 +55,7 @@ def _fold(division: Division, lengths: Sequence[int], fold: int, n_folds: int) -
 
 
 def _lengths_before_gaps(trials: Sequence[Trial], guard: int) -> list[int]:
-    """Lengths of trials, cut where the next one in the recording begins sooner than a gap after their end."""
+    """Return the lengths of trials, shortened where the next trial of the recording begins within the gap."""
     onsets: dict[int, list[int]] = {}
     for trial in trials:
         onsets.setdefault(trial.recording, []).append(trial.onset)
@@ -67,16 +67,19 @@ def _lengths_before_gaps(trials: Sequence[Trial], guard: int) -> list[int]:
 
 
 def _parts_in_time(length: int, fold: int, n_folds: int, share: float, window: int, guard: int) -> Parts | None:
-    """Training, validation and test spans of one presentation; None when they do not all hold a window."""
+    """Return training, validation and test spans of one presentation, or None if one of them cannot hold a window."""
     test = Span(length * (fold - 1) // n_folds, length * fold // n_folds)
     before, after = max(0, test.start - guard), min(length, test.stop + guard)
-    validation = max(window, round(share * (before + length - after)))
-    # validation lies at the end of the presentation that is farther from the test
+    n_validation = max(window, round(share * (before + length - after)))
+    # validation data lie at the end of the presentation that is farther from the test data
     if before > length - after:
-        held, rest = Span(0, min(validation, before)), [(validation + guard, before), (after, length)]
+        validation, rest = Span(0, min(n_validation, before)), [(n_validation + guard, before), (after, length)]
     else:
-        held, rest = Span(max(length - validation, after), length), [(0, before), (after, length - validation - guard)]
+        validation, rest = (
+            Span(max(length - n_validation, after), length),
+            [(0, before), (after, length - n_validation - guard)],
+        )
     train = [Span(start, stop) for start, stop in rest if stop - start >= window]
-    if not train or min(test.length, held.length) < window:
+    if not train or min(test.length, validation.length) < window:
         return None
-    return train, [held], [test]
+    return train, [validation], [test]

@@ -1,4 +1,4 @@
-"""What a probe counts: right decisions of each participant under several conditions."""
+"""The counts that a probe collects: correct decisions of each participant under several conditions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from predann_bids.arrays import Doubles
 from predann_bids.timing import Rate
 
-WAYS = ("", "match_")  # by song logits, by match: how keys of results begin
+WAYS = ("", "match_")  # prefixes of the keys of results by song logits and by match
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ BANDS = (
 
 
 def bands_inside(band_hz: tuple[float, float], rate: Rate) -> tuple[Band, ...]:
-    """Cut the bands to the EEG's; those of which less than half is left are left out."""
+    """Cut the frequency bands to the pass band of the EEG, and leave out those that lose more than half."""
     low, high = band_hz[0], min(band_hz[1], 0.49 * rate.hz)
     cut = [Band(band.name, max(band.low_hz, low), min(band.high_hz, high)) for band in BANDS]
     pairs = zip(cut, BANDS, strict=True)
@@ -42,14 +42,14 @@ def bands_inside(band_hz: tuple[float, float], rate: Rate) -> tuple[Band, ...]:
 
 @dataclass(frozen=True)
 class Tally:
-    """Right decisions of each participant under several conditions.
+    """Correct decisions of each participant under several conditions.
 
     Parameters
     ----------
     windows : ndarray, shape (participants,)
-        Number of windows, the same under all conditions.
+        Number of windows, which is the same under all conditions.
     hits : ndarray, shape (conditions, participants, 2)
-        Number of right decisions by song logits and by match.
+        Number of correct decisions by song logits and by match.
     """
 
     windows: Doubles
@@ -58,34 +58,36 @@ class Tally:
 
 @dataclass(frozen=True)
 class Probe:
-    """What was counted in one fold, or in several that were added up.
+    """The counts of one fold, or the sums over several folds.
 
     Parameters
     ----------
     participants : tuple of str
-        Those tested; all arrays follow their order.
+        The participants that are tested; all arrays have their order.
     channels : tuple of str
         The decoder's channels.
     positions : ndarray, shape (channels, 3)
-        Head coordinates in metres; NaN where unknown.
+        Positions of the electrodes in head coordinates, in metres; NaN where unknown.
     trained_delay_s : float
         The delay between audio and EEG that the decoder was trained with.
     delays_s : tuple of float
         Delays that were tried.
     bands : tuple of Band
-        Bands that were taken out.
+        Bands that were removed.
     regions : mapping of str to tuple of str
         Channels of each region.
     by_delay : Tally
         One condition for each delay.
     reciprocal_ranks : ndarray, shape (delays, participants)
-        Sum over windows of 1 / rank of the moment that was heard among those of its song that are tested.
+        Sum over windows of 1 / rank of the right moment among the tested moments of its song.
     guessed_ranks : ndarray, shape (participants,)
-        The same, expected of guessing.
+        Expected value of the same when guessing.
     by_band, by_region, by_channel : Tally
-        First the EEG as it is, then without each band, or with each group of channels shuffled.
+        The first condition is the unchanged EEG, the others lack one band each, or have one region or neighbourhood of
+        channels shuffled.
     similarity, n_conditions : ndarray, shape (participants,)
-        Correlation of dissimilarities (NaN with fewer than three conditions), and among how many moments of songs.
+        Correlation of the dissimilarities of EEG and audio (NaN with fewer than three moments of songs), and the number
+        of these moments.
     """
 
     participants: tuple[str, ...]
@@ -105,13 +107,13 @@ class Probe:
     n_conditions: Doubles
 
     def plain(self) -> dict[str, Any]:
-        """Return it as what JSON may hold; NaN becomes null."""
-        found: dict[str, Any] = plain_values(asdict(self))
-        return found
+        """Return the counts as values that JSON can hold; NaN becomes null."""
+        values: dict[str, Any] = plain_values(asdict(self))
+        return values
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Probe:
-        """Read back what `plain` gave."""
+        """Restore counts from the values that `plain` returned."""
         tallies = {
             name: Tally(*(_array(plain[name][key]) for key in ("windows", "hits")))
             for name in ("by_delay", "by_band", "by_region", "by_channel")

@@ -1,4 +1,4 @@
-"""Pool what was counted in several folds about what decoders use."""
+"""Pool the counts of several folds, and turn them into accuracies, intervals and p-values."""
 
 from __future__ import annotations
 
@@ -14,24 +14,29 @@ from predann_bids.learning.statistics import Scoring, difference_interval, holm,
 
 
 def pool_probes(parts: Sequence[Probe], scoring: Scoring, *, model: str = "predann") -> dict[str, Any]:
-    """Pool what was counted in several folds: the value `uses` of metrics.json.
+    """Pool the counts of several folds: compute the entry `uses` of metrics.json.
 
-    A participant who is tested in several folds counts once, with all windows. Losses are means over participants;
-    their p-values are those of sign flips, corrected for the number of bands or regions (Holm).
+    A participant who is tested in several folds counts once, with all windows. Losses of accuracy are means over
+    participants; p-values are from sign flips, corrected for the number of bands or regions (Holm).
 
     Parameters
     ----------
     parts : sequence of Probe
-        At least one; of decoders with the same channels, delays and bands.
+        At least one probe; all of decoders with the same channels, delays, bands and regions.
     scoring : Scoring
         Resamples, seed and widening of intervals.
     model : str
         Name of the model.
 
+    Returns
+    -------
+    dict
+        As it is written to metrics.json.
+
     Raises
     ------
     ValueError
-        The parts do not fit together.
+        The probes do not have the same channels, delays, bands or regions.
     """
     whole = _add(parts)
     bands = [asdict(band) for band in whole.bands]
@@ -48,10 +53,10 @@ def pool_probes(parts: Sequence[Probe], scoring: Scoring, *, model: str = "preda
         "channels": [
             {
                 "name": name,
-                "position": plain_values(place) if np.isfinite(place).all() else None,
+                "position": plain_values(position) if np.isfinite(position).all() else None,
                 **{f"{way}drop": _mean(losses[number, :, i]) for i, way in enumerate(WAYS)},
             }
-            for number, (name, place) in enumerate(zip(whole.channels, whole.positions, strict=True))
+            for number, (name, position) in enumerate(zip(whole.channels, whole.positions, strict=True))
         ],
         "regions": _with_losses(regions, whole.by_region, scoring),
         "similarity": _similarity(whole, scoring),
@@ -70,17 +75,19 @@ def _delay_curve(whole: Probe, scoring: Scoring) -> dict[str, Any]:
 
 
 def _share(sums: Doubles, counts: Doubles, scoring: Scoring) -> tuple[float | None, list[float] | None]:
-    """Sum over participants divided by the number of their windows, and its interval."""
+    """Return the sum over participants divided by the number of their windows, and its interval."""
     tested = counts > 0
     if not tested.any():
         return None, None
-    found = interval(lambda s, n, axis=-1: s.sum(axis=axis) / n.sum(axis=axis), (sums[tested], counts[tested]), scoring)
-    limits = [min(1.0, max(0.0, limit)) for limit in found] if found else None  # what a share can be
+    unclipped = interval(
+        lambda s, n, axis=-1: s.sum(axis=axis) / n.sum(axis=axis), (sums[tested], counts[tested]), scoring
+    )
+    limits = [min(1.0, max(0.0, limit)) for limit in unclipped] if unclipped else None  # the range of a share
     return float(sums.sum() / counts.sum()), limits
 
 
 def _losses(tally: Tally) -> Doubles:
-    """Accuracy lost under each condition but the first: (conditions - 1, participants with windows, 2)."""
+    """Return the accuracy lost under all conditions but the first, (conditions - 1, participants with windows, 2)."""
     tested = tally.windows > 0
     rates = tally.hits[:, tested] / tally.windows[tested][:, None]
     losses: Doubles = rates[:1] - rates[1:]
@@ -90,10 +97,10 @@ def _losses(tally: Tally) -> Doubles:
 def _with_losses(rows: Sequence[dict[str, Any]], tally: Tally, scoring: Scoring) -> list[dict[str, Any]]:
     losses = _losses(tally)
     for way_index, way in enumerate(WAYS):
-        mine = [losses[number, :, way_index] for number in range(len(rows))]
+        by_row = [losses[number, :, way_index] for number in range(len(rows))]
         several = losses.shape[1] > 1
-        corrected = holm([sign_flip_p(loss, scoring) if several else None for loss in mine])
-        for row, loss, p_value in zip(rows, mine, corrected, strict=True):
+        corrected = holm([sign_flip_p(loss, scoring) if several else None for loss in by_row])
+        for row, loss, p_value in zip(rows, by_row, corrected, strict=True):
             row[f"{way}drop"] = _mean(loss)
             row[f"{way}ci95"] = difference_interval(loss, scoring) if several else None
             row[f"{way}p_holm"] = p_value
@@ -101,19 +108,19 @@ def _with_losses(rows: Sequence[dict[str, Any]], tally: Tally, scoring: Scoring)
 
 
 def _similarity(whole: Probe, scoring: Scoring) -> dict[str, Any]:
-    there = np.isfinite(whole.similarity)
-    found, number = whole.similarity[there], whole.n_conditions[there]
-    several = len(found) > 1
+    defined = np.isfinite(whole.similarity)
+    correlations, n_conditions = whole.similarity[defined], whole.n_conditions[defined]
+    several = len(correlations) > 1
     return {
-        "correlation": _mean(found),
-        "ci95": difference_interval(found, scoring) if several else None,
-        "p_value": sign_flip_p(found, scoring) if several else None,
-        "n_conditions": round(float(number.mean())) if len(number) else 0,
+        "correlation": _mean(correlations),
+        "ci95": difference_interval(correlations, scoring) if several else None,
+        "p_value": sign_flip_p(correlations, scoring) if several else None,
+        "n_conditions": round(float(n_conditions.mean())) if len(n_conditions) else 0,
     }
 
 
 def _add(parts: Sequence[Probe]) -> Probe:
-    """Add up parts, participant by participant; correlations are averaged, weighted by their conditions."""
+    """Add counts participant by participant, and average correlations, weighted by their numbers of conditions."""
     first = parts[0]
     for part in parts[1:]:
         for name in ("channels", "delays_s", "bands", "regions"):
@@ -126,8 +133,8 @@ def _add(parts: Sequence[Probe]) -> Probe:
         shape[axis] = len(people)
         summed = np.zeros(shape)
         for part in parts:
-            place = [people.index(name) for name in part.participants]
-            np.moveaxis(summed, axis, 0)[place] += np.moveaxis(values(part), axis, 0)
+            rows = [people.index(name) for name in part.participants]
+            np.moveaxis(summed, axis, 0)[rows] += np.moveaxis(values(part), axis, 0)
         return summed
 
     def tally(name: str) -> Tally:

@@ -1,7 +1,7 @@
-"""What a trained decoder uses: delays, frequency bands, channels, and the geometry of its representations.
+"""Measure what a trained decoder uses: delays, frequency bands, channels, and the geometry of its representations.
 
-Nothing is trained anew. One thing about the test windows is changed at a time, and what accuracy remains is counted,
-participant by participant, so that folds can be pooled and participants resampled.
+Nothing is trained. The test windows are perturbed in one way at a time, and the correct decisions that remain are
+counted for each participant, so that folds can be pooled and participants resampled.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from predann_bids.data.windows import grid
 from predann_bids.errors import UnusableData
 from predann_bids.learning.probing.counts import Probe, bands_inside
 from predann_bids.learning.probing.geometry import compare_geometry
-from predann_bids.learning.probing.judge import Judge, thinned
 from predann_bids.learning.probing.perturbations import remove_bands, shuffle_channels, try_delays
+from predann_bids.learning.probing.probed import ProbedDecoder, thinned
 from predann_bids.models.decoder import Decoder
 from predann_bids.timing import Rate
 
@@ -30,15 +30,15 @@ DELAYS_S = tuple(step / 20 for step in range(-10, 21))
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is done.
+    """How much computation a probe may take.
 
     Parameters
     ----------
     decisions : int
-        About how many windows are decided about, at most, for each of delays, bands, regions and channels. Windows lie
-        side by side; where they are more, some are left out evenly.
+        Approximate upper limit of the number of windows to decide about, for each of delays, bands, regions and
+        channels. Windows lie side by side; surplus windows are dropped at regular intervals.
     repeats : int
-        Shuffles of regions. Channels are shuffled once: neighbourhoods overlap, which averages as well.
+        Number of shuffles of each region. Channels are shuffled once, as their neighbourhoods overlap.
     """
 
     decisions: int = 5_000
@@ -66,30 +66,30 @@ def probe(
     Parameters
     ----------
     decoder : Decoder
-        In eval mode, remembering all songs.
+        In eval mode, with all songs remembered.
     source : MappedSource
-        Where windows are taken from, as in training.
+        Where windows are cut from, as in training.
     test : sequence of Stretch
-        The fold's test set; no EEG outside of it, moved by the trained delay, is looked at. Only the filters that take
-        out a band run over whole recordings.
+        The test set of the fold. At all delays, only its own EEG is used, except that the filters that remove bands run
+        over whole recordings.
     rate : Rate
         Sampling rate of the EEG.
     stride : int
-        Distance in samples of the moments of a song among which the one that was heard is ranked.
-    rng : Generator
-        For shuffling.
+        Distance in samples from one candidate moment of a song to the next.
+    rng : numpy.random.Generator
+        Source of randomness for shuffling.
     positions : ndarray, shape (channels, 3), optional
-        Of the electrodes, in head coordinates in metres; NaN where unknown.
+        Positions of the electrodes in head coordinates, in metres; NaN where unknown.
     candidates : ndarray of bool, shape (songs,), optional
-        Songs that may be named; all when not given.
+        Which songs are candidates; by default all.
     band_hz : (float, float)
-        The EEG's band; bands that are not mostly inside are not probed.
+        Pass band of the EEG; frequency bands that lie mostly outside are not probed.
     delays_s : sequence of float
         Delays to try, in seconds; the trained one is added.
     effort : Effort, optional
-        How many windows, how many repeats.
+        Limits of computation.
     report : callable
-        Told what is being measured.
+        Called with a description of each measurement as it begins.
 
     Returns
     -------
@@ -101,32 +101,32 @@ def probe(
         No stretch is as long as a window.
     """
     effort = effort or Effort()
-    test = [stretch for stretch in test if stretch.pieces(source.length)]
+    test = [stretch for stretch in test if stretch.clean_stretches(source.length)]
     if not test:
-        raise UnusableData("The test set holds no stretch as long as a window. Shorten it with --window.")
-    judge = Judge.of(decoder, source, test, candidates)
-    pieces = [piece for stretch in test for piece in stretch.pieces(source.length)]
-    windows = grid(pieces, source.length, source.length)
+        raise UnusableData("The test set has no stretch as long as a window. Shorten the window with --window.")
+    probed = ProbedDecoder.of(decoder, source, test, candidates)
+    clean = [part for stretch in test for part in stretch.clean_stretches(source.length)]
+    windows = grid(clean, source.length, source.length)
     delays = sorted({rate.samples(d) for d in delays_s} | {source.delay})
     bands = bands_inside(band_hz, rate)
     report("delays")
-    by_delay, ranks, guessed = try_delays(judge, test, delays, stride, effort.decisions)
+    by_delay, ranks, guessed = try_delays(probed, test, delays, stride, effort.decisions)
     report("frequency bands")
-    by_band = remove_bands(judge, thinned(windows, effort.decisions // (1 + len(bands))), bands, rate)
+    by_band = remove_bands(probed, thinned(windows, effort.decisions // (1 + len(bands))), bands, rate)
     report("channels and regions")
     regions = head_regions(source.eeg.channels, positions)
     around = neighbourhoods(positions, len(source.eeg.channels))
-    by_region = shuffle_channels(judge, windows, list(regions.values()), effort.repeats, effort.decisions, rng)
-    by_channel = shuffle_channels(judge, windows, around, 1, effort.decisions, rng)
+    by_region = shuffle_channels(probed, windows, list(regions.values()), effort.repeats, effort.decisions, rng)
+    by_channel = shuffle_channels(probed, windows, around, 1, effort.decisions, rng)
     report("similarity of representations")
-    similarity, n_conditions = compare_geometry(judge, test)
-    known = {rate.samples(d): float(d) for d in delays_s}
+    similarity, n_conditions = compare_geometry(probed, test)
+    requested = {rate.samples(d): float(d) for d in delays_s}
     return Probe(
-        participants=judge.participants,
+        participants=probed.participants,
         channels=source.eeg.channels,
         positions=np.full((len(source.eeg.channels), 3), np.nan) if positions is None else positions,
-        trained_delay_s=known.get(source.delay, rate.seconds(source.delay)),
-        delays_s=tuple(known.get(delay, rate.seconds(delay)) for delay in delays),
+        trained_delay_s=requested.get(source.delay, rate.seconds(source.delay)),
+        delays_s=tuple(requested.get(delay, rate.seconds(delay)) for delay in delays),
         bands=bands,
         regions={name: tuple(source.eeg.channels[i] for i in members) for name, members in regions.items()},
         by_delay=by_delay,

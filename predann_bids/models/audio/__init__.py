@@ -1,1 +1,1 @@
-"""What decoders can hear of a stimulus: spectra, waveforms, features of frozen networks; a class for each."""
+"""Audio features, the input of decoders: spectra, waveforms, features of frozen networks; one class for each."""

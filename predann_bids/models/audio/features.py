@@ -1,4 +1,4 @@
-"""What a decoder hears of a stimulus: an interface with a class for each, and their registry."""
+"""The interface of audio features and their registry."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NEAR_HZ = 16_000  # sampling rate of the audio, or the nearest multiple of the f
 
 
 class AudioFeatures(nn.Module, ABC):
-    """Features of audio that are not trained, so that they are computed once for each stimulus.
+    """Features that are computed once for each stimulus, because they are not trained.
 
-    A frozen pretrained network (a teacher) is one such class: `--teacher` takes its registered name.
+    A frozen pretrained network (a teacher) is one kind of audio features; `--teacher` takes its registered name.
 
     Parameters
     ----------
@@ -25,13 +25,13 @@ class AudioFeatures(nn.Module, ABC):
     Attributes
     ----------
     audio_rate : int
-        Sampling rate of the waveforms that go in, in Hz.
+        Sampling rate of the input waveforms in Hz.
     bands : int
         Number of features.
     in_frames : bool
-        Whether there is one frame for each EEG sample; else what comes out has the rate of the audio.
+        Whether the features have one frame for each EEG sample; else they have the rate of the audio.
     version : int
-        Part of the name under which features are kept: a class that computes other numbers than before gets a new one.
+        Part of the name under which features are cached. Increase it when a class computes different numbers.
     """
 
     registry: ClassVar[Registry[type[AudioFeatures]]]
@@ -56,23 +56,23 @@ class AudioFeatures(nn.Module, ABC):
         Returns
         -------
         Tensor, shape (B, bands, frames)
-            Or (B, samples), where they are not `in_frames`.
+            Or (B, samples) if not `in_frames`.
         """
 
 
 FEATURES: Registry[type[AudioFeatures]] = Registry("audio feature", "predann_bids.models.audio")
 AudioFeatures.registry = FEATURES
-SPECTRA = "log-mel"  # what decoders hear unless they say otherwise
-JOINT = "joint"  # in place of a teacher: the audio network is trained with the EEG network, on spectra
+SPECTRA = "log-mel"  # the features of decoders that ask for no others
+JOINT = "joint"  # in place of a teacher: the audio network is trained together with the EEG network, on spectra
 
 
 def audio_rate_near(frame_rate_hz: float) -> tuple[int, int]:
-    """Return a whole audio rate near 16 kHz, and how many of its samples make a frame.
+    """Return a whole-number audio rate near 16 kHz, and the samples of audio per frame.
 
     Raises
     ------
     ValueError
-        There is none.
+        No such rate exists.
     """
     hop = round(NEAR_HZ / frame_rate_hz)
     audio_rate = hop * frame_rate_hz

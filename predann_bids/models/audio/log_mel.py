@@ -1,4 +1,4 @@
-"""Log-mel spectra."""
+"""Log-mel spectra, the default audio features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Onset envelope and spectral flux: what linear decoders reconstruct from EEG."""
+"""Onset envelope and spectral flux, the features that linear decoders reconstruct from EEG."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from predann_bids.models.audio.features import FEATURES, AudioFeatures
 from predann_bids.models.audio.log_mel import LogMel
 
 NAMES = ("onset envelope", "spectral flux")
-COMPRESSION = 0.3  # of magnitude, as loudness grows with amplitude; a logarithm makes too much of rises out of silence
+COMPRESSION = 0.3  # exponent of magnitude, approximating loudness; a logarithm would exaggerate rises out of silence
 SMOOTHING = 2.0  # standard deviation in frames
 
 
@@ -35,8 +35,8 @@ class Onsets(AudioFeatures):
 def onset_features(spectra: Singles) -> Singles:
     """Derive onset envelope and spectral flux from log-mel spectra.
 
-    Both are half-wave rectified rises of compressed magnitude from frame to frame, mildly smoothed: of the broadband
-    level, and of each band, then averaged.
+    Both are half-wave rectified increases of compressed magnitude from frame to frame, mildly smoothed. The onset
+    envelope takes those of the broadband level; the spectral flux averages those of all bands.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The waveform itself, at the rate that the published networks take."""
+"""The waveform itself, at the sampling rate of the published networks."""
 
 from __future__ import annotations
 

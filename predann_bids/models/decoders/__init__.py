@@ -1,1 +1,1 @@
-"""The decoders: a class for each, registered by name. What they are built of lies in the folders beside."""
+"""The built-in decoders, registered by name. Their components are in the neighbouring packages."""

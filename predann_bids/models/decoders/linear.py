@@ -21,19 +21,19 @@ from predann_bids.models.memory import at_one_moment, evidence, padded
 from predann_bids.models.settings import Settings
 from predann_bids.timing import Rate
 
-HALVING = 2  # EEG samples per frame
+HALVING = 2  # EEG samples per frame of a representation
 
 
 @dataclass(frozen=True)
 class LinearSettings(Settings):
-    """What a linear decoder is built from, beside what all are.
+    """Settings of a linear decoder, in addition to those of all decoders.
 
     Parameters
     ----------
     whitened : bool
-        Whether it takes whitened EEG, or EEG that is standardised only.
+        Whether the input is whitened EEG; else it is only standardised.
     memory_temperature : float
-        Divides similarities before they are summed up over moments.
+        Divides similarities before they are summed over moments.
     """
 
     whitened: bool = False
@@ -43,7 +43,7 @@ class LinearSettings(Settings):
 
 @DECODERS.add("linear")
 class LinearDecoder(ClosedForm):
-    """What it predicts from EEG are features of the audio, in place of a learned representation."""
+    """A linear decoder. The representation that it predicts consists of audio features; it is not learned."""
 
     at_once = 256
     samples_per_frame = HALVING
@@ -58,7 +58,7 @@ class LinearDecoder(ClosedForm):
         self._memory = padded([torch.zeros(len(NAMES), 0)])
 
     @classmethod
-    def hears(cls, training: Training) -> str:  # noqa: ARG003, D102
+    def features_for(cls, training: Training) -> str:  # noqa: ARG003, D102
         return "onsets"
 
     @classmethod
@@ -85,7 +85,7 @@ class LinearDecoder(ClosedForm):
         return torch.from_numpy(self.model.reconstruct(eeg.numpy()))
 
     def encode_audio(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Recognise songs from waveforms (B, samples): song logits (B, n_songs), their features (B, 2, frames)."""
+        """Recognise songs from waveforms (B, samples): song logits (B, n_songs), features (B, 2, frames)."""
         features = torch.from_numpy(halved(self.features(audio).numpy()))
         return self.song_logits(features), features
 
@@ -98,7 +98,7 @@ class LinearDecoder(ClosedForm):
         return at_one_moment(representation, *self._memory, first, by_feature=True)
 
     def remember(self, songs: Songs) -> None:
-        """Keep the features of whole songs."""
+        """Store the features of whole songs."""
         self._memory = padded(self.represent_songs(songs))
 
     def represent_songs(self, songs: Songs, on_progress: OnProgress = silent) -> tuple[Tensor, ...]:  # noqa: ARG002
@@ -112,7 +112,7 @@ class LinearDecoder(ClosedForm):
         return other
 
     def save(self, path: Path, facts: Mapping[str, Any]) -> None:  # noqa: ARG002 - the file beside it says it
-        """Write the coefficients as .npz."""
+        """Write the coefficients as .npz, without `facts`."""
         self.model.save(path)
 
     @classmethod

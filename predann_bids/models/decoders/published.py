@@ -20,22 +20,25 @@ from predann_bids.models.settings import Settings
 
 KINDS = ("2d", "1d")
 PREDANN_WEIGHT, TEMPERATURE = 0.05, 0.5
-PROCESS_GB, SAMPLE_GB = 0.9, 0.19  # a training, and each 3 s of its batch: measured 8.9 to 10.1 for 48
+PROCESS_GB, SAMPLE_GB = (
+    0.9,
+    0.19,
+)  # of a training, and per 3 s of audio in a batch; measured 8.9 to 10.1 GB for a batch of 48
 SONG_ROWS = "projector1.3.weight"
 
 
 @dataclass(frozen=True)
 class PublishedSettings(Settings):
-    """What a published decoder is built from, beside what all are.
+    """Settings of a published decoder, in addition to those of all decoders.
 
     Parameters
     ----------
     audio_s : float
-        Length of the audio, centred on what the EEG window follows; the length of the window, or longer for context.
+        Length of the audio, centred on the moment of the EEG window: the length of the window, or longer for context.
     kind : {"2d", "1d"}
-        Encoders see channels by time as an image, or convolve over time with the channels as input channels.
+        Whether encoders treat channels by time as an image, or convolve over time only.
     dropout : float
-        Share of the last feature map that is dropped before its mean.
+        Share of the last feature map that is dropped before averaging.
     """
 
     audio_s: float = 3.0
@@ -70,7 +73,7 @@ class PublishedDecoder(Network):
         self.encoder_audio = PublishedEncoder(n_songs, kind=kind, dropout=dropout)
 
     @classmethod
-    def hears(cls, training: Training) -> str:  # noqa: ARG003, D102
+    def features_for(cls, training: Training) -> str:  # noqa: ARG003, D102
         return "waveform"
 
     @classmethod
@@ -101,7 +104,24 @@ class PublishedDecoder(Network):
         return encoded
 
     def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
-        """Sum the cross-entropies and PredANN; see `published_objective`."""
+        """Add the cross-entropies and the PredANN loss; see `published_objective`.
+
+        Parameters
+        ----------
+        eeg : Tensor, shape (B, C, T)
+            Scaled windows.
+        audio : Tensor, shape (B, samples)
+            Waveforms of the same moments.
+        songs : Tensor of int, shape (B,)
+            Index of the song of each window.
+        training : Training
+            Weight and temperature of PredANN, and whether it trains the EEG network alone.
+
+        Returns
+        -------
+        dict of str to Tensor, shape ()
+            The loss, its terms, and the accuracy by song logits.
+        """
         parts = published_objective(
             self,
             eeg,
@@ -124,25 +144,25 @@ class PublishedDecoder(Network):
             embedded.append(embed_moments(self.encoder_audio, waveform, starts, length)[1].T.cpu())
         return tuple(embedded)
 
-    def for_songs(self, names: Sequence[str], songs: Songs) -> Self:  # noqa: ARG002 - it knows its songs by weights
-        """Return a decoder that names some of the songs that it was trained with, in any order."""
-        known = self.settings.songs
-        unknown = [name for name in names if name not in known]
+    def for_songs(self, names: Sequence[str], songs: Songs) -> Self:  # noqa: ARG002 - songs are known by weights
+        """Return a decoder that recognises some of the songs it was trained on, in any order."""
+        trained = self.settings.songs
+        unknown = [name for name in names if name not in trained]
         if unknown:
             raise WrongUsage(
-                "The decoder is one of the published method, which names only the songs that it was trained on"
-                f" ({', '.join(known)}), not {unknown[0]}. If they have other names here, import the checkpoint with"
-                " --songs."
+                "A decoder of the published method can only recognise the songs that it was trained on"
+                f" ({', '.join(trained)}), and no others such as {unknown[0]}. If the songs have other names here,"
+                " import the checkpoint with --songs."
             )
         other = type(self)(replace(self.settings, songs=tuple(names)))
-        rows = [known.index(name) for name in names]
+        rows = [trained.index(name) for name in names]
         state = {key: value[rows] if key.endswith(SONG_ROWS) else value for key, value in self.state_dict().items()}
         other.load_state_dict(state)
         return other.eval()
 
 
 class Objective(NamedTuple):
-    """The loss and its parts, scalars, and the EEG network's song logits (B, n_songs)."""
+    """The loss and its terms, all scalars, and the EEG network's song logits (B, n_songs)."""
 
     loss: Tensor
     eeg_loss: Tensor
@@ -161,21 +181,22 @@ def published_objective(
     temperature: float = TEMPERATURE,
     stop_gradient: bool = True,
 ) -> Objective:
-    """Cross-entropy of both networks' song logits, and PredANN, which as published trains the EEG network alone.
+    """Compute the cross-entropy of both networks' song logits and the PredANN loss.
 
     Parameters
     ----------
     decoder : PublishedDecoder
+        Both networks.
     eeg : Tensor, shape (B, C, T)
         Scaled windows.
     audio : Tensor, shape (B, samples)
         Waveforms of the same moments.
     songs : Tensor of int, shape (B,)
-        Which song it is.
+        Index of the song of each window.
     weight, temperature : float
-        Of PredANN; with weight 0 it is the paper's baseline.
+        Weight and temperature of PredANN; weight 0 is the paper's baseline.
     stop_gradient : bool
-        Whether PredANN trains the EEG network alone; the published method does so.
+        Whether PredANN trains only the EEG network, as published.
     """
     eeg_logits, eeg_embedding = decoder.encode_eeg(eeg)
     audio_logits, audio_embedding = decoder.encode_audio(audio)

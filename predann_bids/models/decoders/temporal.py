@@ -1,4 +1,4 @@
-"""The decoder of preset `default`: two temporal encoders, and a memory of songs by which the EEG names them."""
+"""The decoder of preset `default`: two temporal encoders, and a memory of songs with which EEG is compared."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from predann_bids.models.temporal.audio_encoder import AudioEncoder
 from predann_bids.models.temporal.eeg_encoder import LinearEegEncoder
 from predann_bids.models.temporal.layers import HALVING, log_power, middle
 
-ABSENT = -1e4  # logit of a song that cannot be judged; finite, so that gradients stay finite
-KNOWS_NO_SONG = ("eeg_encoder", "audio_encoder")  # parts that serve whatever songs are to be named
+ABSENT = -1e4  # logit of a song without evidence; finite, so that gradients stay finite
+KNOWS_NO_SONG = ("eeg_encoder", "audio_encoder")  # parts that do not depend on the songs
 
 
 @dataclass(frozen=True)
 class TemporalSettings(Settings):
-    """What a temporal decoder is built from, beside what all are.
+    """Settings of a temporal decoder, in addition to those of all decoders.
 
     Parameters
     ----------
     memory_frames : int
         Length of the longest remembered representation, in frames.
     n_bands, width, dimensions : int
-        Bands of the audio features; channels inside the encoders and of the representation.
+        Bands of the audio features, channels inside the encoders, and channels of the representation.
     channel_dropout : float
-        Share of EEG channels left out in training.
+        Share of EEG channels dropped in training.
     memory_temperature : float
-        Divides similarities before they are summed up over moments.
+        Divides similarities before they are summed over moments.
     """
 
     memory_frames: int = 0
@@ -51,10 +51,10 @@ class TemporalSettings(Settings):
 
 @DECODERS.add("temporal")
 class TemporalDecoder(Network):
-    """The EEG network predicts the representation that the audio network makes of the same moment.
+    """The EEG network predicts the representation that the audio network computes for the same moment.
 
-    Its song logits come from that prediction: it is compared with the remembered representation of every moment of
-    every song, and the evidence for a song is summed up over its moments; see `models.memory`.
+    The prediction is compared with the remembered representation of every moment of every song. The evidence for a
+    song, summed over its moments, is its logit; see `models.memory`.
     """
 
     samples_per_frame = HALVING
@@ -107,11 +107,26 @@ class TemporalDecoder(Network):
         return at_one_moment(representation, self.memory, self.memory_lengths, first)
 
     def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
-        """Cross-entropies of the song logits of EEG and audio, and PredANN with its weight.
+        """Add the cross-entropies of the song logits of EEG and audio, and the weighted PredANN loss.
 
-        A window whose song no other window of the batch belongs to does not count in the first. Unlike the published
-        method, the audio representation is by default not detached in the PredANN objective: both networks move
-        towards what EEG and audio share (measured; see docs/results.md).
+        Windows whose song no other window of the batch has are left out of the cross-entropy of EEG. Unlike in the
+        published method, PredANN by default trains both networks, which improves accuracy (see docs/results.md).
+
+        Parameters
+        ----------
+        eeg : Tensor, shape (B, C, T)
+            Scaled windows.
+        audio : Tensor, shape (B, bands, frames)
+            Features of the same moments, with or without context.
+        songs : Tensor of int, shape (B,)
+            Index of the song of each window.
+        training : Training
+            Weight and temperature of PredANN, and whether it trains the EEG network alone.
+
+        Returns
+        -------
+        dict of str to Tensor, shape ()
+            The loss and its terms.
         """
         z_eeg = self.eeg_encoder(eeg)
         z_audio = middle(self.audio_encoder(audio), z_eeg.shape[2])
@@ -132,7 +147,7 @@ class TemporalDecoder(Network):
 
     @torch.no_grad()
     def remember(self, songs: Songs) -> None:
-        """Keep the representations of whole songs, in the order of `settings.songs`."""
+        """Store the representations of whole songs, in the order of `settings.songs`."""
         self.memory.zero_()
         for index in range(len(songs)):
             z = self.audio_encoder(songs.audio(index)[None].to(self.memory))[0]
@@ -140,12 +155,12 @@ class TemporalDecoder(Network):
             self.memory_lengths[index] = z.shape[1]
 
     def represent_songs(self, songs: Songs, on_progress: OnProgress = silent) -> tuple[Tensor, ...]:  # noqa: ARG002
-        """Return what is remembered of the songs."""
+        """Return the remembered representations."""
         lengths = self.memory_lengths.tolist()
         return tuple(song[:, :length].cpu() for song, length in zip(self.memory, lengths, strict=True))
 
     def for_songs(self, names: Sequence[str], songs: Songs) -> Self:
-        """Return a decoder with the same encoders that remembers other songs."""
+        """Return a decoder with the same encoders and a memory of other songs."""
         frames = max(songs.audio(index).shape[1] for index in range(len(songs))) // HALVING
         other = type(self)(replace(self.settings, songs=tuple(names), memory_frames=frames))
         kept = {name: value for name, value in self.state_dict().items() if name.split(".")[0] in KNOWS_NO_SONG}
@@ -157,17 +172,17 @@ class TemporalDecoder(Network):
 def logits_within_batch(
     similarities: Tensor, stimuli: Tensor, n_songs: int, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Form song logits while training, when the other windows of the batch stand for the memory.
+    """Compute song logits in training, where the other windows of the batch stand in for the memory.
 
-    A window's own moment is left out: this objective teaches the EEG network only which song was playing. Which moment
-    of it, PredANN alone teaches.
+    The window's own moment is left out, so this objective only teaches the EEG network which song was playing. Which
+    moment it was, only PredANN teaches.
 
     Parameters
     ----------
     similarities : Tensor, shape (B, B)
-        EEG (rows) with audio (columns) of the same batch.
+        Similarity of EEG (rows) with audio (columns) of the same batch.
     stimuli : Tensor of int, shape (B,)
-        Song of each window.
+        Index of the song of each window.
     n_songs : int
         Number of songs.
     temperature : float
@@ -176,9 +191,9 @@ def logits_within_batch(
     Returns
     -------
     Tensor, shape (B, n_songs)
-        Very low for songs that no other window of the batch belongs to.
+        Song logits; very low for songs that no other window of the batch has.
     Tensor of bool, shape (B,)
-        Whether another window of the batch belongs to the right song, so that there is a right answer.
+        Whether another window of the batch has the right song, so that the window can be classified correctly.
     """
     own = torch.eye(len(stimuli), dtype=torch.bool, device=stimuli.device)
     belongs = F.one_hot(stimuli, n_songs).T.bool()  # (S, B)

@@ -1,7 +1,7 @@
-"""Backward temporal response functions: features of the audio as sums over channels and lags of the EEG.
+"""Backward temporal response functions: reconstruct audio features as sums over channels and lags of the EEG.
 
-Ridge regression over time lags (Crosse et al. 2016, https://doi.org/10.3389/fnhum.2016.00604) by MNE-Python's
-TimeDelayingRidge, at half the rate of the EEG, as the representations of networks.
+Ridge regression over time lags (Crosse et al. 2016, https://doi.org/10.3389/fnhum.2016.00604), solved by MNE-Python's
+TimeDelayingRidge at half the rate of the EEG, which is also the rate of the networks' representations.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from predann_bids.timing import Rate
 
 ALPHAS = tuple(10.0**power for power in range(-3, 3))  # in units of the mean power of a lagged channel
 TINY = 1e-12
-BATCH = 64  # windows at once: in between they take a hundred times their features' size
+BATCH = 64  # windows at a time: intermediate results are a hundred times larger than the features
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ class BackwardModel:
     Parameters
     ----------
     coefficients : ndarray, shape (F, C, L)
-        Weight of each channel and lag in each feature.
+        Weight of each channel and lag for each feature.
     lags : ndarray of int, shape (L,)
-        Consecutive, in frames. Feature frame t is a sum of the window's EEG frames t + lag; the window itself already
-        begins the neural delay after the sound.
+        Consecutive lags in frames. Feature frame t is a weighted sum of the window's EEG frames t + lag; the window
+        itself already begins the neural delay after the sound.
     alpha : float
-        Regularisation that was chosen, in units of the mean power of a lagged channel.
+        The chosen regularisation, in units of the mean power of a lagged channel.
     correlation : float
-        Mean correlation of reconstructions and features of the windows that it was chosen with.
+        Mean correlation of reconstructions with features on the windows that the regularisation was chosen on.
     whitened : bool
-        Whether it wants EEG as networks get it, or EEG that is standardised only.
+        Whether the input is whitened EEG, as for networks; else it is only standardised.
     """
 
     coefficients: Singles
@@ -50,37 +50,37 @@ class BackwardModel:
     whitened: bool
 
     def reconstruct(self, eeg: Singles) -> Singles:
-        """Reconstruct features (n, F, T // 2) from windows (n, C, T), beyond which EEG counts as zero."""
+        """Reconstruct features (n, F, T // 2) from windows (n, C, T), taking the EEG beyond a window as zero."""
         n_features, n_channels, n_lags = self.coefficients.shape
         eeg = halved(eeg)
         by_lag = self.coefficients.transpose(2, 0, 1).reshape(n_lags * n_features, n_channels)
         n, _, length = eeg.shape
         result = np.zeros((n, n_features, length), dtype=np.float32)
         for begin in range(0, n, BATCH):
-            some = slice(begin, begin + BATCH)
-            parts = np.matmul(by_lag, eeg[some]).reshape(-1, n_lags, n_features, length)
+            batch = slice(begin, begin + BATCH)
+            parts = np.matmul(by_lag, eeg[batch]).reshape(-1, n_lags, n_features, length)
             for index, lag in enumerate(self.lags.tolist()):
                 first, last = max(0, -lag), min(length, length - lag)
                 if first < last:
-                    result[some, :, first:last] += parts[:, index, :, first + lag : last + lag]
+                    result[batch, :, first:last] += parts[:, index, :, first + lag : last + lag]
         return result
 
     def save(self, path: Path) -> None:
-        """Write it as .npz, whole or not at all."""
+        """Write the model as .npz, completely or not at all."""
         with written_whole(path) as beside, beside.open("wb") as file:
             content: dict[str, Any] = dataclasses.asdict(self)
             np.savez(file, **content)
 
     @classmethod
     def load(cls, path: Path) -> BackwardModel:
-        """Read what `save` has written.
+        """Read a model that `save` wrote.
 
         Raises
         ------
         ReadOrWriteFailed
             The file cannot be read.
         UnusableData
-            It holds no linear decoder.
+            The file does not hold a linear decoder.
         """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
@@ -105,13 +105,13 @@ def ridge(eeg: Doubles, audio: Doubles, lags: Ints, frames: Rate) -> dict[float,
     Parameters
     ----------
     eeg : ndarray, shape (T, C)
-        Continuous EEG, with gaps of zeros that no lag bridges.
+        Continuous EEG, with gaps of zeros at least as long as the longest lag.
     audio : ndarray, shape (T, F)
         Features of the audio, zero in the gaps.
     lags : ndarray of int, shape (L,)
-        Consecutive, in frames.
+        Consecutive lags in frames.
     frames : Rate
-        Rate of both.
+        Rate of `eeg` and `audio`.
 
     Returns
     -------
@@ -122,14 +122,16 @@ def ridge(eeg: Doubles, audio: Doubles, lags: Ints, frames: Rate) -> dict[float,
     from mne.decoding import TimeDelayingRidge
     from scipy.linalg import cho_factor, cho_solve
 
-    power = max(TINY, float(np.square(eeg).sum() / eeg.shape[1]))  # of a channel, which all its lags share
-    first, last = (frames.seconds(-int(lag)) for lag in (lags[-1], lags[0]))  # MNE's delays count the other way
+    power = max(TINY, float(np.square(eeg).sum() / eeg.shape[1]))  # power of a channel; all its lags have the same
+    first, last = (
+        frames.seconds(-int(lag)) for lag in (lags[-1], lags[0])
+    )  # MNE counts delays in the opposite direction
     regression = TimeDelayingRidge(
         first, last, frames.hz, reg_type="ridge", alpha=ALPHAS[0] * power, fit_intercept=False, n_jobs=1
     )
     with mne.use_log_level("ERROR"):
         regression.fit(eeg, audio)
-    # MNE solves for one alpha; what it has added up over time, which takes longest, serves for the others too
+    # MNE solves for one alpha; its covariances, which take longest to compute, serve for the other alphas too
     coefficients = regression.coef_.reshape(audio.shape[1], -1).T
     right = regression.cov_ @ coefficients + ALPHAS[0] * power * coefficients
     solutions = {}

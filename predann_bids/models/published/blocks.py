@@ -1,19 +1,19 @@
-"""Three blocks of convolution, batch normalisation and ReLU, and the mean over the map: exact, in little memory.
+"""Three blocks of convolution, batch normalisation and ReLU, followed by the mean over the map, in little memory.
 
-What is computed is what the usual layers compute over the padded image, in a way that spares most of the work:
+The results are those of the usual layers applied to the padded image, but most of the work is avoided:
 
-Columns with multiplicities. Far inside the padding all columns of a feature map are alike: three 3x3 convolutions
-reach three columns. So an image keeps `2 x 3` columns of zeros on either side, of which one stands for all that were
-left out; every sum over positions (batch statistics, pooling) counts it as often. In the same way a long image is cut
-into pieces that overlap by what the convolutions reach, where the columns in the overlap count nothing. The function
-of the parameters stays the same, hence its gradients do.
+Columns with multiplicities. Three 3x3 convolutions reach three columns, so deep inside the padding all columns of a
+feature map are equal. An image therefore keeps only `2 x 3` columns of zeros on either side. One of them stands for all
+columns that were left out, and every sum over positions (batch statistics, pooling) counts it that many times. In the
+same way, a long image is cut into tiles that overlap by the reach of the convolutions, and columns in the overlap are
+counted only once. The result is the same function of the parameters, so its gradients are the same.
 
-Stages. Batch statistics need the whole batch before the next layer can begin. So the batch goes through one layer
-after the other, a few images at a time, which stay in the processor's cache from one operation to the next. Kept for
-the way back are the normalised maps of the second and the third layer alone; everything else is computed again.
+Stages. Batch statistics need the whole batch before the next layer can begin. The batch therefore passes through one
+layer after the other, a few images at a time, which stay in the processor's cache from one operation to the next. Only
+the convolved maps of the second and the third layer are kept for the backward pass; the rest is computed again.
 
-The first convolution sees few numbers per position, so that its batch statistics follow from their mean and covariance
-("patches" below), and so do the terms of its gradient that go through them.
+Patches. The first convolution sees only a few numbers per position. Its batch statistics, and the terms of its gradient
+that pass through them, follow from the mean and covariance of these numbers.
 """
 
 from __future__ import annotations
@@ -26,34 +26,36 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-REACH = 3  # columns that three convolutions with kernels of three columns reach to either side
-KEPT = 2 * REACH  # columns of zeros kept: the border's influence (2), one that stands for many, the window's (3)
-STANDING_FOR_MANY = REACH - 1  # its index, from the outside
-PART_BYTES = {"cpu": 2**21, "cuda": 2**30}  # of the widest map: what a core's cache holds; what a GPU is busy with
+REACH = 3  # columns to either side that three convolutions with kernels of three columns reach
+KEPT = (
+    2 * REACH
+)  # columns of zeros kept: influenced by the border (2), standing for many (1), influenced by the window (3)
+STANDING_FOR_MANY = REACH - 1  # index of the column that stands for many, from the outside
+PART_BYTES = {"cpu": 2**21, "cuda": 2**30}  # size of the widest map of a part: fits a core's cache; keeps a GPU busy
 
 
 @dataclass(frozen=True)
 class Columns:
-    """How windows of `length` samples, padded with zeros, become images of which only the necessary is kept.
+    """The columns that are kept of padded windows, and how often each of them counts.
 
     Parameters
     ----------
     length : int
         Samples of a window.
     left, right : int
-        Zeros on either side.
-    pieces : int
-        Into how many images each window is cut.
+        Zeros of padding on either side.
+    tiles : int
+        Number of images into which each window is cut.
     """
 
     length: int
     left: int
     right: int
-    pieces: int = 1
+    tiles: int = 1
 
     @property
     def total(self) -> int:
-        """Columns of the padded image."""
+        """The number of columns of the padded image."""
         return self.left + self.length + self.right
 
     @property
@@ -62,41 +64,41 @@ class Columns:
 
     @property
     def _starts(self) -> list[int]:
-        """Where the pieces begin."""
+        """The first column of each tile."""
         last = self._kept - self.width
-        return [min(max(0, piece * self._core - REACH), last) for piece in range(self.pieces)]
+        return [min(max(0, tile * self._core - REACH), last) for tile in range(self.tiles)]
 
     @property
     def _core(self) -> int:
-        return -(-self._kept // self.pieces)
+        return -(-self._kept // self.tiles)
 
     @property
     def width(self) -> int:
-        """Columns of an image."""
+        """The number of columns of an image."""
         return min(self._kept, self._core + 2 * REACH)
 
     def images(self, windows: Tensor) -> Tensor:
-        """Pad and cut windows (B, C, H, length) to images (B * pieces, C, H, width)."""
+        """Pad and cut windows (B, C, H, length) to images (B * tiles, C, H, width)."""
         row = F.pad(windows, (min(self.left, KEPT), min(self.right, KEPT)))
         cut = torch.stack([row[..., start : start + self.width] for start in self._starts], dim=1)
         return cut.flatten(0, 1)
 
     def counts(self) -> Tensor:
-        """How often each column of each image counts, (pieces, width); they add up to `total`."""
+        """Return how often each column of each image counts, (tiles, width); the sum is `total`."""
         row = torch.ones(self._kept)
         if self.left > KEPT:
             row[STANDING_FOR_MANY] += self.left - KEPT
         if self.right > KEPT:
             row[-1 - STANDING_FOR_MANY] += self.right - KEPT
-        counts = torch.zeros(self.pieces, self.width)
-        for piece, start in enumerate(self._starts):
-            own = slice(piece * self._core, min((piece + 1) * self._core, self._kept))
-            counts[piece, own.start - start : own.stop - start] = row[own]
+        counts = torch.zeros(self.tiles, self.width)
+        for tile, start in enumerate(self._starts):
+            own = slice(tile * self._core, min((tile + 1) * self._core, self._kept))
+            counts[tile, own.start - start : own.stop - start] = row[own]
         return counts
 
 
 class Block(NamedTuple):
-    """Parameters: kernel (O, I, 1 or 3, 3) and bias (O,) of the convolution, factor and shift (O,) of the norm."""
+    """Kernel (O, I, 1 or 3, 3) and bias (O,) of a block's convolution, and factor and shift (O,) of its norm."""
 
     kernel: Tensor
     bias: Tensor
@@ -112,18 +114,18 @@ class Statistics(NamedTuple):
 
 
 class Pooled(NamedTuple):
-    """Of each window's last map: the mean over N positions (B, O), and the sum of squares divided by N squared."""
+    """The mean of each window's last map over N positions (B, O), and the sum of its squares divided by N squared."""
 
     mean: Tensor
     power: Tensor
 
 
 def fold(blocks: Sequence[Block], statistics: Sequence[Statistics], eps: float) -> list[tuple[Tensor, Tensor]]:
-    """Give kernels and biases of convolutions that normalise with known statistics, too."""
+    """Fold normalisation with given statistics into the kernels and biases of the convolutions."""
     folded = []
-    for block, known in zip(blocks, statistics, strict=True):
-        scale = block.factor * torch.rsqrt(known.variance + eps)
-        folded.append((block.kernel * _per_channel(scale, 0), (block.bias - known.mean) * scale + block.shift))
+    for block, measured in zip(blocks, statistics, strict=True):
+        scale = block.factor * torch.rsqrt(measured.variance + eps)
+        folded.append((block.kernel * _per_channel(scale, 0), (block.bias - measured.mean) * scale + block.shift))
     return folded
 
 
@@ -136,19 +138,24 @@ def pool(
     *,
     columns: int | None = None,
 ) -> Pooled:
-    """Take images through the blocks with known statistics, and pool.
+    """Pass images through the blocks, normalise with given statistics, and pool.
 
     Parameters
     ----------
-    images : Tensor, shape (B * pieces, C, H, W)
-    counts : Tensor, shape (pieces, W)
+    images : Tensor, shape (B * tiles, C, H, W)
+        As returned by `Columns.images`.
+    counts : Tensor, shape (tiles, W)
         How often each column counts.
     blocks, statistics : sequence
-        Parameters, and the statistics to normalise with.
+        Parameters of the three blocks, and the statistics to normalise with.
     eps : float
         Added to the variances.
     columns : int, optional
-        What the counts add up to. To look it up would be to wait for an accelerator.
+        Sum of the counts, if known. Computing it would have to wait for an accelerator.
+
+    Returns
+    -------
+    Pooled
     """
     folded = fold(blocks, statistics, eps)
     sums = []
@@ -166,10 +173,29 @@ def pool(
 def pool_and_measure(
     images: Tensor, counts: Tensor, blocks: Sequence[Block], eps: float, *, columns: int | None = None
 ) -> tuple[Pooled, list[Statistics]]:
-    """Take images through the blocks with the statistics of this batch, pool, and return the statistics too.
+    """Pass images through the blocks, normalise with the statistics of the batch, and pool.
 
-    Parameters and shapes are those of `pool`; `pooled` can be differentiated for the blocks' parameters, once. The
-    gradient of the convolutions' biases is exactly zero, as the normalisation takes them away.
+    The result can be differentiated once with respect to the parameters of the blocks. The gradient of the biases of
+    the convolutions is exactly zero, because normalisation removes them.
+
+    Parameters
+    ----------
+    images : Tensor, shape (B * tiles, C, H, W)
+        As returned by `Columns.images`.
+    counts : Tensor, shape (tiles, W)
+        How often each column counts.
+    blocks : sequence of Block
+        Parameters of the three blocks.
+    eps : float
+        Added to the variances.
+    columns : int, optional
+        Sum of the counts, if known. Computing it would have to wait for an accelerator.
+
+    Returns
+    -------
+    Pooled
+    list of Statistics
+        Batch statistics of each convolution's output.
 
     Raises
     ------
@@ -177,7 +203,7 @@ def pool_and_measure(
         The images themselves require a gradient.
     """
     if images.requires_grad:
-        raise ValueError("in training mode nothing flows back to the input; call eval() for that")
+        raise ValueError("in training mode there is no gradient for the input; call eval() to get one")
     flat = [tensor for block in blocks for tensor in block]
     mean, power, *measured = _Stages.apply(images, counts, eps, columns, *flat)  # type: ignore[no-untyped-call]
     return Pooled(mean, power), [Statistics(*measured[i : i + 2]) for i in range(0, len(measured), 2)]
@@ -201,36 +227,36 @@ class _Stages(torch.autograd.Function):
     def backward(ctx: Any, d_mean: Tensor, d_power: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         flat, run = ctx.saved_tensors, ctx.run
         if not run.maps:
-            raise RuntimeError("the maps of the blocks are gone: backward can be called once")
+            raise RuntimeError("the maps of the blocks have been freed: backward can be called only once")
         gradients = run.backward([Block(*flat[i : i + 4]) for i in range(0, len(flat), 4)], d_mean, d_power)
         return None, None, None, None, *(one for block in gradients for one in block)
 
 
 class _Run:
-    """A batch on its way through the blocks, and back."""
+    """The forward and backward pass of a batch through the blocks."""
 
     def __init__(self, images: Tensor, counts: Tensor, eps: float, columns: int | None = None) -> None:
         self.images, self.counts, self.eps = images, counts, eps
         self.per_window = _positions(images, counts, columns)
         self.n = len(images) // len(counts) * self.per_window
         self.measured: list[Statistics] = []
-        self.known: list[Statistics] = []  # the same, of maps as they are kept: with little but their spread
-        self.maps: list[list[Tensor]] = []  # of each part: what has to be kept
+        self.kept_statistics: list[Statistics] = []  # of the maps as they are kept, which are roughly centred
+        self.maps: list[list[Tensor]] = []  # the maps that are kept of each part
 
     def forward(self, blocks: Sequence[Block]) -> Pooled:
         first, second, third = blocks
         self.parts = _parts(self.images, len(third.bias))
         self.patches = _Patches(self.images, self.counts, first.kernel, self.parts)
         self.measured.append(self.patches.statistics(first, self.n))
-        # the first map is normalised by its kernel already; eps is added to the variance of every map
-        self.known.append(Statistics(torch.zeros_like(first.bias), torch.full_like(first.bias, 1 - self.eps)))
+        # the first map is already normalised by its kernel; eps will be added to the variance
+        self.kept_statistics.append(Statistics(torch.zeros_like(first.bias), torch.full_like(first.bias, 1 - self.eps)))
         self.maps = [[] for _ in self.parts]
         self._convolve_all(second, lambda part, _: self._activate(self._first(part, first), 0, first))
         self._convolve_all(third, lambda _, kept: self._activate(kept[0], 1, second))
         return self._pool(third)
 
     def _convolve_all(self, block: Block, entering: Callable[[slice, list[Tensor]], Tensor]) -> None:
-        """Convolve and keep all maps, without the mean of the first part, so that sums of squares stay precise."""
+        """Convolve and keep all maps, minus the mean of the first part, so that sums of squares stay precise."""
         measure = _Measure(self.n)
         bias = block.bias
         for part, kept in zip(self.parts, self.maps, strict=True):
@@ -240,12 +266,12 @@ class _Run:
                 x, bias = x.sub_(_per_channel(centre)), bias - centre
             measure.add(x, self._weights(part))
             kept.append(x)
-        self.known.append(measure.statistics())
-        mean, variance = self.known[-1]
+        self.kept_statistics.append(measure.statistics())
+        mean, variance = self.kept_statistics[-1]
         self.measured.append(Statistics(mean + centre, variance))
 
     def _pool(self, block: Block) -> Pooled:
-        """Pool z = max(0, factor x + shift) by way of how often it is positive, and of the sums of x and x^2 there."""
+        """Pool z = max(0, factor x + shift), using the number of positive z and the sums of x and x^2 over them."""
         sums = []
         for part, kept in zip(self.parts, self.maps, strict=True):
             x = kept[1]
@@ -256,7 +282,7 @@ class _Run:
         mean, spread = self._standard(2)
         t = spread**2 * (t - 2 * mean * s + mean**2 * c)
         s = spread * (s - mean * c)
-        self.sums = (c, s, t)  # now of x as it is after normalisation
+        self.sums = (c, s, t)  # sums over the normalised x
         total = block.factor * s + block.shift * c
         squares = block.factor**2 * t + 2 * block.factor * block.shift * s + block.shift**2 * c
         return Pooled(total / self.per_window, squares / self.per_window**2)
@@ -295,9 +321,9 @@ class _Run:
     def _unpool(
         self, block: Block, d_mean: Tensor, d_power: Tensor
     ) -> tuple[Tensor, Tensor, Callable[[Tensor, slice], Tensor]]:
-        """Give the gradients of factor and shift, and what turns x into its convolution's gradient.
+        """Return the gradients of factor and shift, and a function that turns x into the gradient of its convolution.
 
-        The gradient of z is alpha + delta z at all positions of a window, so its sums follow from those of `_pool`.
+        The gradient of z is alpha + delta z at all positions of a window, so its sums follow from those in `_pool`.
         """
         c, s, t = self.sums
         alpha, delta = d_mean / self.per_window, 2 * d_power / self.per_window**2  # (B, O)
@@ -316,22 +342,22 @@ class _Run:
         return d_factor, d_shift, rule
 
     def _first(self, part: slice, block: Block) -> Tensor:
-        """Map of the first convolution, with the normalisation in its kernel."""
+        """Compute the map of the first convolution, with normalisation folded into the kernel."""
         mean, variance = self.measured[0]
         scale = torch.rsqrt(variance + self.eps)
         return _convolve(self.images[part], block.kernel * _per_channel(scale, 0), (block.bias - mean) * scale)
 
     def _activate(self, x: Tensor, layer: int, block: Block) -> Tensor:
-        mean, variance = self.known[layer]
+        mean, variance = self.kept_statistics[layer]
         return F.batch_norm(x, mean, variance, block.factor, block.shift, False, 0.0, self.eps).relu_()
 
     def _standard(self, layer: int) -> tuple[Tensor, Tensor]:
-        """Mean, and the inverse of the spread."""
-        mean, variance = self.known[layer]
+        """Return the mean and the inverse of the standard deviation."""
+        mean, variance = self.kept_statistics[layer]
         return mean, torch.rsqrt(variance + self.eps)
 
     def _through(self, layer: int, block: Block, d_factor: Tensor, d_shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Scale, level, slope: a convolution's output x has the gradient scale g - count (level + slope x)."""
+        """Return scale, level, slope; a convolution's output x has the gradient scale g - count (level + slope x)."""
         mean, spread = self._standard(layer)
         scale = block.factor * spread
         slope = scale * d_factor / self.n * spread
@@ -345,7 +371,7 @@ class _Run:
 
 
 class _Measure:
-    """Mean and variance of a map that is seen in parts, put together in double precision."""
+    """Mean and variance of a map that is processed in parts, combined in double precision."""
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -354,7 +380,7 @@ class _Measure:
         self.numbers: list[Tensor] = []
 
     def add(self, x: Tensor, weights: Tensor) -> None:
-        # left where it is: to look at it would be to wait for an accelerator
+        # stays on the device: reading it would have to wait for an accelerator
         number = weights.sum(dtype=torch.float64) * x.shape[2]
         mean = _sum(x, weights).sum(0) / number
         self.squares.append(_sum(x * x, weights).sum(0))
@@ -370,7 +396,7 @@ class _Measure:
 
 
 class _SumsOfGradient:
-    """Sums of a map's gradient, alone and times the map."""
+    """Sums of the gradient of a map, and of its product with the map."""
 
     def __init__(self, block: Block) -> None:
         self.dtype = block.bias.dtype
@@ -383,14 +409,15 @@ class _SumsOfGradient:
         return g
 
     def parameters(self, mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients of factor and shift, of a map that has yet to be brought to mean 0 and spread 1."""
+        """Return the gradients of factor and shift, for a map that has not yet been standardised."""
         return (spread * (self.factor - mean * self.shift)).to(self.dtype), self.shift.to(self.dtype)
 
 
 class _Patches:
-    """What the first convolution sees at each position, in sums over all positions: itself (K,), and products (K, K).
+    """Sums over all positions of the input patches (K,) of the first convolution, and of their products (K, K).
 
-    In double precision: a kernel that takes differences of neighbouring samples leaves little of their variance.
+    They are in double precision, because a kernel that takes differences of neighbouring samples cancels most of their
+    variance.
     """
 
     def __init__(self, images: Tensor, counts: Tensor, kernel: Tensor, parts: Sequence[slice]) -> None:
@@ -406,23 +433,23 @@ class _Patches:
             self.products += torch.einsum("nkp,nlp->kl", weighted, patches)
 
     def statistics(self, block: Block, n: int) -> Statistics:
-        """Those of the convolution's output."""
+        """Return the statistics of the convolution's output."""
         kernel, means = block.kernel.flatten(1).double(), self.sums / n
         covariance = self.products / n - torch.outer(means, means)
         variance = torch.einsum("ok,kl,ol->o", kernel, covariance, kernel).clamp(min=0)
         return Statistics((kernel @ means).to(block.bias) + block.bias, variance.to(block.bias))
 
     def kernel_gradient(
-        self, direct: Tensor, sums: _SumsOfGradient, block: Block, known: Statistics, eps: float, n: int
+        self, direct: Tensor, sums: _SumsOfGradient, block: Block, measured: Statistics, eps: float, n: int
     ) -> Tensor:
-        """Complete the kernel's gradient by what goes through the batch statistics.
+        """Add to the kernel's gradient the terms that pass through the batch statistics.
 
-        With g the gradient of the normalised and shifted map x, and p the patches, the sum of
-        scale (g - sum(g) / n - x sum(g x) / n) p, where `direct` is the sum of g p.
+        With x the normalised map, g the gradient after factor and shift, and p the patches, the kernel's gradient is
+        the sum of scale (g - sum(g) / n - x sum(g x) / n) p. The sum of g p is given as `direct`.
         """
         kernel = block.kernel.flatten(1).double()
-        spread = torch.rsqrt(known.variance.double() + eps)[:, None]
-        offset = (block.bias - known.mean).double()[:, None]
+        spread = torch.rsqrt(measured.variance.double() + eps)[:, None]
+        offset = (block.bias - measured.mean).double()[:, None]
         x_with_patches = spread * (kernel @ self.products + offset * self.sums)
         through = sums.shift[:, None] * self.sums + sums.factor[:, None] * x_with_patches
         scale = block.factor.double()[:, None] * spread
@@ -430,30 +457,30 @@ class _Patches:
 
 
 def _parts(images: Tensor, width: int) -> list[slice]:
-    """Cut the batch into parts of which the widest map is small enough."""
+    """Cut the batch into parts whose widest map is small enough."""
     bytes_per_image = width * images.shape[2] * images.shape[3] * images.element_size()
     size = max(1, PART_BYTES.get(images.device.type, PART_BYTES["cuda"]) // bytes_per_image)
     return [slice(first, min(first + size, len(images))) for first in range(0, len(images), size)]
 
 
 def _of_part(counts: Tensor, part: slice) -> Tensor:
-    """Counts of the columns of some of the images, (n, W)."""
+    """Return the counts of the columns of a part of the images, (n, W)."""
     return counts[torch.arange(part.start, part.stop, device=counts.device) % len(counts)]
 
 
 def _of_windows(sums: list[Tensor], counts: Tensor) -> Tensor:
-    """Put sums of parts (K, n, O) together, and those of a window's pieces: (K, B, O)."""
+    """Concatenate the sums of parts (K, n, O), and add those of the tiles of each window: (K, B, O)."""
     together = torch.cat(sums, dim=1)
     return together.view(len(together), -1, len(counts), together.shape[2]).sum(dim=2)
 
 
 def _positions(images: Tensor, counts: Tensor, columns: int | None) -> int:
-    """Positions of a window's padded image."""
+    """Return the number of positions of a window's padded image."""
     return (round(float(counts.sum(dtype=torch.float64))) if columns is None else columns) * images.shape[2]
 
 
 def _per_channel(values: Tensor, dim: int = 1) -> Tensor:
-    """Let values (O,) meet dimension `dim` of a tensor of four."""
+    """Reshape values (O,) so that they broadcast along dimension `dim` of a 4-D tensor."""
     return values.view([-1 if axis == dim else 1 for axis in range(4)])
 
 
@@ -466,20 +493,20 @@ def _convolve(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
 
 
 def _convolve_back(g: Tensor, x: Tensor, kernel: Tensor, wanted: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
-    """Gradients of a convolution's input and kernel."""
-    found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
+    """Return the gradients of a convolution's input and kernel."""
+    gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
         g, x, kernel, None, [1, 1], _padding(kernel), [1, 1], False, [0, 0], 1, [*wanted, False]
     )
-    return found[:2]
+    return gradients[:2]
 
 
 def _gate_(g: Tensor, h: Tensor) -> Tensor:
-    """Make of the gradient after a ReLU that gave h the one before it, in place."""
+    """Turn the gradient after a ReLU with output h into the gradient before it, in place."""
     gated: Tensor = torch.ops.aten.threshold_backward.grad_input(g, h, 0, grad_input=g)
     return gated
 
 
 def _sum(x: Tensor, weights: Tensor) -> Tensor:
-    """Sum a map (n, O, H, W) over its columns, as often as they count (n, W): (n, O)."""
+    """Sum a map (n, O, H, W) over positions, weighting columns by their counts (n, W): (n, O)."""
     rows = x.flatten(1, 2)  # (n, O * H, W)
     return torch.bmm(rows, weights[:, :, None]).view(x.shape[:3]).sum(dim=2)

@@ -1,7 +1,7 @@
-"""The networks of Akama et al. 2025 (doi 10.1038/s41598-025-02790-6), of preset `published`.
+"""The networks of Akama et al. 2025 (doi 10.1038/s41598-025-02790-6), used by preset `published`.
 
-The names of the parameters are those of the authors' public code. What is computed is what their layers compute;
-`blocks` says how the work is saved.
+Parameters are named as in the authors' public code, and the results are those of their layers; `blocks` explains how
+most of the work is avoided.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from predann_bids.models.published.blocks import Block, Columns, Pooled, Statist
 
 WIDTHS = (32, 64, 128)
 EMBEDDING = 100
-POSITIONS_OF_A_PIECE = 4096  # of which the widest map has 2 MB, and stays in a core's cache
+POSITIONS_OF_A_TILE = 4096  # the widest map then has 2 MB, and stays in a core's cache
 
 
 def padding(length: int) -> tuple[int, int]:
-    """Zeros on either side of a window, up to the next power of three; where they are odd, one more on the right.
+    """Return the zeros to the left and right of a window that pad it to the next power of three.
 
-    The paper has 375 -> 729 for EEG and 132,300 -> 177,147 for audio. For other lengths this is our reading of it.
+    If their number is odd, there is one more on the right. The paper pads EEG from 375 to 729 and audio from 132,300 to
+    177,147 samples; for other lengths this is our reading of it.
     """
     total = 1
     while total < length:
@@ -32,18 +33,18 @@ def padding(length: int) -> tuple[int, int]:
 
 
 class PublishedEncoder(nn.Module):
-    """Windows (B, C, T) become song logits (B, n_songs) and an embedding (B, 100).
+    """Encode windows (B, C, T) as song logits (B, n_songs) and an embedding (B, 100).
 
     Parameters
     ----------
     n_songs : int
         Number of classes.
     kind : {"2d", "1d"}
-        Convolve over channels and time, or over time with the channels as input channels.
+        Whether to convolve over channels and time, or over time only.
     n_channels : int
         Number of channels, for kind "1d"; an encoder of kind "2d" takes any number.
     dropout : float
-        Share of the last feature map that is dropped before its mean.
+        Share of the last feature map that is dropped before averaging.
     """
 
     def __init__(self, n_songs: int, *, kind: str = "2d", n_channels: int = 1, dropout: float = 0.5) -> None:
@@ -54,9 +55,9 @@ class PublishedEncoder(nn.Module):
         self.projector2 = _head(EMBEDDING)
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode windows (B, C, T), unpadded; in training mode nothing flows back to the windows.
+        """Encode unpadded windows (B, C, T). In training mode there is no gradient for the windows.
 
-        All of it is done in the precision of the weights, as the published method does.
+        Everything is computed in the precision of the weights, as in the published method.
         """
         with torch.autocast(windows.device.type, enabled=False):
             pooled = self._noisy_mean(self._pool(windows))
@@ -70,8 +71,8 @@ class PublishedEncoder(nn.Module):
         pairs = zip(convolutions, norms, strict=True)
         blocks = [self._block(convolution, norm, planes.shape[2]) for convolution, norm in pairs]
         if not self.training:
-            known = [Statistics(norm.running_mean, norm.running_var) for norm in norms]
-            return pool(images, counts, blocks, known, norms[0].eps, columns=columns.total)
+            running = [Statistics(norm.running_mean, norm.running_var) for norm in norms]
+            return pool(images, counts, blocks, running, norms[0].eps, columns=columns.total)
         pooled, measured = pool_and_measure(images, counts, blocks, norms[0].eps, columns=columns.total)
         positions = len(windows) * planes.shape[2] * columns.total
         for norm, statistics in zip(norms, measured, strict=True):
@@ -79,22 +80,22 @@ class PublishedEncoder(nn.Module):
         return pooled
 
     def _noisy_mean(self, pooled: Pooled) -> Tensor:
-        """Mean of the map with dropout, as if each of its N positions x were dropped with probability p.
+        """Draw the mean of the map under dropout, as if each of its N positions x were dropped with probability p.
 
-        A position that is kept with probability 1 - p, and then divided by it, has the mean x and the variance
-        x^2 p / (1 - p). So the mean of N of them is normal, as N is large, of variance p / (1 - p) sum(x^2) / N^2.
-        It is differentiated as it stands: 1 / N + noise x / sum(x^2). That is dropout's own derivative, averaged over
+        A position that is kept with probability 1 - p, and then divided by 1 - p, has mean x and variance
+        x^2 p / (1 - p). As N is large, the mean over positions is normal, with variance p / (1 - p) sum(x^2) / N^2.
+        Its derivative with respect to x is 1 / N + noise x / sum(x^2). This is the derivative of dropout, averaged over
         all draws that give the same mean, so nothing but noise is lost.
         """
         if not self.training or self.dropout == 0:
             return pooled.mean
         odds = self.dropout / (1 - self.dropout)
-        # a feature that is zero everywhere has no noise, and a root no derivative there
+        # a feature that is zero everywhere has no noise, and the root has no derivative at 0
         spread = (odds * pooled.power).clamp(min=torch.finfo(pooled.power.dtype).tiny).sqrt()
         return pooled.mean + spread * torch.randn_like(spread)
 
     def _layers(self, first: int) -> list[Any]:
-        """Every third layer: the convolutions from 0, the norms from 1."""
+        """Return every third layer: the convolutions if `first` is 0, the norms if it is 1."""
         return list(self.sequential)[first::3]
 
     def _block(self, convolution: Any, norm: Any, rows: int) -> Block:
@@ -102,7 +103,7 @@ class PublishedEncoder(nn.Module):
         if kernel.dim() == 3:
             kernel = kernel[:, :, None]
         elif rows == 1:
-            kernel = kernel[:, :, 1:2]  # the outer rows of the kernel meet padding alone
+            kernel = kernel[:, :, 1:2]  # the outer rows of the kernel only meet padding
         return Block(kernel, convolution.bias, norm.weight, norm.bias)
 
 
@@ -123,13 +124,13 @@ def _head(n_outputs: int) -> nn.Sequential:
 
 
 def _columns(length: int, rows: int) -> Columns:
-    pieces = length * rows // POSITIONS_OF_A_PIECE if rows == 1 else 1
-    return Columns(length, *padding(length), pieces=max(1, pieces))
+    tiles = length * rows // POSITIONS_OF_A_TILE if rows == 1 else 1
+    return Columns(length, *padding(length), tiles=max(1, tiles))
 
 
 @torch.no_grad()
 def _follow(norm: Any, statistics: Statistics, positions: int) -> None:
-    """Move a norm's running statistics towards those of a batch, as PyTorch does."""
+    """Update a norm's running statistics with those of a batch, as PyTorch does."""
     norm.num_batches_tracked += 1
     norm.running_mean.lerp_(statistics.mean, norm.momentum)
     norm.running_var.lerp_(statistics.variance * (positions / (positions - 1)), norm.momentum)

@@ -1,4 +1,4 @@
-"""Audio features become the representation that the EEG network predicts."""
+"""The audio network, which computes the representation that the EEG network predicts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ DILATIONS = (1, 2, 4)
 
 
 class AudioEncoder(nn.Module):
-    """Audio features (B, M, T) become a representation (B, D, T // 2)."""
+    """Encode audio features (B, M, T) as a representation (B, D, T // 2).
+
+    Parameters
+    ----------
+    n_bands : int
+        Bands M of the audio features.
+    width : int
+        Channels inside.
+    dimensions : int
+        Channels D of the representation.
+    """
 
     def __init__(self, n_bands: int, *, width: int, dimensions: int) -> None:
         super().__init__()
@@ -18,6 +28,6 @@ class AudioEncoder(nn.Module):
         self.encoder = TemporalEncoder(n_bands, width, dimensions, DILATIONS)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Encode features of any loudness: each band is brought to one scale first."""
+        """Encode features, after each band has been standardised."""
         encoded: Tensor = self.encoder(self.norm(features))
         return encoded

@@ -1,4 +1,4 @@
-"""EEG becomes a prediction of the audio network's representation."""
+"""The EEG network, which predicts the representation of the audio network."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from torch import Tensor, nn
 
 from predann_bids.models.temporal.layers import centre, halve
 
-KERNEL = 25  # frames of 16 ms: 0.4 s, which holds the responses to music (50 to 300 ms) around the delay
+KERNEL = 25  # frames of 16 ms: 0.4 s, long enough for the responses to music (50 to 300 ms) around the delay
 
 
 class LinearEegEncoder(nn.Module):
-    """Spatial filters, then temporal filters: EEG (B, C, T) becomes a representation (B, D, T // 2).
+    """Encode EEG (B, C, T) as a representation (B, D, T // 2), by spatial filters followed by temporal filters.
 
-    It has no nonlinearity. On held-out participants it recognises music at least as well as dilated residual networks
-    (see docs/results.md), with fewer weights to fit to the participants it was trained on. What is nonlinear in hearing
-    is the audio network's part.
+    There is no nonlinearity. On held-out participants it recognises music at least as well as dilated residual networks
+    (see docs/results.md), with fewer weights that can overfit the training participants. The audio network models what
+    is nonlinear in hearing.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class LinearEegEncoder(nn.Module):
     dimensions : int
         Channels D of the representation.
     dropout : float
-        Share of EEG channels left out in training, so that no single electrode decides.
+        Share of EEG channels dropped in training, so that no single electrode becomes decisive.
     """
 
     def __init__(self, n_channels: int, *, width: int, dimensions: int, dropout: float) -> None:

@@ -1,4 +1,4 @@
-"""Temporal convolutions over series of many channels."""
+"""Temporal convolutions and other layers for multichannel time series."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HALVING = 2  # frames of a representation per sample of its input: one for two
+HALVING = 2  # input samples per frame of a representation
 
 
 class ResidualBlock(nn.Module):
-    """x + GELU(batch norm(dilated convolution of x)), length kept; (B, H, T) -> (B, H, T)."""
+    """Compute x + GELU(batch norm(dilated convolution of x)): (B, H, T) -> (B, H, T).
+
+    Parameters
+    ----------
+    width : int
+        Channels H.
+    dilation : int
+        Dilation of the convolution, in frames.
+    """
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -20,12 +28,12 @@ class ResidualBlock(nn.Module):
         self.norm = nn.BatchNorm1d(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the block finds to its input."""
+        """Apply the block."""
         return x + F.gelu(self.norm(self.convolution(x)))
 
 
 class TemporalEncoder(nn.Module):
-    """A series of many channels becomes a representation that keeps its time axis, at half the rate.
+    """Encode a multichannel time series as a representation with a time axis, at half the rate.
 
     Parameters
     ----------
@@ -46,7 +54,7 @@ class TemporalEncoder(nn.Module):
         self.out = nn.Conv1d(width, n_outputs, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encode.
+        """Encode a time series.
 
         Parameters
         ----------
@@ -65,16 +73,16 @@ def halve(x: Tensor) -> Tensor:
 
 
 def centre(z: Tensor) -> Tensor:
-    """Give each channel mean zero over time, so that similarities compare courses, not levels."""
+    """Subtract the mean over time of each channel, so that similarities compare time courses, not levels."""
     return z - z.mean(dim=2, keepdim=True)
 
 
 def middle(z: Tensor, frames: int) -> Tensor:
-    """Keep the frames in the middle, where a representation was made with context: (B, D, T) -> (B, D, frames)."""
+    """Cut the middle frames from a representation that was computed with context: (B, D, T) -> (B, D, frames)."""
     first = (z.shape[2] - frames) // 2
     return centre(z[:, :, first : first + frames])
 
 
 def log_power(z: Tensor) -> Tensor:
-    """Log of the mean square over time: (B, D, T) -> (B, D)."""
+    """Compute the log of the mean square over time: (B, D, T) -> (B, D)."""
     return torch.log(z.square().mean(dim=2) + 1e-4)

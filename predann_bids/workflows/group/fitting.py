@@ -164,7 +164,7 @@ def _decode(fit: ModelFit, worker: Worker, *, keep: bool) -> _Tested:
         test,
         device,
         lambda units, note: worker.report(units, f"{fit.title}: {note}"),
-        names_songs=fit.model.names_songs,
+        has_song_logits=fit.model.has_song_logits,
     )
     return _Tested(test, *predictions)
 
@@ -177,7 +177,7 @@ def decoder_class(fit: ModelFit) -> type[Decoder]:
 def source_of(fit: ModelFit) -> Any:
     """Open what a fit takes windows from, as its decoder wants it."""
     model, science = fit.model, fit.science
-    features = decoder_class(fit).hears(science.training)
+    features = decoder_class(fit).features_for(science.training)
     by_window = model.in_epochs and science.windows.scaling == "window"
     return fit.study.material.source(science, features, by_window=by_window, whitened=model.whitened)
 
@@ -185,7 +185,7 @@ def source_of(fit: ModelFit) -> Any:
 def blueprint_of(fit: ModelFit, source: Any) -> Blueprint:
     """Say what a fit's decoder is to be built for."""
     material, windows = fit.study.material, fit.science.windows
-    features = decoder_class(fit).hears(fit.science.training)
+    features = decoder_class(fit).features_for(fit.science.training)
     arrays = material.audio.arrays(features)
     return Blueprint(
         kind=fit.model.decoder or fit.science.training.encoders,

@@ -98,7 +98,7 @@ def _planned(request: Request) -> _Run:
         request.audio,
         science,
         request.execution,
-        features={kind.hears(science.training) for kind in kinds},
+        features={kind.features_for(science.training) for kind in kinds},
         directory=request.output_dir / "group" / ".audio",
         target=given.target if given else None,
     )

@@ -92,7 +92,7 @@ class Study:
 
     def _widening(self) -> float:
         def usable(stretches: Iterable[Stretch]) -> int:
-            return sum(piece.span.length for stretch in stretches for piece in stretch.pieces(1))
+            return sum(clean.span.length for stretch in stretches for clean in stretch.clean_stretches(1))
 
         tested = sum(usable(split.test) for split in self.splits)
         trained = sum(usable((*split.train, *split.validation)) for split in self.splits)

@@ -223,7 +223,7 @@ def gather(
 
 
 def _refuse_single_songs(trials: Sequence[Trial], labels: Sequence[str], window: int) -> None:
-    left = {trial.stimulus for index, trial in enumerate(trials) if Stretch.of(trials, index).pieces(window)}
+    left = {trial.stimulus for index, trial in enumerate(trials) if Stretch.of(trials, index).clean_stretches(window)}
     if len(left) == 1 and any(trial.bad for trial in trials):
         raise UnusableData(
             f"Between what annotations call bad, windows are left of only one stimulus ({labels[left.pop()]}): there is"
