@@ -48,8 +48,8 @@ def _read(path: Path) -> tuple[list[str], list[Row]]:
     for number, cells in enumerate(lines, 1):
         if len(cells) > len(names):
             raise UnusableData(
-                f"{path} is not a table of tab-separated text: its rows have more cells than its header has names, such"
-                f" as line {number}."
+                f"{path} is not a table of tab-separated text: line {number} has {len(cells)} cells, but the header has"
+                f" {len(names)} names."
             )
     columns = {name: names.index(name) for name in names}  # of columns of one name, the first counts
     rows = [
