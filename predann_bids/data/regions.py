@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from predann_bids.arrays import Doubles, Ints
+from predann_bids.data.channels import RENAMED
 
 SIDES = ("left", "mid", "right")
 LOBES = ("frontal", "central", "temporal", "parietal", "occipital")
@@ -22,7 +23,6 @@ LOBE_OF_ROW = {
     **dict.fromkeys(("P", "PPO"), "parietal"),
     **dict.fromkeys(("PO", "POO", "O", "OI", "I"), "occipital"),
 }
-OLD_NAMES = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 NAME = re.compile(r"([a-z]+)(z|\d{1,2})h?", re.IGNORECASE)
 
 MOST = 0.75  # share of channels with names of the 10-20 system from which on all names are trusted
@@ -78,7 +78,7 @@ def region_at(position: Doubles) -> str:
 
 def region_named(channel: str) -> str | None:
     """Return the region of an electrode of the 10-20 system or its extensions, or None for any other name."""
-    match = NAME.fullmatch(OLD_NAMES.get(channel.strip().upper(), channel.strip()))
+    match = NAME.fullmatch(RENAMED.get(channel.strip().upper(), channel.strip()))
     lobes = {row.lower(): lobe for row, lobe in LOBE_OF_ROW.items()}
     if not match or match[1].lower() not in lobes:
         return None

@@ -404,10 +404,13 @@ def _accuracy(decisions: Decisions | None) -> float | None:
 
 
 def _top_k(decisions: Decisions, k: int) -> float | None:
-    if decisions.scores.shape[1] <= k:
+    from sklearn.metrics import top_k_accuracy_score
+
+    n_stimuli = decisions.scores.shape[1]
+    if n_stimuli <= k or not len(decisions.table):
         return None  # with so few stimuli, the right one is always among the best k
-    best = np.argsort(-decisions.scores, axis=1, kind="stable")[:, :k]
-    return _mean((best == decisions.table["stimulus"].to_numpy()[:, None]).any(axis=1))
+    stimuli = decisions.table["stimulus"].to_numpy()
+    return float(top_k_accuracy_score(stimuli, decisions.scores, k=k, labels=np.arange(n_stimuli)))
 
 
 def _mean(values: Bools) -> float | None:
