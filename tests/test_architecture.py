@@ -12,6 +12,7 @@ import predann_bids
 ROOT = Path(predann_bids.__file__).parent
 COMMON = {"arrays", "config", "timing", "errors", "files", "registry", "predann_bids"}
 ALLOWED = {
+    "config": set(),
     "bids": set(),
     "signals": set(),
     "data": {"bids", "signals"},

@@ -1,0 +1,228 @@
+"""The group level's part of the configuration: windows, splits, training and evaluation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from predann_bids.config.fields import ADDED, Section, option
+
+
+class Windowing(Section):
+    """How presentations are cut into windows of EEG and audio."""
+
+    length: float = Field(3.0, gt=0, description="Window length in seconds.", json_schema_extra=option("--window"))
+    delay: float = Field(
+        0.2,
+        ge=-2,
+        le=2,
+        description="How much later the EEG is taken than the audio, in seconds.",
+        json_schema_extra=option("--delay"),
+    )
+    audio_context: float = Field(
+        0.0,
+        ge=0,
+        description="Length of the audio that the audio network sees in training, in seconds, centred on the EEG"
+        " window; 0 means the window length.",
+        json_schema_extra=option("--audio-context"),
+    )
+    stride: float = Field(1.0, gt=0, description="Interval between evaluation windows in seconds.")
+    first: float = Field(
+        0.0, ge=0, description="Use only this much of each presentation, in seconds from its onset; 0 uses all of it."
+    )
+    scaling: Literal["recording", "window"] = Field(
+        "recording",
+        description="'recording' standardises and whitens each recording; 'window' scales each channel of each window"
+        " by its median and interquartile range, as published.",
+    )
+    placing: Literal["grid", "spans"] = Field(
+        "grid",
+        description="Where evaluation windows lie: 'grid' places one every stride; 'spans' cuts the test data into"
+        " spans and places one at random in each, as published.",
+    )
+    span: float = Field(8.0, gt=0, description="Length of the spans of 'spans' in seconds.")
+    span_stride: float = Field(1.6, gt=0, description="Interval between the spans of 'spans' in seconds.")
+    channels: Literal["common", "interpolate", "all"] = Field(
+        "common",
+        description="Channels to use. 'common': those present and good in every recording; 'interpolate': those of one"
+        " montage, to which every recording is interpolated; 'all': those present in every recording, good or bad, as"
+        " published.",
+        json_schema_extra=option("--channels"),
+    )
+
+    @model_validator(mode="after")
+    def _context_covers_the_window(self) -> Self:
+        if 0 < self.audio_context < self.length:
+            raise ValueError(
+                f"audio_context ({self.audio_context:g} s) must be at least as long as the window"
+                f" ({self.length:g} s), or 0"
+            )
+        if 0 < self.first < self.length:
+            raise ValueError(
+                f"first ({self.first:g} s) must be at least as long as the window ({self.length:g} s), or 0"
+            )
+        return self
+
+
+class Splitting(Section):
+    """How training, validation and test data are kept apart."""
+
+    split: str = Field(
+        "participant",
+        min_length=1,
+        description="What training and test data never share: participants, songs ('stimulus'), sessions or runs;"
+        " with 'time', a part of every presentation; with 'chunk', chunks of it, as published. Under 'time' and 'chunk'"
+        " a decoder can succeed by recognising the recording instead of the music.",
+        json_schema_extra=option("--split", table="split"),
+    )
+    n_folds: int = Field(
+        0,
+        ge=0,
+        description="Number of folds; 0 means the single published 75/25 split for 'chunk', one fold per session or"
+        " run for 'session' and 'run', and otherwise 4, or fewer if there are fewer participants or, for 'stimulus',"
+        " if a test set would hold fewer than two songs.",
+        json_schema_extra=option("--n-folds"),
+    )
+    chunk: float = Field(10.0, gt=0, description="Chunk length in seconds, for the split 'chunk'.")
+    validation: float = Field(
+        0.15,
+        ge=0,
+        lt=1,
+        description="Share of the training data (participants, recordings, chunks or time) held back for early"
+        " stopping; 0 trains on all of it.",
+    )
+    split_seed: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
+        "auto", description="Seed of the split; 'auto' uses the training seed."
+    )
+
+
+class Training(Section):
+    """How a decoder is trained."""
+
+    encoders: str = Field(
+        "temporal",
+        min_length=1,
+        description="Networks: 'temporal' works on log-mel spectra; '2d' and '1d' are the published networks on"
+        " waveforms, whose EEG network treats channels by time as an image ('2d') or convolves over time ('1d').",
+        json_schema_extra=option("--encoders", table="decoder"),
+    )
+    predann_weight: float = Field(
+        3.0,
+        ge=0,
+        description="Weight of the PredANN objective; the baseline has 0.",
+        json_schema_extra=option("--predann-weight"),
+    )
+    teacher: str = Field(
+        "joint",
+        min_length=1,
+        json_schema_extra=option("--teacher", metavar="NAME") | ADDED,
+        description="What the EEG network learns to predict: 'joint', an audio network that is trained with it on"
+        " log-mel spectra; or the name of frozen audio features that this network takes instead.",
+    )
+    temperature: float = Field(0.1, gt=0, description="Temperature of the PredANN objective.")
+    stop_gradient: bool = Field(
+        False, description="Whether the PredANN objective trains only the EEG network, as published, or both networks."
+    )
+    epochs: int = Field(
+        50, ge=1, description="Maximum number of training epochs.", json_schema_extra=option("--epochs")
+    )
+    batch_size: int = Field(
+        96, ge=2, description="Windows per training step.", json_schema_extra=option("--batch-size")
+    )
+    learning_rate: float = Field(
+        1e-2, gt=0, description="Peak learning rate.", json_schema_extra=option("--learning-rate")
+    )
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine", description="Whether the learning rate rises and falls along a cosine, or stays constant."
+    )
+    weight_decay: float = Field(1e-2, ge=0, description="Weight decay of AdamW; 0 makes it Adam.")
+    drawing: Literal["filled", "single"] = Field(
+        "filled",
+        description="Windows in an epoch: 'filled' takes as many as fit side by side in the training data; 'single'"
+        " takes one from each chunk of splitting.chunk seconds, as published.",
+    )
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="'best' stops early and keeps the weights with the lowest validation loss; 'last' trains for all"
+        " epochs and keeps the final weights, as published.",
+    )
+    patience: int = Field(
+        15, ge=1, description="Epochs without improvement of the validation loss before training stops."
+    )
+    validate_every: int = Field(1, ge=1, description="Epochs from one validation to the next.")
+    seed: int = Field(0, ge=0, description="Seed of everything random.", json_schema_extra=option("--seed"))
+    n_seeds: int = Field(
+        1,
+        ge=1,
+        description="Train each decoder with this many seeds, from --seed upwards, on the same folds, and pool the"
+        " results.",
+        json_schema_extra=option("--n-seeds"),
+    )
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (),
+        description="Seeds to use instead of those from --seed upwards; a --seed typed beside a preset replaces the"
+        " preset's seeds.",
+    )
+    baseline: bool = Field(
+        True,
+        description="Also train the matched model with PredANN weight 0.",
+        json_schema_extra=option("--no-baseline", help="Do not train the matched model with PredANN weight 0."),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seed_is_the_first(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("seeds"):
+            return values | {"seed": values["seeds"][0]}
+        return values
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must differ (found {', '.join(map(str, self.seeds))})")
+        return self
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """Seeds with which each decoder is trained, once with each."""
+        return self.seeds or tuple(range(self.seed, self.seed + self.n_seeds))
+
+
+class Evaluation(Section):
+    """How decisions are scored."""
+
+    lengths: tuple[float, ...] = Field(
+        (),
+        description="Lengths of the evaluated segments in seconds, each the window length plus whole strides; empty"
+        " means the window length and 1 to 4 strides more, as far as they fit into the spans.",
+    )
+    resamples: int = Field(9999, ge=99, description="Bootstrap resamples of participants.")
+    linear: bool = Field(
+        True,
+        description="Also evaluate the linear reference, a backward temporal response function.",
+        json_schema_extra=option("--no-linear", help="Do not evaluate the linear reference."),
+    )
+    probe: bool = Field(
+        True,
+        description="Also measure what the network uses: delays, channels, frequency bands.",
+        json_schema_extra=option("--no-probe", help="Do not measure what the network uses."),
+    )
+    permutations: int = Field(
+        0,
+        ge=0,
+        description="Number of label permutations for the chance level; for the splits 'chunk' and 'time', each trains"
+        " every decoder again.",
+        json_schema_extra=option("--permutations"),
+    )
+    control: Literal["none", "fingerprint"] = Field(
+        "none",
+        description="'fingerprint' repeats the analysis on data in which music and EEG do not belong together, which"
+        " shows how much accuracy comes from marks of the recordings and not from the music.",
+        json_schema_extra=option("--control"),
+    )
+    also_splits: tuple[str, ...] = Field(
+        (),
+        description="Further splits to evaluate, such as 'stimulus' for songs never trained on.",
+        json_schema_extra=option("--also-split", metavar="SPLIT...", table="split"),
+    )
