@@ -112,7 +112,7 @@ def _nested(flags: Mapping[str, Any]) -> dict[str, Any]:
 def _refuse_unknown(
     values: Mapping[str, Any], section: type[Section], file: Path | None, above: Sequence[str] = ()
 ) -> None:
-
+    known = section.model_fields
     for key, value in values.items():
         name = ".".join([*above, key])
         if key not in known:
