@@ -51,7 +51,7 @@ def source_of(features, *, people=4, noise=0.5, seed=0):
 
 
 def blueprint(name):
-    features = DECODERS[name].hears(Training())
+    features = DECODERS[name].features_for(Training())
     bands = FEATURES[features](RATE.hz).bands
     return Blueprint(name, CHANNELS, SONGS, RATE.hz, 0.0, LENGTH / RATE.hz, LENGTH / RATE.hz, features, bands, SONG)
 

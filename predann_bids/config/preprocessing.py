@@ -15,25 +15,25 @@ class Preprocessing(Section):
     l_freq: float = Field(
         1.0,
         ge=0,
-        description="Lower edge of the band-pass in Hz; 0 leaves it open.",
+        description="Lower edge of the band-pass filter in Hz; 0 turns it off.",
         json_schema_extra=option("--l-freq") | BINDING,
     )
     h_freq: float = Field(
         40.0,
         ge=0,
-        description="Upper edge of the band-pass in Hz; 0 leaves it open.",
+        description="Upper edge of the band-pass filter in Hz; 0 turns it off.",
         json_schema_extra=option("--h-freq") | BINDING,
     )
     notch: Literal["auto", "none"] | Annotated[float, Field(gt=0)] = Field(
         "auto",
-        description="Line frequency in Hz to remove with its harmonics, 'auto' for the sidecar's"
-        " PowerLineFrequency, or 'none'.",
+        description="Line frequency in Hz, removed with its harmonics; 'auto' takes PowerLineFrequency from the sidecar,"
+        " 'none' removes nothing.",
         json_schema_extra=option("--notch") | BINDING,
     )
     line_noise: Literal["notch", "zapline"] = Field(
         "notch",
-        description="How line noise is removed: FIR notch filters, or 'zapline' (de Cheveigné 2020), which spares the"
-        " spectrum around.",
+        description="How to remove line noise: 'notch' uses FIR notch filters; 'zapline' (de Cheveigné 2020) leaves"
+        " neighbouring frequencies intact.",
         json_schema_extra=option("--line-noise"),
     )
     resample: float = Field(
@@ -44,61 +44,67 @@ class Preprocessing(Section):
     )
     resampling: Literal["polyphase", "fourier"] = Field(
         "polyphase",
-        description="How the sampling rate is changed: 'polyphase', or 'fourier' by cutting the spectrum of the whole"
-        " recording, as published.",
+        description="How to resample: 'polyphase', or 'fourier', which truncates the spectrum of the whole recording, as"
+        " published.",
     )
     reference: str = Field(
         "average",
         min_length=1,
-        description="Reference of the derivative: 'average', 'mastoids', 'rest' (REST, Yao 2001), names of channels"
-        " joined by commas, or 'none' to keep that of the recording.",
+        description="Reference of the derivative: 'average', 'mastoids', 'rest' (REST, Yao 2001), channel names separated"
+        " by commas, or 'none' to keep the recording's.",
         json_schema_extra=option("--reference") | BINDING,
     )
     bad_channels: Literal["none", "auto"] = Field(
         "none",
-        description="'auto' looks for bad channels as the PREP pipeline does; flat channels and those that channels.tsv"
-        " marks as bad are taken as bad in any case.",
+        description="'auto' detects bad channels as the PREP pipeline does. Flat channels, and those marked bad in"
+        " channels.tsv, always count as bad.",
         json_schema_extra=option("--bad-channels"),
     )
     bad_channels_correlation: float = Field(
-        0.4, gt=0, lt=1, description="A channel is bad when it correlates less than this with all others, too often."
+        0.4,
+        gt=0,
+        lt=1,
+        description="A channel is bad if its correlation with all others is too often below this value.",
     )
     bad_channels_deviation: float = Field(
-        5.0, gt=0, description="A channel is bad when its amplitude deviates by more than this robust z-score."
+        5.0, gt=0, description="A channel is bad if its amplitude deviates by more than this robust z-score."
     )
     bad_channels_hf_noise: float = Field(
-        5.0, gt=0, description="A channel is bad when its share of noise above 50 Hz exceeds this robust z-score."
+        5.0, gt=0, description="A channel is bad if its share of noise above 50 Hz exceeds this robust z-score."
     )
     bad_channels_ransac: bool = Field(
-        True, description="Also take as bad what other channels cannot predict (RANSAC); slow with many channels."
+        True,
+        description="Whether channels that the others cannot predict are bad as well (RANSAC); slow with many channels.",
     )
     interpolation: Literal["spline", "none"] = Field(
-        "spline", description="Whether bad channels are interpolated (spherical splines) or stay, marked as bad."
+        "spline",
+        description="'spline' interpolates bad channels with spherical splines; 'none' keeps them, marked as bad.",
     )
     ica: Literal["none", "auto"] = Field(
         "none",
-        description="'auto' removes independent components that ICLabel takes for artefacts.",
+        description="'auto' removes independent components that ICLabel classifies as artefacts.",
         json_schema_extra=option("--ica"),
     )
     ica_reject: tuple[Literal["eye", "muscle", "heart", "channel"], ...] = Field(
         ("eye", "muscle", "heart", "channel"), min_length=1, description="Kinds of components to remove."
     )
     ica_threshold: float = Field(
-        0.8, gt=0, lt=1, description="Probability that ICLabel must give to a kind for a component to be removed."
+        0.8,
+        gt=0,
+        lt=1,
+        description="Remove a component if ICLabel assigns it to one of these kinds with at least this probability.",
     )
     bad_spans: Literal["exclude", "keep"] = Field(
         "exclude",
-        description="Whether windows that touch what annotations call BAD_... or boundary are kept out of training and"
+        description="Whether windows that overlap spans annotated as BAD_... or boundary are excluded from training and"
         " testing.",
     )
     shortest: float = Field(
         3.0,
         gt=0,
-        description="Presentations shorter than this, in seconds, are of no use and are left out.",
+        description="Presentations shorter than this, in seconds, are left out.",
     )
-    further: tuple[str, ...] = Field(
-        (), json_schema_extra=ADDED, description="Steps of plugins to apply as well, by name."
-    )
+    further: tuple[str, ...] = Field((), json_schema_extra=ADDED, description="Names of plugin steps to apply as well.")
 
     @model_validator(mode="after")
     def _band_fits_the_rate(self) -> Self:

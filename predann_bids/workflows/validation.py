@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from predann_bids.bids.index import participants_on_disk
+from predann_bids.bids.labels import comparable
 from predann_bids.bids.music.cues import read_events
 from predann_bids.bids.recordings import Selection, check_dataset
 from predann_bids.bids.sidecars import entities_of
@@ -175,11 +176,8 @@ def _is_about(path: Path, bids_dir: Path, selection: Selection) -> bool:
         "task": selection.tasks,
         "run": selection.runs,
     }
-    return all(_plain(theirs[key]) in map(_plain, labels) for key, labels in wanted.items() if labels and key in theirs)
-
-
-def _plain(label: str) -> str:
-    return label.lstrip("0") if label.isdigit() else label
+    asked = {key: labels for key, labels in wanted.items() if labels and key in theirs}
+    return all(comparable(theirs[key]) in map(comparable, labels) for key, labels in asked.items())
 
 
 def _problem(path: Path) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from predann_bids.bids.derivatives import Derivative
+from predann_bids.bids.labels import comparable
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Preprocessing
 from predann_bids.errors import NothingSelected, UnusableData, WrongUsage
@@ -51,11 +52,9 @@ def select(derivatives: Sequence[Derivative], selection: Selection, output_dir: 
 
 
 def _has_label(label: str, wanted: Any) -> bool:
-    """Say whether a label is among those wanted; of runs, which are numbers, 1 and 01 are the same."""
-    if not wanted:
-        return True
-    several = [str(one) for one in ([wanted] if isinstance(wanted, str | int) else wanted)]
-    return label in several or (label.isdigit() and int(label) in {int(one) for one in several if one.isdigit()})
+    """Return whether a label is among those wanted, or none are; numbers count by their value."""
+    labels = [wanted] if isinstance(wanted, str | int) else wanted
+    return not labels or comparable(label) in {comparable(str(one)) for one in labels}
 
 
 def preprocessing_of(derivatives: Sequence[Derivative]) -> Preprocessing:

@@ -1,0 +1,171 @@
+"""Plan a group run: from what was asked for to the studies that it consists of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from predann_bids.config import Science
+from predann_bids.data.controls import permuted_evenly, reassigned, rotations
+from predann_bids.data.splits import SPLITS, Split
+from predann_bids.data.trials import Stretch
+from predann_bids.data.windows import grid
+from predann_bids.errors import UnusableData
+from predann_bids.learning.models import BAND_POWER, MODELS, Model, evaluated_models
+from predann_bids.models.decoder import DECODERS
+from predann_bids.models.network import network
+from predann_bids.signals.brainvision import map_brainvision
+from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.group.fits import ModelFit, list_fits
+from predann_bids.workflows.group.given import Given, as_trained, given_notes, read_given
+from predann_bids.workflows.group.inputs.material import Material, gather
+from predann_bids.workflows.group.inputs.notes import preset_notes
+from predann_bids.workflows.group.request import Request
+from predann_bids.workflows.group.studies import Study
+from predann_bids.workflows.resources import threads_for
+
+REASSIGNING, ROTATING = 1001, 1002  # seeds of what is drawn at random beside the training
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All studies of a run, the run itself first, and how to do them.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for.
+    studies : tuple of Study
+        What has to be done.
+    execution : Execution
+        How to run, with the number of threads for each training.
+    notes : tuple of str
+        Notes for the report.
+    """
+
+    request: Request
+    studies: tuple[Study, ...]
+    execution: Execution
+    notes: tuple[str, ...]
+
+    @property
+    def directory(self) -> Path:
+        """Where the run is kept."""
+        return self.request.directory
+
+    @property
+    def main(self) -> Study:
+        """The run itself."""
+        return self.studies[0]
+
+    def fits(self) -> list[ModelFit]:
+        """List all fits."""
+        return [fit for study in self.studies for fit in self.fits_of(study)]
+
+    def fits_of(self, study: Study) -> list[ModelFit]:
+        """List the fits of one study."""
+        return list_fits(study, self.request.sources, self.execution)
+
+
+def make_plan(request: Request) -> Plan:
+    """List what a run consists of, from what was asked for.
+
+    Raises
+    ------
+    UnusableData
+        The data do not suffice for the splits.
+    WrongUsage
+        A name is not registered, or options contradict each other.
+    """
+    given = read_given(request.from_model) if request.from_model else None
+    science = as_trained(given, request.science) if given else request.science
+    _refuse_unknown(science)
+    models = [MODELS[name] for name in given.models] if given else evaluated_models(science)
+    kinds = {DECODERS[model.decoder or science.training.encoders] for model in models}
+    material, notes = gather(
+        request.derivatives,
+        request.audio,
+        science,
+        request.execution,
+        features={kind.features_for(science.training) for kind in kinds},
+        directory=request.output_dir / "group" / ".audio",
+        target=given.target if given else None,
+    )
+    if given:
+        studies: tuple[Study, ...] = (_transfer(given, science, material, request.directory),)
+    else:
+        studies = _studies(science, material, request.directory)
+    number = sum(len(s.splits) * len(science.training.all_seeds) * len(s.models) for s in studies)
+    execution = replace(request.execution, threads=threads_for(science.training, number, request.execution))
+    of_given = given_notes(given, science) if given else ()
+    return Plan(request, studies, execution, (*preset_notes(science, trained=not given), *of_given, *notes))
+
+
+def _refuse_unknown(science: Science) -> None:
+    """Refuse names of splits and networks that nothing is registered under, before any work is done."""
+    network(science.training.encoders)
+    for split in (science.splitting.split, *science.evaluation.also_splits):
+        SPLITS[split]
+
+
+def _studies(science: Science, material: Material, directory: Path) -> tuple[Study, ...]:
+    """List what a run consists of: itself, other splits, and controls."""
+    models = evaluated_models(science)
+    controlled = science.evaluation.control == "fingerprint"
+    signature = (BAND_POWER,) if controlled and not SPLITS[science.splitting.split].unseen_songs else ()
+    main = Study(science, material, tuple(material.splits(science)), (*models, *signature), directory)
+    also = [split for split in dict.fromkeys(science.evaluation.also_splits) if split != main.split]
+    controls = _controls(main) if controlled else ()
+    return (main, *(_other_split(main, split, models) for split in also), *controls)
+
+
+def _other_split(main: Study, split: str, models: tuple[Model, ...]) -> Study:
+    splitting = main.science.splitting.model_copy(update={"split": split, "n_folds": 0})
+    science = main.science.model_copy(update={"splitting": splitting})
+    splits = tuple(main.material.splits(science))
+    return Study(science, main.material, splits, models, main.directory / "also" / split, "also", split)
+
+
+def _controls(main: Study) -> tuple[Study, ...]:
+    """Part music and EEG in two ways, while every recording keeps what marks it."""
+    science, material, seed = main.science, main.material, main.science.training.seed
+    source = permuted_evenly(material.trials, np.random.default_rng([seed, REASSIGNING]))
+    dealt = replace(material, trials=tuple(reassigned(material.trials, source)))
+    lengths = [len(map_brainvision(header).data) for header in material.headers]
+    moved = rotations(lengths, np.random.default_rng([seed, ROTATING]))
+    changed = {"reassigned": dealt, "shifted": material.rotated(moved, lengths, science)}
+    models = tuple(model for model in main.models if model.controlled)
+    return tuple(
+        Study(science, some, tuple(some.splits(science)), models, main.directory / "control" / name, "control", name)
+        for name, some in changed.items()
+    )
+
+
+def _transfer(given: Given, science: Science, material: Material, directory: Path) -> Study:
+    """Test a decoder that was trained elsewhere on all recordings that it was not trained on.
+
+    One of the public code does not say what that was. With the published split it is tested on what that holds out.
+    """
+    files = given.models
+    models = tuple(MODELS[name] for name in files)
+    if not given.recordings and science.splitting.split == "chunk":
+        splits = tuple(Split(split.fold, (), (), split.test) for split in material.splits(science))
+        return Study(science, material, splits, models, directory, given=files, given_split="chunk")
+    trained = [bool(material.identities(index) & given.recordings) for index in range(len(material.headers))]
+    whole = [
+        Stretch.of(material.trials, index)
+        for index, trial in enumerate(material.trials)
+        if not trained[trial.recording]
+    ]
+    length, stride = (material.rate.samples(s) for s in (science.windows.length, science.windows.stride))
+    test = [stretch for stretch in whole if len(grid([stretch], length, stride))]
+    if not test:
+        raise UnusableData(
+            f"All {len(trained)} selected recordings were used to train {given.path}, or hold no window. Choose"
+            " others with --participant-label, or another dataset."
+        )
+    known = set(material.labels) <= set(given.songs)
+    split = Split(1, (), (), tuple(test))
+    return Study(science, material, (split,), models, directory, given=files, all_songs_trained=known)
