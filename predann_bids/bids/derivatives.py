@@ -170,21 +170,27 @@ def write_citation(output_dir: Path, methods: str, references: Iterable[tuple[st
 
 
 def write_positions(recording: Recording, output_dir: Path, channels: Sequence[str], positions: Doubles) -> None:
-    """Write where the electrodes of a recording are, as BIDS has it.
+    """Write the electrode positions of a recording as BIDS files.
 
-    Of the name, participant and session are kept: positions of a single task or run are not in BIDS, and with `space` a
-    derivative dataset must describe the space once more, while coordsystem.json has named it.
+    Their names keep only participant and session: BIDS has no positions of a single task or run, and with `space` a
+    derivative dataset would have to describe the space again, although coordsystem.json names it.
 
     Parameters
     ----------
+    recording : Recording
+        The raw recording.
+    output_dir : Path
+        The derivative dataset.
+    channels : sequence of str
+        Names of the electrodes.
     positions : ndarray, shape (channels, 3)
-        Metres, in MNE's head coordinates, which BIDS calls CapTrak; NaN where not known.
+        Metres, in MNE's head coordinates, which BIDS calls CapTrak; NaN where unknown.
     """
     entities = [part for part in recording.name.split("_") if part.startswith(("sub-", "ses-"))]
     stem = output_dir / recording.directory / "_".join(entities)
     rows = ["name\tx\ty\tz"]
-    for name, place in zip(channels, positions, strict=True):
-        cells = [f"{value:.6f}" for value in place] if np.isfinite(place).all() else ["n/a"] * 3
+    for name, position in zip(channels, positions, strict=True):
+        cells = [f"{value:.6f}" for value in position] if np.isfinite(position).all() else ["n/a"] * 3
         rows.append("\t".join([name, *cells]))
     write_text(stem.with_name(f"{stem.name}_electrodes.tsv"), "\n".join(rows) + "\n")
     system = {"EEGCoordinateSystem": "CapTrak", "EEGCoordinateUnits": "m"}

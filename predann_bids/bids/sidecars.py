@@ -25,6 +25,15 @@ def applicable(recording: Path, root: Path, suffix: str, extension: str) -> Iter
 
     These are the files in its directory and in those above, up to the dataset's root, whose name has the suffix and
     no entity that the recording lacks; within a directory, the more entities, the nearer.
+
+    Parameters
+    ----------
+    recording : Path
+        The EEG file.
+    root : Path
+        Root of the dataset.
+    suffix, extension : str
+        Suffix and extension of the sidecars, such as 'channels' and '.tsv'.
     """
     own = entities_of(recording.stem)
     free = OPTIONAL_ENTITIES.get(suffix, set())
@@ -42,15 +51,24 @@ def applicable(recording: Path, root: Path, suffix: str, extension: str) -> Iter
 def nearest(recording: Path, root: Path, suffix: str, extension: str) -> Path | None:
     """Find the sidecar that applies to a recording, if there is one.
 
+    Parameters
+    ----------
+    recording : Path
+        The EEG file.
+    root : Path
+        Root of the dataset.
+    suffix, extension : str
+        Suffix and extension of the sidecar.
+
     Raises
     ------
     MissingInput
         It is a link to content that was not fetched.
     """
-    found = next(applicable(recording, root, suffix, extension), None)
-    if found and is_dangling(found):
-        raise not_fetched(found)
-    return found
+    sidecar = next(applicable(recording, root, suffix, extension), None)
+    if sidecar and is_dangling(sidecar):
+        raise not_fetched(sidecar)
+    return sidecar
 
 
 def merged_json(recording: Path, root: Path, suffix: str) -> dict[str, Any]:

@@ -26,8 +26,8 @@ class Preprocessing(Section):
     )
     notch: Literal["auto", "none"] | Annotated[float, Field(gt=0)] = Field(
         "auto",
-        description="Line frequency in Hz, removed with its harmonics; 'auto' takes PowerLineFrequency from the sidecar,"
-        " 'none' removes nothing.",
+        description="Line frequency in Hz, removed with its harmonics; 'auto' takes PowerLineFrequency from the"
+        " sidecar, 'none' removes nothing.",
         json_schema_extra=option("--notch") | BINDING,
     )
     line_noise: Literal["notch", "zapline"] = Field(
@@ -44,14 +44,14 @@ class Preprocessing(Section):
     )
     resampling: Literal["polyphase", "fourier"] = Field(
         "polyphase",
-        description="How to resample: 'polyphase', or 'fourier', which truncates the spectrum of the whole recording, as"
-        " published.",
+        description="How to resample: 'polyphase', or 'fourier', which truncates the spectrum of the whole recording,"
+        " as published.",
     )
     reference: str = Field(
         "average",
         min_length=1,
-        description="Reference of the derivative: 'average', 'mastoids', 'rest' (REST, Yao 2001), channel names separated"
-        " by commas, or 'none' to keep the recording's.",
+        description="Reference of the derivative: 'average', 'mastoids', 'rest' (REST, Yao 2001), channel names"
+        " separated by commas, or 'none' to keep the recording's.",
         json_schema_extra=option("--reference") | BINDING,
     )
     bad_channels: Literal["none", "auto"] = Field(
@@ -64,7 +64,7 @@ class Preprocessing(Section):
         0.4,
         gt=0,
         lt=1,
-        description="A channel is bad if its correlation with all others is too often below this value.",
+        description="A channel is bad if its correlation with all others is too often below this.",
     )
     bad_channels_deviation: float = Field(
         5.0, gt=0, description="A channel is bad if its amplitude deviates by more than this robust z-score."
@@ -74,7 +74,7 @@ class Preprocessing(Section):
     )
     bad_channels_ransac: bool = Field(
         True,
-        description="Whether channels that the others cannot predict are bad as well (RANSAC); slow with many channels.",
+        description="Whether channels that others cannot predict are bad as well (RANSAC); slow with many channels.",
     )
     interpolation: Literal["spline", "none"] = Field(
         "spline",

@@ -206,7 +206,25 @@ def resolve_presentations(
     stimulus_map: StimulusMap | None = None,
     entities: Mapping[str, str] | None = None,
 ) -> Resolution:
-    """Find the presentations of one recording: `find_cues`, then `resolve_cues`."""
+    """Find the presentations of one recording: `find_cues`, then `resolve_cues`.
+
+    Parameters
+    ----------
+    events : Path or None
+        Its events.tsv, if there is one.
+    stimuli_dir : Path
+        Where the audio is.
+    recording_seconds : float
+        Length of the recording.
+    shortest : float
+        Presentations shorter than this, in seconds, are left out.
+    audio_seconds : callable
+        Returns the length of an audio file in seconds.
+    stimulus_map : StimulusMap, optional
+        Which events or recordings stand for which audio.
+    entities : mapping of str to str, optional
+        Entities of the recording, for the conditions of the map.
+    """
     cues = find_cues(events, Stimuli(stimuli_dir), stimulus_map=stimulus_map, entities=entities)
     return resolve_cues(cues, recording_seconds=recording_seconds, shortest=shortest, audio_seconds=audio_seconds)
 

@@ -46,7 +46,19 @@ class Amplitudes:
 
 
 def amplitudes_html(recorded: Recorded, names: Sequence[str], before: Amplitudes, after: Amplitudes, key: str) -> str:
-    """Distribution of amplitudes, over samples and over channels."""
+    """Show the distribution of amplitudes, over samples and over channels.
+
+    Parameters
+    ----------
+    recorded : Recorded
+        The recording, before and after preprocessing.
+    names : sequence of str
+        Channels.
+    before, after : Amplitudes
+        Of these channels.
+    key : str
+        Distinguishes this recording's figures from those of others.
+    """
     figure = draw_amplitudes(before, after, names, recorded.bad)
     bad = " Crosses: bad channels before they were repaired." if recorded.bad else ""
     caption = (
@@ -58,7 +70,17 @@ def amplitudes_html(recorded: Recorded, names: Sequence[str], before: Amplitudes
 
 
 def draw_amplitudes(before: Amplitudes, after: Amplitudes, names: Sequence[str], bad: Sequence[str] = ()) -> Figure:
-    """Draw amplitudes before and after preprocessing; channels `names`, of which `bad` are set apart."""
+    """Draw amplitudes before and after preprocessing.
+
+    Parameters
+    ----------
+    before, after : Amplitudes
+        Of all channels.
+    names : sequence of str
+        Channels.
+    bad : sequence of str
+        Those of them that were bad, which are marked.
+    """
     figure = new_figure(3.6)
     left, right = figure.subplots(1, 2)
     is_bad = np.array([name in bad for name in names])

@@ -65,6 +65,15 @@ def image_html(figure: Figure, *, title: str, caption: str, inks: Sequence[str])
     """Put a figure into the page as pixels of few colours.
 
     Tens of thousands of points weigh less as pixels than as vectors, and a fifth with no more than 16 colours.
+
+    Parameters
+    ----------
+    figure : Figure
+        The drawing.
+    title, caption : str
+        Alternative text, and what stands below.
+    inks : sequence of str
+        Colours that must be kept.
     """
     drawn, small = BytesIO(), BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)

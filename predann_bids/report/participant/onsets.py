@@ -55,7 +55,19 @@ def respond(recorded: Recorded, onsets: Mapping[str, Doubles]) -> OnsetResponse 
 
 
 def onsets_html(recorded: Recorded, response: OnsetResponse | None, has_audio: bool, key: str) -> str:
-    """Figure of the response, or why there is none."""
+    """Show the response, or say why there is none.
+
+    Parameters
+    ----------
+    recorded : Recorded
+        The recording, before and after preprocessing.
+    response : OnsetResponse or None
+        Average over onsets; None if there are too few.
+    has_audio : bool
+        Whether the audio was there to find onsets in.
+    key : str
+        Distinguishes this recording's figures from those of others.
+    """
     if response is None:
         reason = "there are too few onsets" if has_audio else "the audio is not in stimuli/ of the derivatives"
         return f"<p>No average over onsets in the music: {reason}.</p>"

@@ -138,7 +138,22 @@ def quietly(read: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
 
 
 def microvolts(raw: Any, start_s: float, stop_s: float, names: Sequence[str]) -> Doubles:
-    """Read a stretch of some channels, (C, T) in µV."""
+    """Read a stretch of some channels.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        A recording in volts.
+    start_s, stop_s : float
+        Seconds from its start.
+    names : sequence of str
+        Channels.
+
+    Returns
+    -------
+    ndarray, shape (C, T)
+        Microvolts.
+    """
     rate = raw.info["sfreq"]
     stretch = slice(max(0, round(start_s * rate)), min(raw.n_times, round(stop_s * rate)))
     data: Doubles = quietly(raw.get_data, picks=list(names), start=stretch.start, stop=stretch.stop, verbose="error")

@@ -52,7 +52,17 @@ def estimate_spectra(eeg: Doubles, rate_hz: float) -> Spectra:
 
 
 def spectra_html(recorded: Recorded, before: Spectra, after: Spectra, key: str) -> str:
-    """Spectra of the good channels."""
+    """Show the spectra of the good channels.
+
+    Parameters
+    ----------
+    recorded : Recorded
+        The recording, before and after preprocessing.
+    before, after : Spectra
+        Of its good channels.
+    key : str
+        Distinguishes this recording's figures from those of others.
+    """
     band = recorded.step("band-pass")
     line_hz = recorded.sidecar.get("PowerLineFrequency")
     figure = draw_spectra(

@@ -125,7 +125,22 @@ def make_response(kernel: Doubles, ratio: Fraction, samples: int) -> Response:
 
 
 def design_kernel(rate_hz: float, notches_hz: Sequence[float], low_hz: float | None, high_hz: float | None) -> Doubles:
-    """Let MNE design the filters of `Raw.notch_filter(notches_hz)` and `Raw.filter(low_hz, high_hz)`; join them."""
+    """Let MNE design the filters of `Raw.notch_filter(notches_hz)` and `Raw.filter(low_hz, high_hz)`, and join them.
+
+    Parameters
+    ----------
+    rate_hz : float
+        Sampling rate of the recording.
+    notches_hz : sequence of float
+        Frequencies to remove.
+    low_hz, high_hz : float, optional
+        Edges of the band to keep; None leaves an edge open.
+
+    Returns
+    -------
+    ndarray, shape (taps,)
+        Symmetric kernel; [1] if there is nothing to filter.
+    """
     from mne.filter import create_filter
     from scipy.signal import fftconvolve
 

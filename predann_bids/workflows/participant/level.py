@@ -59,7 +59,31 @@ def run_participant(
     """Preprocess the selected recordings of a dataset into BIDS derivatives, with a report for each participant.
 
     Finished recordings whose sources and configuration have not changed are kept. A participant that fails does not
-    stop the others; `on_done` sees the outcomes before a failure is raised.
+    stop the others.
+
+    Parameters
+    ----------
+    bids_dir : Path
+        The dataset. It is not written to.
+    output_dir : Path
+        The derivative dataset to make or to complete.
+    science : Science
+        Configuration; see `predann_bids.resolve`.
+    selection : Selection, optional
+        Which recordings to preprocess; all unless given.
+    stimuli_dir : Path, optional
+        Where the audio is; `stimuli/` of the dataset unless given.
+    stimulus_map : str, optional
+        File, or name of a map that comes with the program, that says which audio was played when.
+    execution : Execution, optional
+        How to run: processes, memory, reports.
+    on_done : callable, optional
+        Called with the outcomes before a failure is raised.
+
+    Returns
+    -------
+    list of RecordingOutcome
+        What became of each recording.
 
     Raises
     ------
@@ -67,6 +91,14 @@ def run_participant(
         Some participants failed; their sentences are in the message, their tracebacks in `OUTPUT_DIR/logs/`.
     PredannError
         All of them failed: the error of the first. Or the dataset, the selection or the output is not usable.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from predann_bids import resolve, run_participant
+    >>> outcomes = run_participant(Path("ds"), Path("out"), resolve())  # doctest: +SKIP
+    >>> [outcome.status for outcome in outcomes]  # doctest: +SKIP
+    ['done', 'done']
     """
     execution = execution or Execution()
     rules = read_map(find_map(stimulus_map)) if stimulus_map else None
