@@ -37,6 +37,14 @@ def resolve(
         A key is unknown, and the message names the nearest known one; or a value does not fit.
     MissingInput
         The file does not exist.
+
+    Examples
+    --------
+    >>> from predann_bids import resolve
+    >>> resolve(flags={"windows.delay": 0.1}).windows.delay
+    0.1
+    >>> resolve(preset="published").training.epochs
+    6000
     """
     values = _read(file) if file else {}
     values.pop("selection", None)  # not science; see `read_selection`
