@@ -304,7 +304,7 @@ def test_a_test_set_without_windows_is_refused():
 
 def test_every_step_is_reported():
     said = []
-    measure(*world(), report=said.append)
+    measure(*world(), on_step=said.append)
     assert said == ["delays", "frequency bands", "channels and regions", "similarity of representations"]
 
 

@@ -26,7 +26,7 @@ Task = TypeVar("Task")
 Value = TypeVar("Value")
 
 BEAT_S = 0.5
-OnReport = Callable[[int, str], None]
+OnProgress = Callable[[int, str], None]
 
 
 def _silent(units: int, note: str) -> None:
@@ -65,12 +65,12 @@ class Worker:
     ----------
     number : int
         Which of several processes at once this is, from 0.
-    report : callable
+    advance : callable
         Takes a number of finished units of work, and a note, to whoever waits.
     """
 
     number: int = 0
-    report: OnReport = _silent
+    advance: OnProgress = _silent
 
 
 Work = Callable[[Task, Worker], Value]
@@ -83,7 +83,7 @@ def do_all(
     *,
     preload: Sequence[str] = (),
     on_beat: Callable[[], None] = lambda: None,
-    on_report: OnReport = _silent,
+    on_progress: OnProgress = _silent,
 ) -> Iterator[Finished[Task, Value]]:
     """Do tasks in this process or in several, and yield them as they end.
 
@@ -99,8 +99,8 @@ def do_all(
         Modules that are imported once, before the workers are forked off, which saves their time and memory.
     on_beat : callable
         Called at least twice a second while there is nothing to yield.
-    on_report : callable
-        Called with what the workers report.
+    on_progress : callable
+        Called with finished units of work and a note, as workers advance.
 
     Raises
     ------
@@ -108,23 +108,23 @@ def do_all(
         A process was killed.
     """
     if processes == 1 or len(tasks) <= 1:
-        yield from (_attempt(work, task, Worker(report=on_report)) for task in tasks)
+        yield from (_attempt(work, task, Worker(advance=on_progress)) for task in tasks)
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
-    reports, begun = context.Queue(), context.Value("i", 0)
+    progress, begun = context.Queue(), context.Value("i", 0)
     with ProcessPoolExecutor(
         min(processes, len(tasks)),
         mp_context=context,
         initializer=_begin,
-        initargs=(reports, os.getpid(), begun, tempfile.gettempdir(), plugin_modules()),
+        initargs=(progress, os.getpid(), begun, tempfile.gettempdir(), plugin_modules()),
     ) as pool:
         pending = {pool.submit(_attempt_here, work, task) for task in tasks}
         try:
             while pending:
                 done, pending = wait(pending, timeout=BEAT_S, return_when=FIRST_COMPLETED)
-                while not reports.empty():
-                    on_report(*reports.get())
+                while not progress.empty():
+                    on_progress(*progress.get())
                 on_beat()
                 yield from map(_result, done)
         finally:

@@ -59,7 +59,7 @@ def probe(
     band_hz: tuple[float, float] = (0.0, np.inf),
     delays_s: Sequence[float] = DELAYS_S,
     effort: Effort | None = None,
-    report: Callable[[str], None] = lambda _: None,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> Probe:
     """Measure what a decoder uses, on the test set of its fold.
 
@@ -88,7 +88,7 @@ def probe(
         Delays to try, in seconds; the trained one is added.
     effort : Effort, optional
         Limits of computation.
-    report : callable
+    on_step : callable
         Called with a description of each measurement as it begins.
 
     Returns
@@ -109,16 +109,16 @@ def probe(
     windows = grid(clean, source.length, source.length)
     delays = sorted({rate.samples(d) for d in delays_s} | {source.delay})
     bands = bands_inside(band_hz, rate)
-    report("delays")
+    on_step("delays")
     by_delay, ranks, guessed = try_delays(probed, test, delays, stride, effort.decisions)
-    report("frequency bands")
+    on_step("frequency bands")
     by_band = remove_bands(probed, thinned(windows, effort.decisions // (1 + len(bands))), bands, rate)
-    report("channels and regions")
+    on_step("channels and regions")
     regions = head_regions(source.eeg.channels, positions)
     around = neighbourhoods(positions, len(source.eeg.channels))
     by_region = shuffle_channels(probed, windows, list(regions.values()), effort.repeats, effort.decisions, rng)
     by_channel = shuffle_channels(probed, windows, around, 1, effort.decisions, rng)
-    report("similarity of representations")
+    on_step("similarity of representations")
     similarity, n_conditions = compare_geometry(probed, test)
     requested = {rate.samples(d): float(d) for d in delays_s}
     return Probe(

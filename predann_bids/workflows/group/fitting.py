@@ -77,7 +77,7 @@ def run_tasks(
     processes = processes_for(training, execution)
     with Progress(title, sum(map(units, tasks))) as progress:
         for finished in do_all(
-            work, tasks, processes, preload=PRELOAD, on_beat=progress.beat, on_report=progress.advance
+            work, tasks, processes, preload=PRELOAD, on_beat=progress.beat, on_progress=progress.advance
         ):
             failure = finished.failure
             if failure:
@@ -153,7 +153,7 @@ def _decode(fit: ModelFit, worker: Worker, *, keep: bool) -> _Tested:
     source = source_of(fit)
     if fit.study.given or keep:
         decoder = read_decoder(fit, source)
-        worker.report(0 if fit.study.given else fit.units, f"{fit.title}: as it was trained")
+        worker.advance(0 if fit.study.given else fit.units, f"{fit.title}: as it was trained")
     else:
         decoder = _FITTERS[fit.model.fitted](fit, source, worker)
     test = fit.study.tested_windows(fit.split)
@@ -163,7 +163,7 @@ def _decode(fit: ModelFit, worker: Worker, *, keep: bool) -> _Tested:
         source,
         test,
         device,
-        lambda units, note: worker.report(units, f"{fit.title}: {note}"),
+        lambda units, note: worker.advance(units, f"{fit.title}: {note}"),
         has_song_logits=fit.model.has_song_logits,
     )
     return _Tested(test, *predictions)
@@ -218,7 +218,7 @@ def _solve(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
     decoder = solve(kind, source, fit.split, settings)
     decoder.save(fit.trained, {})
     decoder.remember(source.songs())
-    worker.report(fit.units, fit.title)
+    worker.advance(fit.units, fit.title)
     return decoder
 
 
@@ -238,7 +238,7 @@ def _train(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
         directory=unfinished / fit.training_fingerprint,
         name=fit.title,
         hardware=hardware_of(execution, worker.number),
-        on_progress=worker.report,
+        on_progress=worker.advance,
         validation=fit.study.validation_windows(fit.split),
     )
     assert fit.history
@@ -290,5 +290,5 @@ def _classify(fit: ModelFit, worker: Worker, *, keep: bool) -> _Tested:  # noqa:
         band_powers(source.eeg, source.trials, windows, source.length, source.delay, material.rate)
         for windows in (train, test)
     ]
-    worker.report(1, f"fold {fit.split.fold}, the recordings' signature")
+    worker.advance(1, f"fold {fit.split.fold}, the recordings' signature")
     return _Tested(test, classify(powers[0], train.stimuli(source.trials), powers[1], len(material.labels)))

@@ -97,6 +97,6 @@ def _measure_uses(task: ProbeTask, worker: Worker) -> None:
         positions=as_positions(source.eeg.channels, material.positions()),
         candidates=held_out if study.nature.unseen_songs else None,
         band_hz=(preprocessing.l_freq, preprocessing.h_freq or np.inf),
-        report=lambda what: worker.report(1, f"fold {fit.split.fold}, {what}"),
+        on_step=lambda what: worker.advance(1, f"fold {fit.split.fold}, {what}"),
     )
     write_json(task.path, {"ScienceHash": fit.fingerprint, "Probe": counts.plain()})
