@@ -86,18 +86,38 @@ class Mean(Network):
         return self
 
 
+class Pooling(nn.Module):
+    """An EEG encoder: means of two samples, mixed over channels."""
+
+    def __init__(self, settings):
+        super().__init__()
+        self.mix = nn.Conv1d(len(settings.channels), settings.dimensions, 1)
+
+    def forward(self, eeg):
+        return self.mix(F.avg_pool1d(eeg, 2))
+
+
+class Pooled(DECODERS["temporal"]):
+    """The decoder of the preset default, with another EEG encoder."""
+
+    def make_eeg_encoder(self, settings):
+        return Pooling(settings)
+
+
 @pytest.fixture
 def toys():
     register(
         "last", LastPerson, SplitWords(held_out="The last", tested_on="of the last one", methods=lambda _: "Last.")
     )
     register("loudness", Loudness, FeatureWords("the loudness"))
+    register("pooled", Pooled, DecoderWords(methods="The EEG encoder averages before it compares {features}."))
     register("mean", Mean, DecoderWords(methods="The decoder knows averages of {features} alone."))
     yield
     for registry, table, name in (
         (SPLITS, SPLIT_WORDS, "last"),
         (FEATURES, FEATURE_WORDS, "loudness"),
         (DECODERS, DECODER_WORDS, "mean"),
+        (DECODERS, DECODER_WORDS, "pooled"),
     ):
         registry.remove(name)
         del table[name]
@@ -160,6 +180,13 @@ def test_a_decoder_of_a_plugin_goes_all_the_way_to_a_report_and_back_from_its_fi
         assert outcome.metrics["models"][model]["retrieval"]["n_candidates"] > 1
     assert isinstance(predann_bids.load_decoder(outcome.directory), Mean)
     assert "knows averages of log-mel spectra alone" in methods(outcome)
+
+
+@pytest.mark.usefixtures("toys")
+def test_an_eeg_encoder_of_a_plugin_replaces_that_of_the_default_decoder(dataset, derivatives, copy):
+    outcome = decoded(dataset, derivatives, copy, training__encoders="pooled")
+    assert isinstance(predann_bids.load_decoder(outcome.directory).eeg_encoder, Pooling)
+    assert "averages before it compares log-mel spectra" in methods(outcome)
 
 
 @pytest.mark.usefixtures("toys")

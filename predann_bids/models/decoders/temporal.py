@@ -67,13 +67,20 @@ class TemporalDecoder(Network):
         super().__init__()
         self.settings = settings
         n_songs, dimensions = len(settings.songs), settings.dimensions
-        self.eeg_encoder = LinearEegEncoder(
-            len(settings.channels), width=settings.width, dimensions=dimensions, dropout=settings.channel_dropout
-        )
+        self.eeg_encoder = self.make_eeg_encoder(settings)
         self.audio_encoder = AudioEncoder(settings.n_bands, width=settings.width, dimensions=dimensions)
         self.audio_head = nn.Linear(dimensions, n_songs)
         self.register_buffer("memory", torch.zeros(n_songs, dimensions, settings.memory_frames))
         self.register_buffer("memory_lengths", torch.zeros(n_songs, dtype=torch.long))
+
+    def make_eeg_encoder(self, settings: TemporalSettings) -> nn.Module:
+        """Return the network that maps EEG (B, C, T) to a representation (B, D, T // 2); override it to try another."""
+        return LinearEegEncoder(
+            len(settings.channels),
+            width=settings.width,
+            dimensions=settings.dimensions,
+            dropout=settings.channel_dropout,
+        )
 
     @classmethod
     def settings_for(cls, blueprint: Blueprint) -> TemporalSettings:  # noqa: D102
