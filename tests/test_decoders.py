@@ -143,7 +143,7 @@ def test_evidence_of_a_closed_form_decoder_is_a_log_mean_over_moments_of_mean_co
 def test_a_closed_form_decoder_matches_the_moments_that_retrieval_ranks(solved):
     decoder, source, split = solved
     windows = grid(split.test, LENGTH, 50)
-    _, representations = predict(decoder, source, windows, names_songs=False)
+    _, representations = predict(decoder, source, windows, has_song_logits=False)
     candidates = Candidates.of(source.trials, split.test, 3, length=LENGTH, stride=50)
     similarities, ranks = rank(representations, source.trials, windows, candidates, {2.0: 1})
     z = decoder.predict(source.eeg_of(windows))

@@ -176,7 +176,7 @@ def test_metrics_and_methods_tell_what_was_left_out_and_interpolated(finished):
     assert 0 < protocol["windows_left_out"] < 0.5
     methods = (finished / "CITATION.md").read_text()
     assert "in 1 recording, channels were interpolated with spherical splines (Perrin et al., 1989)" in methods
-    assert "touches what annotations call bad" in methods
+    assert "touches a span annotated as bad" in methods
 
 
 def test_a_decoder_is_tested_on_recordings_that_lack_its_channels_when_these_are_interpolated(

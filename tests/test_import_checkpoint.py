@@ -14,7 +14,7 @@ import torch
 import predann_bids
 from predann_bids.cli import run
 from predann_bids.errors import CannotCreateOutput, MissingInput, UnusableData, WrongUsage
-from predann_bids.models.checkpoints import for_songs, load_decoder, read_decoder
+from predann_bids.models.checkpoints import load_decoder, read_decoder
 from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings
 from predann_bids.models.imported import NMED_T_SONGS, read_public_checkpoint
 from predann_bids.tools.cli import tools
@@ -214,7 +214,7 @@ def test_a_function_of_any_library_becomes_something_inert(write, library, monke
 def test_an_imported_decoder_names_some_of_its_songs_in_any_order(write, tmp_path):
     import_checkpoint(write(), tmp_path / "ours.ckpt")
     decoder, _ = read_decoder(tmp_path / "ours.ckpt")
-    fewer = for_songs(decoder, [NMED_T_SONGS[7], NMED_T_SONGS[2]], [])
+    fewer = decoder.for_songs([NMED_T_SONGS[7], NMED_T_SONGS[2]], [])
     eeg, audio = torch.randn(2, 128, 40), torch.randn(2, 90)
     for heard, encode in ((eeg, "encode_eeg"), (audio, "encode_audio")):
         logits, embedding = getattr(decoder, encode)(heard)
@@ -226,7 +226,7 @@ def test_an_imported_decoder_names_some_of_its_songs_in_any_order(write, tmp_pat
 def test_an_imported_decoder_cannot_name_songs_that_it_does_not_know(write, tmp_path):
     import_checkpoint(write(), tmp_path / "ours.ckpt")
     with pytest.raises(WrongUsage, match=r"and no others such as a\. .*--songs"):
-        for_songs(load_decoder(tmp_path / "ours.ckpt"), ["a"], [])
+        load_decoder(tmp_path / "ours.ckpt").for_songs(["a"], [])
 
 
 def test_a_public_checkpoint_that_was_not_imported_says_how(write):

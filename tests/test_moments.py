@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from predann_bids.models.decoders.published import KINDS
 from predann_bids.models.published import moments
-from predann_bids.models.published.encoder import KINDS, PublishedEncoder, padding
+from predann_bids.models.published.encoder import PublishedEncoder, padding
 from predann_bids.models.published.moments import embed_moments
 
 

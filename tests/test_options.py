@@ -15,7 +15,7 @@ class Made(Section):
 
     share: float = Field(0.5, description="A share.", json_schema_extra=option("--share"))
     word: Literal["a", "b"] = Field("a", description="A word.", json_schema_extra=option("--word") | ADDED)
-    name: str = Field("x", description="A name.", json_schema_extra=option("--name", choices=("x", "y")))
+    name: str = Field("chunk", description="A name.", json_schema_extra=option("--name", table="split"))
     several: tuple[int, ...] = Field((), description="Numbers.", json_schema_extra=option("--several"))
     careful: bool = Field(True, description="Care.", json_schema_extra=option("--hasty", help="Do not care."))
     hidden: int = Field(1, description="For the file alone.")
@@ -39,8 +39,8 @@ def typed():
 
 
 def test_a_field_is_an_option_of_the_kind_that_its_type_says(typed):
-    arguments = ["--share", "0.25", "--word", "b", "--name", "y", "--several", "1", "--several", "2", "--hasty"]
-    assert typed(*arguments) == {"share": 0.25, "word": "b", "name": "y", "several": (1, 2), "careful": False}
+    arguments = ["--share", "0.25", "--word", "b", "--name", "time", "--several", "1", "--several", "2", "--hasty"]
+    assert typed(*arguments) == {"share": 0.25, "word": "b", "name": "time", "several": (1, 2), "careful": False}
     assert isinstance(made("several"), ListOption)
 
 

@@ -280,7 +280,8 @@ def test_a_report_that_fails_is_named_and_stops_nothing_else(dataset, tmp_path, 
     arguments = ("participant", "--participant-label", "01", "02", "--n-procs", "1", "--skip-bids-validation")
     code, _, err = app(dataset, tmp_path / "out", *arguments)
     assert code == 1
-    assert "report of participant 01 failed: no ink" in err
+    assert "The report of participant 01 failed: " in err
+    assert "no ink" in err
     assert (tmp_path / "out" / "sub-02.html").is_file()
     assert len(list((tmp_path / "out").rglob("*_eeg.json"))) == 2
 
