@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 Groups = Mapping[str, Sequence[click.Option]]  # heading to options, in the order in which they are shown
+Records = Sequence[tuple[str, str]]  # of each option what is typed, and what it does
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 class ListOption(click.Option):
@@ -16,6 +18,33 @@ class ListOption(click.Option):
 
     def __init__(self, names: Sequence[str], **settings: Any) -> None:
         super().__init__(names, multiple=True, **settings)
+
+
+class WrittenHelp(click.Command):
+    """The help text of a command, without the modules that its options come from.
+
+    Parameters
+    ----------
+    name : str
+        What is typed first.
+    written : mapping
+        As `BidsAppCommand.write_help` returns it.
+    """
+
+    def __init__(self, name: str, written: Mapping[str, Any]) -> None:
+        super().__init__(name, help=written["help"], epilog=written["epilog"], context_settings=SETTINGS)
+        self.usage = written["usage"]
+        self.groups = {
+            heading: [(typed, does) for typed, does in group] for heading, group in written["groups"].items()
+        }
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Show the arguments as they were written."""
+        return [self.usage, "[OPTIONS]"]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write each group under its heading."""
+        write_groups(self.groups, formatter)
 
 
 class BidsAppCommand(click.Command):
@@ -39,9 +68,8 @@ class BidsAppCommand(click.Command):
         self, name: str, *, usage: str, arguments: Sequence[click.Argument], groups: Groups, **settings: Any
     ) -> None:
         self.usage, self.groups = usage, groups
-        context = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
         params = [*arguments, *chain.from_iterable(groups.values())]
-        super().__init__(name, params=params, context_settings=context, **settings)
+        super().__init__(name, params=params, context_settings=SETTINGS, **settings)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Rewrite lists and underscores before click parses."""
@@ -54,10 +82,20 @@ class BidsAppCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each group under its heading."""
-        for heading, options in self.grouped(ctx).items():
-            records = [record for option in options if (record := option.get_help_record(ctx))]
-            with formatter.section(heading):
-                formatter.write_dl(records)
+        write_groups(self.records(ctx), formatter)
+
+    def records(self, ctx: click.Context) -> dict[str, Records]:
+        """Return what is shown of each option, under the headings."""
+        shown = {
+            heading: [option.get_help_record(ctx) for option in options]
+            for heading, options in self.grouped(ctx).items()
+        }
+        return {heading: [record for record in records if record] for heading, records in shown.items()}
+
+    def write_help(self) -> dict[str, Any]:
+        """Return the help text as plain values, for `WrittenHelp`."""
+        context = click.Context(self, info_name=self.name, **SETTINGS)
+        return {"usage": self.usage, "help": self.help, "groups": self.records(context), "epilog": self.epilog}
 
     def grouped(self, ctx: click.Context) -> Groups:
         """Return the groups; options in none of them, such as `--help`, which click adds by itself, join the last."""
@@ -65,6 +103,13 @@ class BidsAppCommand(click.Command):
         known = set(chain.from_iterable(self.groups.values()))
         rest = [one for one in self.get_params(ctx) if isinstance(one, click.Option) and one not in known]
         return {**dict(others), last: [*options, *rest]}
+
+
+def write_groups(groups: Mapping[str, Records], formatter: click.HelpFormatter) -> None:
+    """Write what is shown of options, each group under its heading."""
+    for heading, records in groups.items():
+        with formatter.section(heading):
+            formatter.write_dl(records)
 
 
 def expand_arguments(arguments: Sequence[str], list_flags: frozenset[str]) -> list[str]:

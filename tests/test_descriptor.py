@@ -1,11 +1,14 @@
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import pytest
 
 from predann_bids import __version__
+from predann_bids.__main__ import main as start
 from predann_bids.cli import make_command, run
 from predann_bids.command import ListOption, expand_arguments
 from predann_bids.config import keys
@@ -34,11 +37,35 @@ def test_the_page_of_options_says_what_the_command_line_says():
     assert (ROOT / "docs/options.md").read_text(encoding="utf-8") == options_markdown(), REMEDY
 
 
-def test_one_command_writes_both_files(tmp_path, monkeypatch):
+@pytest.mark.parametrize("columns", ["60", "80", "200"])
+def test_the_help_text_that_is_kept_says_what_the_options_say(columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    run(make_command(), ["--help"])
+    expected = capsys.readouterr().out
+    for typed in ("--help", "-h"):
+        monkeypatch.setattr("sys.argv", ["predann-bids", typed])
+        with pytest.raises(SystemExit, match="0"):
+            start()
+        assert capsys.readouterr().out == expected, REMEDY
+
+
+def test_help_and_version_are_shown_without_the_configuration():
+    for typed in ("--help", "--version"):
+        code = (
+            f"import sys; sys.argv = ['predann-bids', '{typed}']; from predann_bids.__main__ import main\n"
+            "try: main()\nexcept SystemExit: pass\nsys.exit('pydantic' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_one_command_writes_all_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     main()
     assert json.loads((tmp_path / "boutiques.json").read_text(encoding="utf-8")) == boutiques_descriptor()
     assert (tmp_path / "docs/options.md").read_text(encoding="utf-8") == options_markdown()
+    assert json.loads((tmp_path / "predann_bids/help.json").read_text(encoding="utf-8"))["groups"].keys() == (
+        option_groups().keys()
+    )
 
 
 def test_every_option_is_in_the_descriptor_except_version_and_other_names_of_the_arguments(inputs):

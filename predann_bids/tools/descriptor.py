@@ -1,8 +1,9 @@
 """Describe the command line for machines and for readers.
 
 Run `python -m predann_bids.tools.descriptor` in the root of the repository after any change to an option. It writes
-`boutiques.json`, the Boutiques descriptor (schema 0.5) by which platforms such as CBRAIN offer a tool, and
-`docs/options.md`, the tables of all options. Both take what they say from the options' own help texts.
+`boutiques.json`, the Boutiques descriptor (schema 0.5) by which platforms such as CBRAIN offer a tool,
+`docs/options.md`, the tables of all options, and `predann_bids/help.json`, the help text. They take what they say from
+the options' own help texts.
 """
 
 from __future__ import annotations
@@ -80,11 +81,15 @@ def options_markdown() -> str:
 
 
 def main() -> None:
-    """Write both files into the current directory."""
-    descriptor = json.dumps(boutiques_descriptor(), indent=2, ensure_ascii=False)
-    Path("boutiques.json").write_text(descriptor + "\n", encoding="utf-8")
-    Path("docs").mkdir(exist_ok=True)
-    Path("docs/options.md").write_text(options_markdown(), encoding="utf-8")
+    """Write the three files, in the current directory and its folders."""
+    files = {
+        "boutiques.json": json.dumps(boutiques_descriptor(), indent=2, ensure_ascii=False) + "\n",
+        "docs/options.md": options_markdown(),
+        "predann_bids/help.json": json.dumps(make_command().write_help(), indent=1, ensure_ascii=False) + "\n",
+    }
+    for name, text in files.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(text, encoding="utf-8")
 
 
 def _arguments() -> list[dict[str, Any]]:
