@@ -15,7 +15,7 @@ from predann_bids import register, resolve, run_group
 from predann_bids.data.splits import SPLITS, Split, SplitKind
 from predann_bids.errors import WrongUsage
 from predann_bids.models.audio.features import FEATURES, AudioFeatures
-from predann_bids.models.decoder import DECODERS
+from predann_bids.models.decoder import DECODERS, moment_matcher
 from predann_bids.models.losses import predann_loss
 from predann_bids.models.network import Network
 from predann_bids.registry import plugin_modules
@@ -52,8 +52,6 @@ class Loudness(AudioFeatures):
 
 class Mean(Network):
     """A decoder that maps the spread of EEG channels and of audio bands to one embedding, and classifies it."""
-
-    can_be_probed = False
 
     def __init__(self, settings):
         super().__init__()
@@ -187,6 +185,14 @@ def test_an_eeg_encoder_of_a_plugin_replaces_that_of_the_default_decoder(dataset
     outcome = decoded(dataset, derivatives, copy, training__encoders="pooled")
     assert isinstance(predann_bids.load_decoder(outcome.directory).eeg_encoder, Pooling)
     assert "averages before it compares log-mel spectra" in methods(outcome)
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_decoder_that_does_not_match_moments_is_not_probed():
+    settings = Mean.settings_class(channels=("a",), songs=("x", "y"), rate_hz=125.0, delay_s=0.0, window_s=1.0)
+    assert not Mean.can_be_probed
+    with pytest.raises(WrongUsage, match="--no-probe"):
+        moment_matcher(Mean(settings))
 
 
 @pytest.mark.usefixtures("toys")

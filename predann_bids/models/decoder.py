@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol, Self
 from torch import Tensor, nn
 
 from predann_bids.config import Training
+from predann_bids.errors import WrongUsage
 from predann_bids.models.audio.features import FEATURES, JOINT, SPECTRA, AudioFeatures
 from predann_bids.models.settings import Settings
 from predann_bids.registry import Registry
@@ -102,7 +103,7 @@ class Decoder(nn.Module, ABC):
     centred : bool
         Whether the mean over time is subtracted before representations are compared.
     can_be_probed : bool
-        Whether the decoder can match single moments, which probes of delays, channels and bands require.
+        Whether probes can measure which delays, channels and bands it uses; true of every `MomentMatcher`.
     is_large : bool
         Whether training needs several processors and much memory. On an accelerator, large decoders are trained one at
         a time.
@@ -117,7 +118,7 @@ class Decoder(nn.Module, ABC):
     samples_per_frame: ClassVar[int] = 1
     by_feature: ClassVar[bool] = False
     centred: ClassVar[bool] = True
-    can_be_probed: ClassVar[bool] = True
+    can_be_probed: ClassVar[bool] = False
     is_large: ClassVar[bool] = False
     suffix: ClassVar[str] = "ckpt"
 
@@ -193,27 +194,6 @@ class Decoder(nn.Module, ABC):
         """Predict the representation from EEG, without the song logits."""
         return self.encode_eeg(eeg)[1]
 
-    def song_logits(self, representation: Tensor) -> Tensor:
-        """Compute song logits (B, n_songs) from predicted representations."""
-        raise NotImplementedError(f"{type(self).__name__} has song logits from EEG only")
-
-    def match(self, representation: Tensor, moments: Tensor) -> Tensor:
-        """Compare each representation with all songs at one moment.
-
-        Parameters
-        ----------
-        representation : Tensor, shape (B, D, frames)
-            Predicted from EEG.
-        moments : Tensor of int, shape (B,)
-            First EEG sample of each window's audio, counted from the start of the songs.
-
-        Returns
-        -------
-        Tensor, shape (B, n_songs)
-            Similarities; NaN where a song ends before the window does.
-        """
-        raise NotImplementedError(f"{type(self).__name__} cannot match single moments")
-
     @abstractmethod
     def represent_songs(self, songs: Songs, on_progress: OnProgress = silent) -> tuple[Tensor, ...]:
         """Represent whole songs, (D, frames) each, on the CPU."""
@@ -248,5 +228,48 @@ class Decoder(nn.Module, ABC):
         """Read a decoder that `save` wrote: in eval mode, on the CPU, with the songs it was fitted to."""
 
 
+class MomentMatcher(Decoder):
+    """A decoder that decides from predicted representations: which song it is, and which song at one moment.
+
+    Probes need both, to ask again about representations of perturbed EEG.
+    """
+
+    can_be_probed = True
+
+    @abstractmethod
+    def song_logits(self, representation: Tensor) -> Tensor:
+        """Compute song logits (B, n_songs) from predicted representations."""
+
+    @abstractmethod
+    def match(self, representation: Tensor, moments: Tensor) -> Tensor:
+        """Compare each representation with all songs at one moment.
+
+        Parameters
+        ----------
+        representation : Tensor, shape (B, D, frames)
+            Predicted from EEG.
+        moments : Tensor of int, shape (B,)
+            First EEG sample of each window's audio, counted from the start of the songs.
+
+        Returns
+        -------
+        Tensor, shape (B, n_songs)
+            Similarities; NaN where a song ends before the window does.
+        """
+
+
 DECODERS: Registry[type[Decoder]] = Registry("decoder", "predann_bids.models.decoders")
 Decoder.registry = DECODERS
+
+
+def moment_matcher(decoder: Decoder) -> MomentMatcher:
+    """Return a decoder as one that can be probed.
+
+    Raises
+    ------
+    WrongUsage
+        It does not decide from representations.
+    """
+    if not isinstance(decoder, MomentMatcher):
+        raise WrongUsage(f"Decoders '{decoder.name}' cannot match single moments: add --no-probe.")
+    return decoder

@@ -22,7 +22,7 @@ from predann_bids.learning.probing.counts import Probe, bands_inside
 from predann_bids.learning.probing.geometry import compare_geometry
 from predann_bids.learning.probing.perturbations import remove_bands, shuffle_channels, try_delays
 from predann_bids.learning.probing.probed import ProbedDecoder, thinned
-from predann_bids.models.decoder import Decoder
+from predann_bids.models.decoder import MomentMatcher
 from predann_bids.timing import Rate
 
 DELAYS_S = tuple(step / 20 for step in range(-10, 21))
@@ -47,7 +47,7 @@ class Effort:
 
 @torch.no_grad()
 def probe(
-    decoder: Decoder,
+    decoder: MomentMatcher,
     source: MappedSource,
     test: Sequence[Stretch],
     *,
@@ -65,7 +65,7 @@ def probe(
 
     Parameters
     ----------
-    decoder : Decoder
+    decoder : MomentMatcher
         In eval mode, with all songs remembered.
     source : MappedSource
         Where windows are cut from, as in training.

@@ -16,7 +16,7 @@ from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import Windows
 from predann_bids.learning.probing.counts import WAYS
 from predann_bids.learning.retrieval import unit
-from predann_bids.models.decoder import Decoder
+from predann_bids.models.decoder import MomentMatcher
 
 BATCH = 128
 
@@ -27,7 +27,7 @@ class ProbedDecoder:
 
     Parameters
     ----------
-    decoder : Decoder
+    decoder : MomentMatcher
         In eval mode, with all songs remembered.
     source : MappedSource
         Where windows are cut from.
@@ -41,7 +41,7 @@ class ProbedDecoder:
         Representations of whole songs.
     """
 
-    decoder: Decoder
+    decoder: MomentMatcher
     source: MappedSource
     test: Sequence[Stretch]
     allowed: Bools
@@ -50,13 +50,13 @@ class ProbedDecoder:
 
     @classmethod
     def of(
-        cls, decoder: Decoder, source: MappedSource, test: Sequence[Stretch], allowed: Bools | None
+        cls, decoder: MomentMatcher, source: MappedSource, test: Sequence[Stretch], allowed: Bools | None
     ) -> ProbedDecoder:
         """Collect the participants of a test set, and represent the songs.
 
         Parameters
         ----------
-        decoder : Decoder
+        decoder : MomentMatcher
             In eval mode, with all songs remembered.
         source : MappedSource
             Where windows are cut from.

@@ -15,7 +15,7 @@ from predann_bids.arrays import Doubles
 from predann_bids.config import Training
 from predann_bids.models.audio.onsets import NAMES
 from predann_bids.models.closed_form import ClosedForm
-from predann_bids.models.decoder import DECODERS, Blueprint, OnProgress, Songs, silent
+from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, OnProgress, Songs, silent
 from predann_bids.models.linear.backward import BackwardModel, halved, ridge
 from predann_bids.models.memory import at_one_moment, evidence, padded
 from predann_bids.models.settings import Settings
@@ -42,7 +42,7 @@ class LinearSettings(Settings):
 
 
 @DECODERS.add("linear")
-class LinearDecoder(ClosedForm):
+class LinearDecoder(ClosedForm, MomentMatcher):
     """A linear decoder. The representation that it predicts consists of audio features; it is not learned."""
 
     at_once = 256

@@ -60,7 +60,6 @@ class PublishedDecoder(Network):
 
     at_once = 16
     centred = False
-    can_be_probed = False
     is_large = True
     settings_class = PublishedSettings
     settings: PublishedSettings

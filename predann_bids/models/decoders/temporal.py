@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from predann_bids.config import Training
 from predann_bids.models.audio.log_mel import BANDS
-from predann_bids.models.decoder import DECODERS, Blueprint, OnProgress, Songs, silent
+from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, OnProgress, Songs, silent
 from predann_bids.models.losses import predann_loss, similarity
 from predann_bids.models.memory import at_one_moment, evidence
 from predann_bids.models.network import Network
@@ -50,7 +50,7 @@ class TemporalSettings(Settings):
 
 
 @DECODERS.add("temporal")
-class TemporalDecoder(Network):
+class TemporalDecoder(Network, MomentMatcher):
     """The EEG network predicts the representation that the audio network computes for the same moment.
 
     The prediction is compared with the remembered representation of every moment of every song. The evidence for a

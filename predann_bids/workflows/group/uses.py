@@ -81,6 +81,7 @@ def measure_uses(task: ProbeTask, worker: Worker) -> None:
 def _measure_uses(task: ProbeTask, worker: Worker) -> None:
     from predann_bids.data.regions import as_positions
     from predann_bids.learning.probing.probe import probe
+    from predann_bids.models.decoder import moment_matcher
 
     fit, study, material = task.fit, task.fit.study, task.fit.study.material
     source = source_of(fit)
@@ -88,7 +89,7 @@ def _measure_uses(task: ProbeTask, worker: Worker) -> None:
     held_out = np.array([song in tested for song in range(len(material.labels))])
     preprocessing = study.science.preprocessing
     counts = probe(
-        read_decoder(fit, source),
+        moment_matcher(read_decoder(fit, source)),
         source,
         fit.split.test,
         rate=material.rate,
