@@ -1,6 +1,6 @@
 """Start `predann-bids`.
 
-Its help text is kept in `help.json`: making it from all options, which the configuration's models describe, takes three
+Its help text is kept in `help.json`: making it from all options, which the configuration's models describe, takes four
 times as long as showing it. `predann_bids.tools.descriptor` writes the file.
 """
 

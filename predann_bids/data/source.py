@@ -160,6 +160,5 @@ class SourceSongs:
 
 
 AnySource: TypeAlias = Source[Any, Any]
-MappedSource: TypeAlias = Source[
-    EegStore, AudioStore
-]  # memory-mapped recordings, and features with one frame per EEG sample
+# of memory-mapped recordings, and of features with one frame per EEG sample
+MappedSource: TypeAlias = Source[EegStore, AudioStore]
