@@ -131,7 +131,7 @@ def comparisons_of(models: Mapping[str, Any], n_seeds: int) -> list[dict[str, An
     """Imitate all comparisons with PredANN."""
     found = []
     for second in (name for name in models if name != "predann" and models[name]):
-        for by, prefix in (("logits", ""), ("match", "match_")):
+        for by, prefix in (("logits", ""), ("match", "match_"), ("retrieval", "match_")):
             values = [models[name][f"{prefix}accuracy"] for name in ("predann", second)]
             if None in values:
                 continue

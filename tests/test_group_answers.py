@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from made_up_metrics import everything, evidence_of, metrics_of, old_metrics
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from predann_bids.config import resolve
 from predann_bids.report.drawing import drawing_style
@@ -44,6 +46,19 @@ def metrics() -> dict[str, Any]:
 @pytest.fixture
 def drawn_without_png(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("predann_bids.report.drawing.Illustration.png", lambda _: b"")
+
+
+@pytest.mark.parametrize("name", list(FIGURES))
+def test_axis_labels_of_neighbouring_panels_keep_apart_and_inside(name: str) -> None:
+    with drawing_style():
+        drawn = FIGURES[name](evidence_of(everything()))
+        assert drawn is not None
+        canvas = FigureCanvasAgg(drawn.figure)
+        canvas.draw()
+        labels = [axes.xaxis.label for axes in drawn.figure.axes if axes.xaxis.label.get_text()]
+        boxes = [label.get_window_extent(canvas.get_renderer()) for label in labels]
+    assert all(drawn.figure.bbox.x0 <= box.x0 and box.x1 <= drawn.figure.bbox.x1 for box in boxes)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_chance_is_answered_with_interval_and_both_p_values(metrics: dict[str, Any]) -> None:

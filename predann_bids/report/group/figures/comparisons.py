@@ -38,7 +38,7 @@ def draw_comparisons(evidence: GroupEvidence) -> Illustration | None:
         for row in listed:
             _draw_difference(axes, pairs.index((row["first"], row["second"])), row)
         draw_reference(axes, 0, "no difference")
-        axes.set_xlabel("Difference (percentage points)")
+        axes.set_xlabel("Difference\n(percentage points)")
         axes.grid(axis="x", color=FAINT, linewidth=0.7)
         axes.set_ylim(len(pairs) - 0.5, -0.65)
     names = [f"{model_words(first).name} − {model_words(second).name}" for first, second in pairs]
