@@ -23,6 +23,7 @@ from predann_bids.report.group.tables import TABLES, make_tables
 from predann_bids.report.methods.group import group_methods
 from predann_bids.report.methods.references import REFERENCES, references
 from predann_bids.report.table import Column, Table
+from predann_bids.workflows.group.request import GroupOutcome
 
 
 def answer(metrics: dict[str, Any], question: str) -> str:
@@ -251,3 +252,12 @@ def test_a_given_model_is_not_advised_to_train():
     metrics = everything()
     metrics["protocol"]["split"] = "transfer"
     assert {option for _, option in not_computed(metrics)} <= {"--permutations N"}
+
+
+def test_gravest_warning_stands_between_headline_and_report_on_the_command_line() -> None:
+    metrics = metrics_of(split="chunk")
+    warnings = [caveat.plain() for caveat in caveats(metrics)]
+    assert warnings[0]["code"] == "within_recording_split"
+    lines = GroupOutcome(Path("run"), metrics | {"warnings": warnings}, None).lines()
+    assert lines[1] == f"Warning: {warnings[0]['text']}"
+    assert GroupOutcome(Path("run"), metrics | {"warnings": []}, None).lines()[1].startswith("Report:")

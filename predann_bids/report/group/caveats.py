@@ -20,23 +20,30 @@ class Caveat:
 
     Parameters
     ----------
+    code : str
+        What programs recognise it by.
     title : str
         What must not be concluded, in a sentence.
     paragraphs : tuple of str
         Why, with numbers.
     """
 
+    code: str
     title: str
     paragraphs: tuple[str, ...]
 
+    def plain(self) -> dict[str, str]:
+        """Return the warning as metrics.json holds it."""
+        return {"code": self.code, "text": " ".join((self.title, *self.paragraphs))}
+
 
 def caveats(metrics: Mapping[str, Any]) -> list[Caveat]:
-    """List every warning that the scores call for.
+    """List every warning that the scores call for, the gravest first.
 
     Parameters
     ----------
     metrics : mapping
-        Content of metrics.json.
+        Content of metrics.json, without `warnings`.
     """
     warnings = [_within_recording(metrics), _fingerprint(metrics), _leak(metrics)]
     return [warning for warning in warnings if warning]
@@ -53,6 +60,7 @@ def _within_recording(metrics: Mapping[str, Any]) -> Caveat | None:
         else "To measure how much of the accuracy this explains, use --control fingerprint."
     )
     return Caveat(
+        "within_recording_split",
         "This does not show that music was decoded.",
         (
             f"Training and test data are {split_words(split).pieces} of the same recordings. Anything that marks a"
@@ -71,6 +79,7 @@ def _fingerprint(metrics: Mapping[str, Any]) -> Caveat | None:
         return None
     name = model_words(model).name
     return Caveat(
+        "fingerprint",
         f"What {name} decoded cannot be distinguished from the recordings' fingerprint.",
         tuple(
             f"{finding.way.title}, {name} is right in {text.share(finding.real)} of cases on real data, and in"
@@ -96,7 +105,7 @@ def _leak(metrics: Mapping[str, Any]) -> Caveat | None:
         _meaning(metrics, first, leaking=any(model == first for model, _ in leaks)),
     )
     return Caveat(
-        "With this split, songs can be named without any music: the data leak.", tuple(filter(None, paragraphs))
+        "leak", "With this split, songs can be named without any music: the data leak.", tuple(filter(None, paragraphs))
     )
 
 

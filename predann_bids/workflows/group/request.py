@@ -47,7 +47,9 @@ class GroupOutcome:
             missing = ", ".join(map(str, self.missing_folds))
             return [f"Folds still to do: {missing}. The run that finds all folds done pools them."]
         shown = self.report or self.directory / "metrics.json"
-        return [results_sentence(self.metrics), f"Report: {shown}"]
+        warnings = self.metrics.get("warnings") or ()
+        gravest = [f"Warning: {warnings[0]['text']}"] if warnings else []
+        return [results_sentence(self.metrics), *gravest, f"Report: {shown}"]
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,8 @@ def _pool(plan: Plan) -> GroupOutcome:
 
 def _metrics(plan: Plan, predictions: Mapping[Path, Predicted]) -> dict[str, Any]:
     """Put together the content of metrics.json."""
+    from predann_bids.report.group.caveats import caveats
+
     main, evaluation = plan.main, plan.main.science.evaluation
     also = [study for study in plan.studies if study.role == "also"]
     controls = {s.name: (s, predictions[s.directory]) for s in plan.studies if s.role == "control"}
@@ -121,6 +123,7 @@ def _metrics(plan: Plan, predictions: Mapping[Path, Predicted]) -> dict[str, Any
     probed = evaluation.probe and DECODERS[main.science.training.encoders].can_be_probed
     metrics["uses"] = measured_uses(main, plan.fits_of(main), plan.execution) if probed else None
     metrics["also"] = {study.name: scores[study.name] for study in also}
+    metrics["warnings"] = [caveat.plain() for caveat in caveats(metrics)]
     return metrics
 
 
