@@ -10,7 +10,7 @@ from predann_bids.cli import run
 from predann_bids.timing import Rate, Span
 from predann_bids.tools.cli import tools
 from predann_bids.tools.simulation import eeg
-from predann_bids.tools.simulation.background import blinks, line_noise
+from predann_bids.tools.simulation.background.stationary import blinks, everything_else, line_noise
 from predann_bids.tools.simulation.dataset import electrode_names, simulate
 from predann_bids.tools.simulation.response import audio_features, draw_listener, response, wave_kernels
 from predann_bids.tools.simulation.session import Playback, Session
@@ -168,7 +168,13 @@ def test_what_cannot_be_simulated_is_refused(wrong):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code"), [(["--songs", "0"], 64), (["--sonsg", "2"], 64), (["--songs", "two"], 64)]
+    ("arguments", "code"),
+    [
+        (["--songs", "0"], 64),
+        (["--sonsg", "2"], 64),
+        (["--songs", "two"], 64),
+        (["--background", "quiet"], 64),
+    ],
 )
 def test_wrong_usage_of_the_tool_gets_its_exit_code(tmp_path, arguments, code, capsys):
     assert run(tools, ["simulate", str(tmp_path / "ds"), *arguments]) == code
@@ -180,3 +186,19 @@ def test_an_output_that_exists_cannot_be_created(tmp_path, capsys):
     (tmp_path / "x").write_text("precious")
     assert run(tools, ["simulate", str(tmp_path)]) == 73
     assert "not empty" in capsys.readouterr().err
+
+
+def test_what_was_not_chosen_is_not_told(tmp_path):
+    description = (simulate(tmp_path / "ds", TINY) / "dataset_description.json").read_text()
+    assert (
+        "Simulation(participants=1, songs=2, seconds=4, repetitions=1, channels=4, sampling_rate=100, snr=0.02, seed=5)"
+        in description
+    )
+
+
+def test_by_default_the_background_is_the_stationary_one(electrodes, features):
+    session = Session(electrodes, RATE, 3000, (Playback(0, Span(500, 500 + features.shape[1])),))
+    seed = np.random.SeedSequence(3)
+    names = ("listener", "background", "sensors", "alpha", "blinks", "drift", "line", "signatures")
+    rngs = {name: np.random.default_rng(np.random.SeedSequence(3, spawn_key=(i,))) for i, name in enumerate(names)}
+    assert (eeg.record(session, [features], 0.0, seed) == everything_else(session, rngs)).all()

@@ -10,12 +10,13 @@ import click
 from predann_bids.command import BidsAppCommand
 from predann_bids.errors import CannotCreateOutput, WrongUsage
 from predann_bids.options import PATH
-from predann_bids.tools.simulation.settings import Simulation
+from predann_bids.tools.simulation.settings import BACKGROUNDS, Simulation
 
 EPILOG = """\b
 Examples:
   predann-tools simulate /data/demo
   predann-tools simulate /data/silent --snr 0 --participants 6 --seed 1
+  predann-tools simulate /data/likely --snr 0.001 --background realistic
 """
 HELP = """\
 Simulate a small EEG-BIDS dataset in OUT_DIR.
@@ -31,8 +32,11 @@ DESCRIPTIONS = {
     "channels": "Number of EEG channels.",
     "sampling_rate": "Sampling rate of the EEG in Hz.",
     "snr": "Power of the response to the music relative to everything else, from 1 to 30 Hz; 0 for no response.",
+    "background": "EEG without the response: 'stationary' noise, or 'realistic', with activity that swells and"
+    " subsides, alpha bursts, muscles, motion, electrodes that pop, and nearly collinear channels.",
     "seed": "Seed of everything random.",
 }
+KINDS = {"background": click.Choice(BACKGROUNDS)}
 
 
 def make_command() -> click.Command:
@@ -52,7 +56,7 @@ def make_command() -> click.Command:
 def _option(name: str, text: str) -> click.Option:
     default = getattr(Simulation, name)
     flag = f"--{name.replace('_', '-')}"
-    return click.Option([flag], type=type(default), default=default, show_default=True, help=text)
+    return click.Option([flag], type=KINDS.get(name, type(default)), default=default, show_default=True, help=text)
 
 
 def _simulate(out_dir: Path, **settings: Any) -> None:

@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,16 @@ import mne_bids
 import numpy as np
 import soundfile
 
-import predann_bids
 from predann_bids.arrays import Doubles
 from predann_bids.timing import Rate, Span
-from predann_bids.tools.simulation.background import LINE_HZ
+from predann_bids.tools.simulation.background.stationary import LINE_HZ
+from predann_bids.tools.simulation.description import (
+    EEG_SIDECAR,
+    TASK,
+    describe_dataset,
+    write_json,
+    write_table,
+)
 from predann_bids.tools.simulation.eeg import record
 from predann_bids.tools.simulation.response import audio_features
 from predann_bids.tools.simulation.session import Playback, Session
@@ -26,7 +31,6 @@ from predann_bids.tools.simulation.settings import Simulation
 from predann_bids.tools.simulation.songs import make_song
 from predann_bids.tools.simulation.synthesis import AUDIO_RATE
 
-TASK = "music"
 FIXATION_CODE, FIRST_SONG_CODE = 1, 11
 PAUSE_SECONDS = (5.0, 8.0)
 
@@ -41,7 +45,12 @@ CAP = (
 MONTAGE = "brainproducts-RNP-BA-128"
 
 
-def simulate(out_dir: Path, simulation: Simulation, *, on_progress: Callable[[str], None] = lambda _: None) -> Path:
+def simulate(
+    out_dir: Path,
+    simulation: Simulation,
+    *,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> Path:
     """Write the dataset, whole or not at all.
 
     Parameters
@@ -63,17 +72,16 @@ def simulate(out_dir: Path, simulation: Simulation, *, on_progress: Callable[[st
     FileExistsError
         `out_dir` is a file, or a directory that is not empty.
     """
-    rate = Rate(simulation.sampling_rate)
     with _whole_or_not_at_all(Path(out_dir)) as root:
         features = []
         for number in range(simulation.songs):
             song = _write_song(root / "stimuli" / song_file(number), number, simulation)
-            features.append(audio_features(song, AUDIO_RATE, rate))
+            features.append(audio_features(song, AUDIO_RATE, Rate(simulation.sampling_rate)))
             on_progress(song_file(number))
         for number in range(simulation.participants):
             _write_recording(root, number, features, simulation)
             on_progress(f"sub-{_label(number)}")
-        _describe_dataset(root, simulation)
+        describe_dataset(root, simulation)
     return Path(out_dir)
 
 
@@ -155,19 +163,23 @@ def electrode_positions(montage: mne.channels.DigMontage, names: Sequence[str]) 
     return unit
 
 
+def _session(number: int, simulation: Simulation) -> Session:
+    """Return the session of a participant."""
+    montage = mne.channels.make_standard_montage(MONTAGE)
+    playbacks, n_samples = plan_session(simulation, np.random.default_rng(_seed(simulation, 1, number, 0)))
+    electrodes = electrode_positions(montage, electrode_names(simulation.channels))
+    return Session(electrodes, Rate(simulation.sampling_rate), n_samples, tuple(playbacks))
+
+
 def _write_recording(root: Path, number: int, features: Sequence[Doubles], simulation: Simulation) -> None:
     """Simulate a participant and write the recording with its sidecars."""
-    rate = Rate(simulation.sampling_rate)
-    montage = mne.channels.make_standard_montage(MONTAGE)
-    names = electrode_names(simulation.channels)
-    playbacks, n_samples = plan_session(simulation, np.random.default_rng(_seed(simulation, 1, number, 0)))
-    session = Session(electrode_positions(montage, names), rate, n_samples, tuple(playbacks))
-    microvolts = record(session, features, simulation.snr, _seed(simulation, 1, number, 1))
-    info = mne.create_info(names, rate.hz, "eeg", verbose="error")
+    session = _session(number, simulation)
+    microvolts = record(session, features, simulation.snr, _seed(simulation, 1, number, 1), simulation.background)
+    info = mne.create_info(electrode_names(simulation.channels), session.rate.hz, "eeg", verbose="error")
     raw = mne.io.RawArray(1e-6 * microvolts, info, verbose="error")
-    raw.set_montage(montage, verbose="error")
+    raw.set_montage(mne.channels.make_standard_montage(MONTAGE), verbose="error")
     raw.info["line_freq"] = LINE_HZ
-    rows = event_rows(playbacks, n_samples, simulation)
+    rows = event_rows(session.playbacks, session.n_samples, simulation)
     _write_bids(root, _label(number), raw, rows)
 
 
@@ -208,84 +220,8 @@ def _write_bids(root: Path, label: str, raw: mne.io.BaseRaw, rows: Sequence[dict
         raw, path, events, names, format="BrainVision", allow_preload=True, readme=False, verbose="error"
     )
     stem = root / f"sub-{label}" / "eeg" / f"sub-{label}_task-{TASK}"
-    _write_table(stem.with_name(f"{stem.name}_events.tsv"), rows)
+    write_table(stem.with_name(f"{stem.name}_events.tsv"), rows)
     # one description at the root is valid for all recordings
     stem.with_name(f"{stem.name}_events.json").unlink(missing_ok=True)
     sidecar = stem.with_name(f"{stem.name}_eeg.json")
-    _write_json(sidecar, json.loads(sidecar.read_text(encoding="utf-8")) | EEG_SIDECAR)
-
-
-# -- what surrounds them -----------------------------------------------------------------------------------------------
-
-EEG_SIDECAR = {
-    "TaskDescription": "Listening to songs with silence between them; no response is asked for.",
-    "Instructions": "Please listen to the music and keep still.",
-    "InstitutionName": "n/a",
-    "Manufacturer": "simulated",
-    "ManufacturersModelName": "predann-tools simulate",
-    "CapManufacturer": "simulated",
-    "EEGReference": "infinity (simulated potentials)",
-    "EEGGround": "n/a",
-    "HardwareFilters": "n/a",
-    "SoftwareFilters": "n/a",
-}
-
-EVENTS_SIDECAR = {
-    "onset": {"Description": "Start of the event, from the start of the recording", "Units": "s"},
-    "duration": {"Description": "Length of the event; for music, of the audio file", "Units": "s"},
-    "trial_type": {
-        "Description": "What is heard",
-        "Levels": {"music": "a song is played from its beginning", "fixation": "silence"},
-    },
-    "value": {"Description": "Trigger code: 1 for silence, 10 + number of the song for music"},
-    "stim_file": {"Description": "Audio file played, relative to /stimuli"},
-    "sample": {"Description": "Start of the event in samples; the first sample of the recording is 0"},
-}
-
-README = """Simulated EEG of people listening to music
-
-No human took part. {participants} simulated participants listen to {songs} songs of {seconds:g} s,
-{repetitions} time(s) each, in random order. Songs and EEG were made by `predann-tools simulate` of PredANN-BIDS
-from the seed {seed}.
-
-The EEG contains a response to the onsets and to the band envelopes of the music that was played, with waves
-near 50, 100 and 200 ms. Its power is {snr:g} times that of everything else (1 to 30 Hz, mean over channels):
-1/f background, alpha rhythm, blinks, drift, 50 Hz line noise. Besides, each presentation has a stationary
-signature of its own that has nothing to do with the music, as stretches of real recordings have: a decoder
-that is tested on other parts of the presentations it was trained on reads the signature, and only a test on
-other participants tells how much music it has found.
-
-The songs in `stimuli` are in the public domain (CC0), like everything else here.
-"""
-
-
-def _describe_dataset(root: Path, simulation: Simulation) -> None:
-    """Describe the dataset as a whole, in place of MNE-BIDS's templates."""
-    parameters = ", ".join(f"{name}={value}" for name, value in asdict(simulation).items())
-    description = {
-        "Name": "Simulated EEG of people listening to music",
-        "BIDSVersion": "1.10.0",
-        "DatasetType": "raw",
-        "License": "CC0",
-        "Authors": ["PredANN-BIDS (simulated data, no participants)"],
-        "GeneratedBy": [
-            {
-                "Name": "predann-tools simulate",
-                "Version": predann_bids.__version__,
-                "Description": f"Simulation({parameters})",
-            }
-        ],
-    }
-    _write_json(root / "dataset_description.json", description)
-    _write_json(root / f"task-{TASK}_events.json", EVENTS_SIDECAR)
-    (root / "README").write_text(README.format(**asdict(simulation)), encoding="utf-8")
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
-    text = "".join("\t".join(str(cell) for cell in line) + "\n" for line in lines)
-    path.write_text(text, encoding="utf-8")
+    write_json(sidecar, json.loads(sidecar.read_text(encoding="utf-8")) | EEG_SIDECAR)

@@ -155,22 +155,28 @@ def _convolve(features: Doubles, kernels: Doubles) -> Doubles:
     return convolved
 
 
-def response_gain(music: Doubles, rest: Doubles, session: Session, snr: float) -> float:
+def response_gain(music: Doubles, rest_power: float, session: Session, snr: float) -> float:
     """Return the gain that gives the response its power.
 
     Parameters
     ----------
-    music, rest : numpy.ndarray, shape (C, n_samples)
-        The response to music, and everything else.
+    music : numpy.ndarray, shape (C, n_samples)
+        The response to music.
+    rest_power : float
+        Of what the response is compared with: see `playing_power`.
     session : Session
         Says while which samples music plays.
     snr : float
         Wanted power of the response over power of the rest.
     """
-    spans = [playback.span for playback in session.playbacks]
-    music_power = sum(band_power(music[:, span.start : span.stop], session.rate) for span in spans)
-    rest_power = sum(band_power(rest[:, span.start : span.stop], session.rate) for span in spans)
+    music_power = playing_power(music, session)
     return float(np.sqrt(snr * rest_power / music_power)) if music_power > 0 else 0.0
+
+
+def playing_power(eeg: Doubles, session: Session) -> float:
+    """Return the energy of (C, n_samples) from 1 to 30 Hz while music plays, mean over channels."""
+    spans = [playback.span for playback in session.playbacks]
+    return float(sum(band_power(eeg[:, span.start : span.stop], session.rate) for span in spans))
 
 
 def band_power(eeg: Doubles, rate: Rate) -> float:

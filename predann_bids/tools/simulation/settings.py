@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+# marks a field that says nothing of itself while it has its default, so that datasets made before it keep their bytes
+ADDED = {"added": True}
+BACKGROUNDS = ("stationary", "realistic")
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,13 @@ class Simulation:
         and everything else is the same.
     seed : int
         Seed of everything random.
+    background : {'stationary', 'realistic'}
+        What the EEG is without a response.
+
+    Raises
+    ------
+    ValueError
+        A number is out of bounds, or the background is unknown.
     """
 
     participants: int = 8
@@ -36,6 +48,7 @@ class Simulation:
     sampling_rate: float = 250.0
     snr: float = 0.02
     seed: int = 0
+    background: str = field(default="stationary", metadata=ADDED)
 
     def __post_init__(self) -> None:
         _require("participants", self.participants, 1, 999)
@@ -46,6 +59,16 @@ class Simulation:
         _require("sampling_rate", self.sampling_rate, 80, 5000)
         _require("snr", self.snr, 0, 1000)
         _require("seed", self.seed, 0, 2**63 - 1)
+        if self.background not in BACKGROUNDS:
+            raise ValueError(f"background is {self.background}; it must be one of {', '.join(BACKGROUNDS)}")
+
+    def described(self) -> dict[str, Any]:
+        """Return the settings that describe a dataset."""
+        return {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if one.metadata != ADDED or getattr(self, one.name) != one.default
+        }
 
 
 def _require(name: str, value: float, lowest: float, highest: float) -> None:
