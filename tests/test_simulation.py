@@ -1,4 +1,5 @@
 import hashlib
+import re
 
 import numpy as np
 import pandas as pd
@@ -161,7 +162,9 @@ def test_caps_have_as_many_different_electrodes_as_asked_for(channels):
     assert len(set(electrode_names(channels))) == channels
 
 
-@pytest.mark.parametrize("wrong", [{"songs": 0}, {"snr": -1}, {"channels": 500}, {"seconds": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"songs": 0}, {"snr": -1}, {"channels": 500}, {"seconds": float("nan")}, {"response_r": 0}]
+)
 def test_what_cannot_be_simulated_is_refused(wrong):
     with pytest.raises(ValueError, match="must be between"):
         Simulation(**wrong)
@@ -174,6 +177,8 @@ def test_what_cannot_be_simulated_is_refused(wrong):
         (["--sonsg", "2"], 64),
         (["--songs", "two"], 64),
         (["--background", "quiet"], 64),
+        (["--response-r", "0.1", "--participants", "2"], 64),
+        (["--response-r", "0.1", "--seconds", "2.5"], 64),
     ],
 )
 def test_wrong_usage_of_the_tool_gets_its_exit_code(tmp_path, arguments, code, capsys):
@@ -186,6 +191,27 @@ def test_an_output_that_exists_cannot_be_created(tmp_path, capsys):
     (tmp_path / "x").write_text("precious")
     assert run(tools, ["simulate", str(tmp_path)]) == 73
     assert "not empty" in capsys.readouterr().err
+
+
+def test_a_strength_in_two_words_is_refused(tmp_path, capsys):
+    assert run(tools, ["simulate", str(tmp_path / "ds"), "--snr", "0.02", "--response-r", "0.1"]) == 64
+    assert "snr is 0.02 and response_r is 0.1" in capsys.readouterr().err
+    assert not (tmp_path / "ds").exists()
+
+
+def test_a_strength_that_cannot_be_reached_leaves_no_dataset(tmp_path, capsys):
+    size = ["--participants", "3", "--songs", "1", "--seconds", "9", "--channels", "4", "--sampling-rate", "80"]
+    assert run(tools, ["simulate", str(tmp_path / "ds"), *size, "--response-r", "0.9"]) == 64
+    assert "ask for a weaker response" in capsys.readouterr().err
+    assert not (tmp_path / "ds").exists()
+
+
+def test_what_a_calibrated_dataset_reached_is_printed(tmp_path, capsys):
+    size = ["--participants", "3", "--songs", "1", "--seconds", "12", "--channels", "4", "--sampling-rate", "80"]
+    assert run(tools, ["simulate", str(tmp_path / "ds"), *size, "--response-r", "0.4"]) == 0
+    reached = re.search(r"Response: r ([\d.]+) .* signal-to-noise ratio of ([\d.]+)", capsys.readouterr().out)
+    assert float(reached[1]) == pytest.approx(0.4, rel=0.02)
+    assert f"snr={reached[2]}" in (tmp_path / "ds" / "dataset_description.json").read_text()
 
 
 def test_what_was_not_chosen_is_not_told(tmp_path):

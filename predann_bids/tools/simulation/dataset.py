@@ -17,18 +17,23 @@ import soundfile
 from predann_bids.arrays import Doubles
 from predann_bids.timing import Rate, Span
 from predann_bids.tools.simulation.background.stationary import LINE_HZ
+from predann_bids.tools.simulation.calibration import Rehearsal, calibrated
 from predann_bids.tools.simulation.description import (
     EEG_SIDECAR,
     TASK,
+    Response,
     describe_dataset,
+    reached,
     write_json,
     write_table,
 )
-from predann_bids.tools.simulation.eeg import record
+from predann_bids.tools.simulation.eeg import make_parts, record
 from predann_bids.tools.simulation.response import audio_features
 from predann_bids.tools.simulation.session import Playback, Session
 from predann_bids.tools.simulation.settings import Simulation
 from predann_bids.tools.simulation.songs import make_song
+from predann_bids.tools.simulation.strength import RATE as STRENGTH_RATE
+from predann_bids.tools.simulation.strength import Heard, onset_envelope, referenced
 from predann_bids.tools.simulation.synthesis import AUDIO_RATE
 
 FIXATION_CODE, FIRST_SONG_CODE = 1, 11
@@ -50,6 +55,7 @@ def simulate(
     simulation: Simulation,
     *,
     on_progress: Callable[[str], None] = lambda _: None,
+    on_strength: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Write the dataset, whole or not at all.
 
@@ -60,7 +66,9 @@ def simulate(
     simulation : Simulation
         What to simulate.
     on_progress : callable
-        Called with its name after each song and each recording.
+        Called with its name after each of `steps`: songs, rehearsed participants and recordings.
+    on_strength : callable
+        Called, once the dataset is there, with what the response reached, if it was asked for a correlation.
 
     Returns
     -------
@@ -71,6 +79,8 @@ def simulate(
     ------
     FileExistsError
         `out_dir` is a file, or a directory that is not empty.
+    WrongUsage
+        No signal-to-noise ratio gives the correlation that was asked for.
     """
     with _whole_or_not_at_all(Path(out_dir)) as root:
         features = []
@@ -78,11 +88,20 @@ def simulate(
             song = _write_song(root / "stimuli" / song_file(number), number, simulation)
             features.append(audio_features(song, AUDIO_RATE, Rate(simulation.sampling_rate)))
             on_progress(song_file(number))
+        response = _response(root, features, simulation, on_progress)
         for number in range(simulation.participants):
-            _write_recording(root, number, features, simulation)
+            _write_recording(root, number, features, simulation, response.snr)
             on_progress(f"sub-{_label(number)}")
-        describe_dataset(root, simulation)
+        describe_dataset(root, simulation, response)
+    if response.strength is not None:
+        on_strength(reached(response.snr, response.strength))
     return Path(out_dir)
+
+
+def steps(simulation: Simulation) -> int:
+    """Return how often `simulate` reports progress."""
+    rehearsed = simulation.participants + 1 if simulation.response_r is not None else 0
+    return simulation.songs + rehearsed + simulation.participants
 
 
 @contextmanager
@@ -171,10 +190,43 @@ def _session(number: int, simulation: Simulation) -> Session:
     return Session(electrodes, Rate(simulation.sampling_rate), n_samples, tuple(playbacks))
 
 
-def _write_recording(root: Path, number: int, features: Sequence[Doubles], simulation: Simulation) -> None:
+def _response(
+    root: Path, features: Sequence[Doubles], simulation: Simulation, on_progress: Callable[[str], None]
+) -> Response:
+    """Return how strong the response is to be: as told, or as found out from all participants' recordings.
+
+    These are made twice, once to find out and once to be written, as all of them together might not fit into memory.
+    """
+    if simulation.response_r is None:
+        return Response(simulation.fixed_snr)
+    songs = [soundfile.read(root / "stimuli" / song_file(number))[0] for number in range(simulation.songs)]
+    envelopes = [onset_envelope(song, AUDIO_RATE) for song in songs]
+    rehearsals = []
+    for number in range(simulation.participants):
+        rehearsals.append(_rehearse(number, features, envelopes, simulation))
+        on_progress(f"sub-{_label(number)}, rehearsed")
+    snr, strength = calibrated(rehearsals, simulation.response_r)
+    on_progress(f"signal-to-noise ratio {snr:g}")
+    return Response(snr, strength)
+
+
+def _rehearse(
+    number: int, features: Sequence[Doubles], envelopes: Sequence[Doubles], simulation: Simulation
+) -> Rehearsal:
+    session = _session(number, simulation)
+    parts = make_parts(session, features, _seed(simulation, 1, number, 1), simulation.background)
+    music = parts.music_gain(session, snr=1.0) * parts.music
+    heard = []
+    for playback in session.playbacks:
+        start = STRENGTH_RATE.samples(session.rate.seconds(playback.span.start))
+        heard.append(Heard(start, envelopes[playback.song]))
+    return Rehearsal(referenced(parts.rest, session.rate), referenced(music, session.rate), heard)
+
+
+def _write_recording(root: Path, number: int, features: Sequence[Doubles], simulation: Simulation, snr: float) -> None:
     """Simulate a participant and write the recording with its sidecars."""
     session = _session(number, simulation)
-    microvolts = record(session, features, simulation.snr, _seed(simulation, 1, number, 1), simulation.background)
+    microvolts = record(session, features, snr, _seed(simulation, 1, number, 1), simulation.background)
     info = mne.create_info(electrode_names(simulation.channels), session.rate.hz, "eeg", verbose="error")
     raw = mne.io.RawArray(1e-6 * microvolts, info, verbose="error")
     raw.set_montage(mne.channels.make_standard_montage(MONTAGE), verbose="error")

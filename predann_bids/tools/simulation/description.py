@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import predann_bids
 from predann_bids.tools.simulation.settings import Simulation
+from predann_bids.tools.simulation.strength import Strength
 
 TASK = "music"
 
@@ -46,7 +47,7 @@ from the seed {seed}.
 
 The EEG contains a response to the onsets and to the band envelopes of the music that was played, with waves
 near 50, 100 and 200 ms. {background}
-
+{strength}
 The songs in `stimuli` are in the public domain (CC0), like everything else here.
 """
 
@@ -64,10 +65,31 @@ recording resembles itself whatever is played: only a test on other participants
 has found.""",
 }
 
+STRENGTH_WORDS = """
+This power was chosen for a correlation of {wanted:g}. It gives {r:.4f} (standard error over participants
+{standard_error:.4f}): the mean correlation, in windows of 3 s, of the onset envelope with its linear
+reconstruction from the EEG 0 to 0.4 s later, both from 1 to 8 Hz, by a ridge regression that was trained
+on other participants.
+"""
 
-def describe_dataset(root: Path, simulation: Simulation) -> None:
+
+@dataclass(frozen=True)
+class Response:
+    """How strong the response became: its signal-to-noise ratio, and the correlation, if it was measured."""
+
+    snr: float
+    strength: Strength | None = None
+
+
+def reached(snr: float, strength: Strength) -> str:
+    """Say in a line how strong a response became."""
+    measured = f"r {strength.r:.4f} (standard error over participants {strength.standard_error:.4f})"
+    return f"Response: {measured} at a signal-to-noise ratio of {snr:g}"
+
+
+def describe_dataset(root: Path, simulation: Simulation, response: Response) -> None:
     """Describe the dataset as a whole, in place of MNE-BIDS's templates."""
-    settings = simulation.described()
+    settings = simulation.described(response.snr)
     parameters = ", ".join(f"{name}={value}" for name, value in settings.items())
     description = {
         "Name": "Simulated EEG of people listening to music",
@@ -85,12 +107,15 @@ def describe_dataset(root: Path, simulation: Simulation) -> None:
     }
     write_json(root / "dataset_description.json", description)
     write_json(root / f"task-{TASK}_events.json", EVENTS_SIDECAR)
-    (root / "README").write_text(_readme(simulation), encoding="utf-8")
+    (root / "README").write_text(_readme(simulation, response), encoding="utf-8")
 
 
-def _readme(simulation: Simulation) -> str:
-    background = BACKGROUND_WORDS[simulation.background].format(snr=simulation.snr)
-    return README.format(**asdict(simulation) | {"background": background})
+def _readme(simulation: Simulation, response: Response) -> str:
+    background = BACKGROUND_WORDS[simulation.background].format(snr=response.snr)
+    strength = ""
+    if response.strength is not None:
+        strength = STRENGTH_WORDS.format(wanted=simulation.response_r, **asdict(response.strength))
+    return README.format(**asdict(simulation) | {"background": background, "strength": strength})
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
