@@ -237,6 +237,12 @@ def uses_of(n_channels: int = 32) -> dict[str, Any]:
     }
 
 
+def order_of(accuracy: float | None, chance: float = 0.25, p_value: float | None = 0.4, **more: Any) -> dict[str, Any]:
+    """Imitate how well positions name songs."""
+    scores = {"accuracy": accuracy, "chance": chance, "p_value": p_value, "unit": "session", "across": "participants"}
+    return {**scores, "by_labels": False, "n": 32, "n_participants": 8, "n_permutations": 1999, "ways": []} | more
+
+
 def metrics_of(
     *, split: str = "participant", labels: Sequence[str] = SONGS, models: Sequence[str] = tuple(SKILLS),
     n_participants: int = 8, n_seeds: int = 1,
@@ -258,6 +264,7 @@ def metrics_of(
         "models": dict.fromkeys(SKILLS) | found,
         "comparison": None,
         "comparisons": comparisons_of(found, n_seeds),
+        "order": order_of(0.28),
         "control": None,
         "uses": None,
         "also": {},

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_up_metrics import everything, evidence_of, metrics_of, old_metrics
+from made_up_metrics import everything, evidence_of, metrics_of, old_metrics, order_of
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from predann_bids.config import resolve
@@ -130,6 +130,79 @@ def test_splits_within_recordings_are_warned_of(split: str) -> None:
     assert titles(metrics_of(split=split)) == ["This does not show that music was decoded."]
 
 
+# What may name songs without their music
+
+
+def warned(metrics: dict[str, Any], code: str) -> str:
+    return " ".join(caveat.plain()["text"] for caveat in caveats(metrics) if caveat.code == code)
+
+
+def test_one_order_for_all_is_warned_of_with_its_numbers(metrics: dict[str, Any]) -> None:
+    metrics["order"] = order_of(1.0, p_value=0.0005)
+    text = warned(metrics, "order")
+    assert text.startswith(
+        "For all participants, the songs came in the same order: what was decoded may be their place"
+    )
+    assert (
+        "names the song in 100 % of cases (guessing 25 %; p < 0.001; 32 presentations of 8 participants), guessed from"
+        " what was played at that position to the other participants"
+    ) in text
+    assert "No split can tell the two apart" in text
+    assert "labels" not in text
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "words"), [(0.9, "came mostly in the same order"), (0.45, "came partly in the same order: part of")]
+)
+def test_words_are_graded_by_how_often_positions_name_songs(
+    metrics: dict[str, Any], accuracy: float, words: str
+) -> None:
+    metrics["order"] = order_of(accuracy, p_value=0.0005)
+    assert words in warned(metrics, "order")
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        order_of(0.4, p_value=0.02),
+        order_of(0.3, p_value=0.0005),
+        order_of(1.0, p_value=0.13),
+        order_of(None, p_value=None),
+    ],
+    ids=["unsure", "slight", "too few", "not measured"],
+)
+def test_order_that_is_not_both_sure_and_substantial_is_not_warned_of(
+    metrics: dict[str, Any], order: dict[str, Any]
+) -> None:
+    metrics["order"] = order
+    assert caveats(metrics) == []
+
+
+def test_order_by_labels_is_said_to_rest_on_them(metrics: dict[str, Any]) -> None:
+    metrics["order"] = order_of(1.0, p_value=0.0005, by_labels=True, unit="participant")
+    assert "If the labels stand for songs and not for the order in time" in warned(metrics, "order")
+
+
+def test_order_that_only_sessions_of_one_person_share_leaves_splits_between_people_alone() -> None:
+    metrics = metrics_of(split="session") | {"order": order_of(1.0, p_value=0.0005, across="sessions")}
+    text = warned(metrics, "order")
+    assert text.startswith("In all sessions of a participant")
+    assert "No split that trains on the same people" in text
+    assert "never seen in training" not in text
+
+
+@pytest.mark.usefixtures("drawn_without_png")
+def test_order_that_cannot_be_measured_is_noted_on_the_page(metrics: dict[str, Any], tmp_path: Path) -> None:
+    note = "Whether the songs came in a fixed order cannot be measured here"
+    assert note not in write_group_report(evidence_of(metrics), tmp_path).read_text(encoding="utf-8")
+    metrics["order"] = order_of(None, p_value=None, unit=None, across=None, by_labels=None)
+    assert note in write_group_report(evidence_of(metrics), tmp_path).read_text(encoding="utf-8")
+
+
+def test_metrics_without_order_call_for_no_warning() -> None:
+    assert caveats(old_metrics()) == []
+
+
 def test_held_out_songs_are_scored_by_match_and_retrieval() -> None:
     sentence = results_sentence(metrics_of(split="stimulus"))
     assert "logits" not in sentence
@@ -206,13 +279,24 @@ def test_methods_describe_all_that_was_computed_and_cite_it(metrics: dict[str, A
     text = group_methods(resolve(), metrics["protocol"], metrics=metrics)
     for part in ("0 to 0.4 s", "199 permutations", "seeds 0 to 2", "McNemar", "rotated in time", "never tested on"):
         assert part in text
+    assert (
+        "right in 28 % of cases, where orders at random allow 25 % (1999 permutations of the songs, p = 0.400)" in text
+    )
     assert [link for _, link in references(text)] == [link for *_, link in REFERENCES]
 
 
 def test_methods_are_silent_about_what_was_not_computed() -> None:
     old = old_metrics()
     text = group_methods(resolve(), old["protocol"], metrics=old)
-    for part in ("ridge", "fingerprint", "McNemar", "Holm (", "permutations of the labels", "similarity analysis"):
+    for part in (
+        "position",
+        "ridge",
+        "fingerprint",
+        "McNemar",
+        "Holm (",
+        "permutations of the labels",
+        "similarity analysis",
+    ):
         assert part not in text
     assert "Holm, S." not in str(references(text))
 

@@ -8,7 +8,6 @@ from predann_bids.errors import UnusableData
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.group.inputs.audio import StimulusAudio
 from predann_bids.workflows.group.inputs.material import Material
-from predann_bids.workflows.group.inputs.notes import order_notes
 
 
 def recordings(*orders):
@@ -17,21 +16,6 @@ def recordings(*orders):
         for index, order in enumerate(orders)
         for place, stimulus in enumerate(order)
     ]
-
-
-def test_songs_heard_by_all_in_one_order_are_warned_of():
-    (note,) = order_notes(recordings([2, 0, 1], [2, 0, 1], [2, 0, 1]))
-    assert "same order" in note
-
-
-@pytest.mark.parametrize("orders", [([0, 1], [1, 0]), ([0, 1],), ([0], [0]), ([0], [1])])
-def test_orders_that_differ_or_say_nothing_are_not_warned_of(orders):
-    assert order_notes(recordings(*orders)) == ()
-
-
-def test_the_order_is_that_of_onsets_not_of_rows():
-    trials = recordings([0, 1], [0, 1])
-    assert order_notes([trials[1], trials[0], *trials[2:]])
 
 
 def material(trials):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predann_bids.report import text
+from predann_bids.report.group.confounds import order_words
 from predann_bids.report.group.controls import ControlFinding, control_findings
 from predann_bids.report.scores import evaluated, is_within_recording, judged_interval
 from predann_bids.report.words.controls import CONTROL_WORDS
@@ -45,7 +46,12 @@ def caveats(metrics: Mapping[str, Any]) -> list[Caveat]:
     metrics : mapping
         Content of metrics.json, without `warnings`.
     """
-    warnings = [_within_recording(metrics), _fingerprint(metrics), _leak(metrics)]
+    warnings = [
+        _within_recording(metrics),
+        _fingerprint(metrics),
+        _leak(metrics),
+        _order(metrics),
+    ]
     return [warning for warning in warnings if warning]
 
 
@@ -107,6 +113,11 @@ def _leak(metrics: Mapping[str, Any]) -> Caveat | None:
     return Caveat(
         "leak", "With this split, songs can be named without any music: the data leak.", tuple(filter(None, paragraphs))
     )
+
+
+def _order(metrics: Mapping[str, Any]) -> Caveat | None:
+    words = order_words(metrics)
+    return Caveat("order", *words) if words else None
 
 
 def _signature(metrics: Mapping[str, Any]) -> str:

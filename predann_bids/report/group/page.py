@@ -20,6 +20,7 @@ from predann_bids.report import text
 from predann_bids.report.drawing import Illustration, drawing_style, write_figure
 from predann_bids.report.group.answers import answers, not_computed
 from predann_bids.report.group.caveats import caveats
+from predann_bids.report.group.confounds import order_notes
 from predann_bids.report.group.evidence import GroupEvidence
 from predann_bids.report.group.figures import FIGURES, draw_all
 from predann_bids.report.group.sections import sections
@@ -106,7 +107,7 @@ def _page(
         answers=answers(metrics),
         not_computed=not_computed(metrics),
         caveats=caveats(metrics),
-        notes=[*evidence.notes, *_imbalance(evidence), *_few_participants(metrics)],
+        notes=[*evidence.notes, *_imbalance(evidence), *_few_participants(metrics), *order_notes(metrics)],
         sections=sections(metrics, figures, tables),
         figures=figures,
         # matplotlib escapes what it writes into SVG

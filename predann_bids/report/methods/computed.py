@@ -31,6 +31,8 @@ class Computed:
         `fingerprint` of metrics.json.
     uses : mapping or None
         `uses` of metrics.json.
+    order : mapping or None
+        `order` of metrics.json, if it could be measured.
     """
 
     models: tuple[str, ...]
@@ -42,6 +44,7 @@ class Computed:
     permutation: Mapping[str, Any] | None = None
     control: Mapping[str, Any] | None = None
     uses: Mapping[str, Any] | None = None
+    order: Mapping[str, Any] | None = None
 
     @property
     def has_baseline(self) -> bool:
@@ -60,7 +63,7 @@ def computed(science: Science, metrics: Mapping[str, Any] | None) -> Computed:
         baseline = science.training.baseline
         trained = (PREDANN, BASELINE) if baseline else (PREDANN,)
         return Computed(trained, n_seeds=len(science.training.all_seeds), compared=baseline)
-    models, rows = evaluated(metrics), comparison_rows(metrics)
+    models, rows, order = evaluated(metrics), comparison_rows(metrics), metrics.get("order") or {}
     return Computed(
         tuple(models),
         n_seeds=metrics["protocol"].get("n_seeds") or 1,
@@ -71,4 +74,5 @@ def computed(science: Science, metrics: Mapping[str, Any] | None) -> Computed:
         permutation=next((s["permutation"] for s in models.values() if s.get("permutation")), None),
         control=(metrics.get("control") or {}).get("fingerprint"),
         uses=metrics.get("uses"),
+        order=order if order.get("accuracy") is not None else None,
     )

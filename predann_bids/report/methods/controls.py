@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from predann_bids.config import Science
 from predann_bids.report.methods.computed import Computed
-from predann_bids.report.text import count
+from predann_bids.report.text import count, p, share
 from predann_bids.report.words.controls import CONTROL_WORDS
 from predann_bids.report.words.models import BAND_POWER, model_words
+
+ACROSS_IN_WORDS = {
+    "participants": "the other participants",
+    "sessions": "the same participant in other sessions",
+    "recordings": "the same participant in other recordings",
+}
 
 
 def closed_form_in_words(done: Computed) -> str:
@@ -53,6 +59,19 @@ def control_in_words(done: Computed) -> str:
         f" in which music and EEG do not belong together: {'; and '.join(described)}. The accuracy that remains there"
         " is leakage. Differences between real data and these controls were tested like those between models, on"
         f" windows that exist for every possible assignment of the songs.{band_power}"
+    )
+
+
+def order_in_words(done: Computed) -> str:
+    """Describe how it was measured whether the order of the songs gives them away."""
+    order = done.order
+    if not order:
+        return ""
+    return (
+        "Each presentation's song was guessed from its position in the order of presentations, by what was played to"
+        f" {ACROSS_IN_WORDS[order['across']]} at the same position. This is right in {share(order['accuracy'])} of"
+        f" cases, where orders at random allow {share(order['chance'])}"
+        f" ({count(order['n_permutations'], 'permutation')} of the songs, p {p(order['p_value'])})."
     )
 
 

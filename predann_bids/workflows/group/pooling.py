@@ -9,11 +9,13 @@ import pandas as pd
 
 from predann_bids.errors import UnusableData
 from predann_bids.learning.comparison import compare, compare_all, compare_with_control
+from predann_bids.learning.confounds.order import order_scores
 from predann_bids.learning.evaluation import WindowPredictions, predictions_table, score
 from predann_bids.learning.models import BAND_POWER, BASELINE, MODELS, PREDANN
 from predann_bids.learning.permutation import Exchange
 from predann_bids.workflows.group.studies import Study
 
+ORDERING = 1005  # seed of what is drawn, beside those of the training
 CONTROL_KEYS = ("accuracy", "ci95", "balanced_ci95", "match_accuracy", "match_ci95", "match_chance")
 Predicted = Mapping[str, WindowPredictions]  # by the name of the model
 
@@ -48,6 +50,20 @@ def prediction_table(study: Study, predictions: Predicted) -> pd.DataFrame:
     labels, scoring = study.material.labels, study.scoring
     tables = [predictions_table(windows, labels, scoring, model=name) for name, windows in predictions.items()]
     return pd.concat(tables, ignore_index=True)
+
+
+def order_of(study: Study) -> dict[str, Any]:
+    """Measure how well the order of the presentations gives songs away: the value `order` of metrics.json.
+
+    Orders within a participant count where the same people are trained on and tested.
+    """
+    trials = study.material.trials
+    same_people = any(
+        {trials[stretch.trial].participant for stretch in split.train}
+        & {trials[stretch.trial].participant for stretch in split.test}
+        for split in study.splits
+    )
+    return order_scores(trials, within_people=same_people, seed=[study.science.training.seed, ORDERING])
 
 
 def control_scores(main: Study, real: Predicted, controls: Mapping[str, tuple[Study, Predicted]]) -> dict[str, Any]:

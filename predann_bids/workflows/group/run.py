@@ -20,7 +20,13 @@ from predann_bids.workflows.group.fits import ModelFit, read_history, read_outpu
 from predann_bids.workflows.group.fitting import train_all
 from predann_bids.workflows.group.nulls import permutation_tests
 from predann_bids.workflows.group.plan import Plan, make_plan
-from predann_bids.workflows.group.pooling import Predicted, control_scores, prediction_table, scored
+from predann_bids.workflows.group.pooling import (
+    Predicted,
+    control_scores,
+    order_of,
+    prediction_table,
+    scored,
+)
 from predann_bids.workflows.group.request import GroupOutcome, Request
 from predann_bids.workflows.group.uses import measured_uses
 from predann_bids.workflows.processes import exclusive
@@ -119,6 +125,7 @@ def _metrics(plan: Plan, predictions: Mapping[Path, Predicted]) -> dict[str, Any
         tests = permutation_tests(main, real, plan.request.sources, plan.execution)
         for model, test in tests.items():
             metrics["models"][model]["permutation"] = test
+    metrics["order"] = order_of(main)
     metrics["control"] = control_scores(main, real, controls) if controls else None
     probed = evaluation.probe and DECODERS[main.science.training.encoders].can_be_probed
     metrics["uses"] = measured_uses(main, plan.fits_of(main), plan.execution) if probed else None

@@ -20,7 +20,7 @@ from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.audio import StimulusAudio, read_audio_features
 from predann_bids.workflows.group.inputs.channels import choose_channels
-from predann_bids.workflows.group.inputs.notes import order_notes, window_notes
+from predann_bids.workflows.group.inputs.notes import window_notes
 
 if TYPE_CHECKING:
     from predann_bids.data.source import AnySource
@@ -206,7 +206,7 @@ def gather(
     trials = mark_trials(trials, bad, delay=rate.samples(science.windows.delay))
     _refuse_single_songs(trials, labels, rate.samples(science.windows.length))
     channels = choose_channels(derivatives, recordings, science.windows.channels, target)
-    notes = (*channels.notes, *window_notes(trials, labels, science.windows, rate), *order_notes(trials))
+    notes = (*channels.notes, *window_notes(trials, labels, science.windows, rate))
     material = Material(
         headers=tuple(derivative.paths.header for derivative in derivatives),
         trials=tuple(trials),

@@ -121,18 +121,3 @@ def preset_notes(science: Science, *, trained: bool = True) -> tuple[str, ...]:
             " single moments."
         )
     return tuple(notes)
-
-
-def order_notes(trials: Sequence[Trial]) -> tuple[str, ...]:
-    """Warn that songs and their positions in the session cannot be told apart, when all heard them in one order."""
-    orders: dict[int, list[tuple[int, int]]] = {}
-    for trial in trials:
-        orders.setdefault(trial.recording, []).append((trial.onset, trial.stimulus))
-    sequences = {tuple(stimulus for _, stimulus in sorted(order)) for order in orders.values()}
-    if len(orders) < 2 or len(sequences) > 1 or len(set(next(iter(sequences)))) < 2:
-        return ()
-    return (
-        "All recordings have the songs in the same order. Whatever changes in everybody over a session, such as"
-        " drowsiness or drying electrodes, then marks a song as well as its music does. No split can tell the two"
-        " apart, not even one that tests on people never seen in training.",
-    )

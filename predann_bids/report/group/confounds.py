@@ -1,0 +1,110 @@
+"""Words for what may name songs without their music: their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from predann_bids.report import text
+
+# With both, about one shuffled design in a hundred is taken for an ordered one, of any size; see docs/evidence.md.
+SURE = 0.01
+SUBSTANTIAL = 0.1  # of the way from guessing to certainty
+SURE_OF_SAME = 0.05  # designs that are too small for more: all orders are the same, and that is seen
+SAME = 0.995
+MOSTLY = 0.5  # of the way from guessing to certainty
+
+Words = tuple[str, tuple[str, ...]]  # a title, and paragraphs
+
+
+@dataclass(frozen=True)
+class _Orders:
+    """Whose orders are compared, in words."""
+
+    title: str
+    others: str
+    meaning: str
+
+
+CHANGES = "such as drowsiness or drying electrodes"
+ACROSS: Mapping[str, _Orders] = {
+    "participants": _Orders(
+        "For all participants",
+        "the other participants",
+        f"Whatever changes in everybody over a session, {CHANGES}, then marks a song as its music does. No split can"
+        " tell the two apart, not even one that tests on people never seen in training.",
+    ),
+    "sessions": _Orders(
+        "In all sessions of a participant",
+        "the other sessions of the same participant",
+        f"Whatever changes in a participant over every session, {CHANGES}, then marks a song as its music does. No"
+        " split that trains on the same people can tell the two apart.",
+    ),
+    "recordings": _Orders(
+        "In all recordings of a participant",
+        "the other recordings of the same participant",
+        f"Whatever changes in a participant over every recording, {CHANGES}, then marks a song as its music does. No"
+        " split that trains on the same people can tell the two apart.",
+    ),
+}
+PLACES = {"session": "session", "participant": "experiment", "recording": "recording"}
+
+
+def order_words(metrics: Mapping[str, Any]) -> Words | None:
+    """Say that positions name songs, if they do so more often than shuffled orders would.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Content of metrics.json; older files have no `order`.
+    """
+    order = metrics.get("order") or {}
+    if order.get("accuracy") is None or not _is_ordered(order):
+        return None
+    accuracy, chance = order["accuracy"], order["chance"]
+    words, place = ACROSS[order["across"]], PLACES[order["unit"]]
+    how, what = _how_much(accuracy, chance)
+    numbers = f"guessing {text.share(chance)}; p {text.p(order['p_value'])}; {text.count(order['n'], 'presentation')}"
+    paragraphs = [
+        f"The position in the {place} alone names the song in {text.share(accuracy)} of cases ({numbers} of"
+        f" {text.count(order['n_participants'], 'participant')}), guessed from what was played at that position to"
+        f" {words.others}. {words.meaning}"
+    ]
+    if order["by_labels"]:
+        paragraphs.append(
+            "Sessions and runs were taken in the order of their labels. If the labels stand for songs and not for the"
+            " order in time, this says nothing about time."
+        )
+    title = f"{words.title}, the songs came {how}in the same order: {what} may be their place in the {place}."
+    return title, tuple(paragraphs)
+
+
+def _is_ordered(order: Mapping[str, Any]) -> bool:
+    accuracy, p_value = order["accuracy"], order["p_value"]
+    same = accuracy >= SAME and p_value < SURE_OF_SAME
+    return bool(same or (p_value < SURE and _beyond(accuracy, order["chance"]) >= SUBSTANTIAL))
+
+
+def _how_much(accuracy: float, chance: float) -> tuple[str, str]:
+    if accuracy >= SAME:
+        return "", "what was decoded"
+    if _beyond(accuracy, chance) >= MOSTLY:
+        return "mostly ", "what was decoded"
+    return "partly ", "part of what was decoded"
+
+
+def _beyond(share: float, chance: float) -> float:
+    """How far a share lies on the way from guessing (0) to certainty (1)."""
+    return (share - chance) / max(1 - chance, 1e-9)
+
+
+def order_notes(metrics: Mapping[str, Any]) -> list[str]:
+    """Say that nobody can know whether order gives songs away, where the design does not allow to measure it."""
+    order = metrics.get("order")
+    if not order or order["accuracy"] is not None:
+        return []
+    return [
+        "Whether the songs came in a fixed order cannot be measured here. That takes at least two participants, or two"
+        " sessions or runs of one participant, with several songs in each, in an order that onsets or labels tell."
+    ]
