@@ -123,6 +123,14 @@ def test_the_control_has_both_variants_and_what_the_signature_gives_away(metrics
     assert control["chance"] == pytest.approx(1 / 3)
 
 
+def test_the_state_of_the_recordings_is_scored_as_in_the_control(metrics):
+    state = metrics["recording_state"]
+    assert state["chance"] == pytest.approx(1 / 3)
+    real = metrics["control"]["fingerprint"]["band_power"]["real"]
+    assert {key: state[key] for key in real} == real
+    assert "band_power" not in metrics["models"]
+
+
 def test_control_data_keep_the_participants_of_each_fold(group):
     plans = [
         pd.read_csv(path / "splits.tsv", sep="\t", dtype=str).groupby(["fold", "set"])["participant"].unique().to_dict()

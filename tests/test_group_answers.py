@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_up_metrics import everything, evidence_of, metrics_of, old_metrics, order_of
+from made_up_metrics import everything, evidence_of, metrics_of, old_metrics, order_of, state_of
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from predann_bids.config import resolve
@@ -199,7 +199,42 @@ def test_order_that_cannot_be_measured_is_noted_on_the_page(metrics: dict[str, A
     assert note in write_group_report(evidence_of(metrics), tmp_path).read_text(encoding="utf-8")
 
 
-def test_metrics_without_order_call_for_no_warning() -> None:
+@pytest.mark.parametrize(
+    ("accuracy", "words"),
+    [(0.8, "most songs"), (0.5, "some songs"), (0.31, "songs slightly more often than by guessing")],
+)
+def test_band_power_above_chance_is_warned_of_in_graded_words(
+    metrics: dict[str, Any], accuracy: float, words: str
+) -> None:
+    metrics["recording_state"] = state_of(accuracy)
+    assert f"is enough to name {words}." in warned(metrics, "recording_state")
+
+
+def test_band_power_is_no_proof_and_the_control_is_named() -> None:
+    metrics = metrics_of() | {"recording_state": state_of(0.5)}
+    text = warned(metrics, "recording_state")
+    assert (
+        "is right in 50 % of cases (95 % interval 45 to 55 %; chance 25 %); PredANN, by song logits, in 85 %." in text
+    )
+    assert "Test and training data share no person" in text
+    assert "not yet proof that a decoder uses it. To measure" in text
+    assert "--control fingerprint" in text
+
+
+def test_band_power_after_a_measured_leak_repeats_nothing() -> None:
+    metrics = everything("time", signature=0.3) | {"recording_state": state_of(0.6)}
+    assert [caveat.code for caveat in caveats(metrics)][-2:] == ["leak", "recording_state"]
+    assert "pieces of the same presentations" in warned(metrics, "leak")
+    assert "pieces of the same presentations" not in warned(metrics, "recording_state")
+    assert "The fingerprint control measures that." in warned(metrics, "recording_state")
+
+
+def test_band_power_is_judged_with_every_song_weighted_equally(metrics: dict[str, Any]) -> None:
+    metrics["recording_state"] = state_of(0.4) | {"balanced_ci95": [0.22, 0.3]}
+    assert caveats(metrics) == []
+
+
+def test_metrics_without_order_and_state_call_for_no_warning() -> None:
     assert caveats(old_metrics()) == []
 
 
@@ -282,6 +317,7 @@ def test_methods_describe_all_that_was_computed_and_cite_it(metrics: dict[str, A
     assert (
         "right in 28 % of cases, where orders at random allow 25 % (1999 permutations of the songs, p = 0.400)" in text
     )
+    assert text.count("power of each channel in frequency bands") == 1
     assert [link for _, link in references(text)] == [link for *_, link in REFERENCES]
 
 
@@ -290,6 +326,7 @@ def test_methods_are_silent_about_what_was_not_computed() -> None:
     text = group_methods(resolve(), old["protocol"], metrics=old)
     for part in (
         "position",
+        "frequency bands",
         "ridge",
         "fingerprint",
         "McNemar",

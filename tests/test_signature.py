@@ -5,7 +5,7 @@ from scipy.signal import welch
 from predann_bids.data.batches import EegStore
 from predann_bids.data.trials import Trial
 from predann_bids.data.windows import Windows
-from predann_bids.learning.signature import BANDS_HZ, band_powers, classify
+from predann_bids.learning.signature import BANDS_HZ, band_powers, classify, thinned
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.timing import Rate
 
@@ -63,3 +63,16 @@ def test_noise_is_not_told_apart():
         rng.standard_normal((400, 6)), np.repeat(np.arange(4), 100), rng.standard_normal((400, 6)), 4
     )
     assert (probabilities.argmax(axis=1) == np.repeat(np.arange(4), 100)).mean() == pytest.approx(0.25, abs=0.08)
+
+
+def test_where_one_song_was_trained_on_it_is_named():
+    probabilities = classify(np.ones((5, 2)), np.full(5, 1), np.zeros((3, 2)), 2)
+    assert probabilities.tolist() == [[0, 1]] * 3
+
+
+def test_many_windows_are_thinned_evenly_and_few_are_all_kept():
+    windows = Windows(np.repeat(np.arange(4), 25), np.tile(100 * np.arange(25), 4))
+    kept = thinned(windows, 30)
+    assert len(kept) <= 30
+    assert np.ptp(np.bincount(kept.trial)) <= 1
+    assert len(thinned(windows, 100)) == 100

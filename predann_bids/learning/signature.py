@@ -19,6 +19,12 @@ from predann_bids.timing import Rate
 
 BANDS_HZ = ((0.5, 4.0), (4.0, 8.0), (8.0, 13.0), (13.0, 30.0), (30.0, 45.0))
 PART = 64  # number of windows read at a time
+MOST_TRAINED = 20_000  # windows: a few hundred features need no more, and time and memory are bounded
+
+
+def thinned(windows: Windows, most: int) -> Windows:
+    """Keep every n-th window, so that at most so many are left, evenly over all trials."""
+    return windows[:: max(1, -(-len(windows) // most))]
 
 
 def band_powers(
@@ -80,10 +86,12 @@ def classify(train: Doubles, stimuli: Ints, test: Doubles, n_songs: int) -> Doub
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    n_classes = len(np.unique(stimuli))
-    equal = np.full(n_classes, 1 / n_classes)  # long songs must not be preferred for their length
+    probabilities, classes = np.zeros((len(test), n_songs)), np.unique(stimuli)
+    if len(classes) == 1:  # as where each session holds one of two songs
+        probabilities[:, classes] = 1
+        return probabilities
+    equal = np.full(len(classes), 1 / len(classes))  # long songs must not be preferred for their length
     model = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=equal))
     model.fit(train, stimuli)
-    probabilities = np.zeros((len(test), n_songs))
     probabilities[:, model.classes_] = model.predict_proba(test)
     return probabilities

@@ -102,6 +102,12 @@ def judged_interval(scores: Scores, prefix: str = "") -> Any:
     return balanced or scores.get(f"{prefix}ci95")
 
 
+def exceeds_chance(scores: Scores, chance: float | None) -> bool:
+    """Whether songs are named more often than by guessing, by the interval that is compared with chance."""
+    limits = judged_interval(scores)
+    return bool(limits) and chance is not None and bool(limits[0] > chance)
+
+
 def retrieval_kinds(scores: Scores) -> Mapping[str, Retrieval]:
     """Return what was retrieved, by kind; an older file has only the kind `window`."""
     retrieval = scores.get("retrieval")

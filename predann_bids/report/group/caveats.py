@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from predann_bids.report import text
-from predann_bids.report.group.confounds import order_words
+from predann_bids.report.group.confounds import order_words, state_words
 from predann_bids.report.group.controls import ControlFinding, control_findings
-from predann_bids.report.scores import evaluated, is_within_recording, judged_interval
+from predann_bids.report.scores import evaluated, exceeds_chance, is_within_recording, judged_interval
 from predann_bids.report.words.controls import CONTROL_WORDS
 from predann_bids.report.words.models import BAND_POWER, PREDANN, model_words
 from predann_bids.report.words.splits import split_words
@@ -46,11 +46,13 @@ def caveats(metrics: Mapping[str, Any]) -> list[Caveat]:
     metrics : mapping
         Content of metrics.json, without `warnings`.
     """
+    leak = _leak(metrics)
     warnings = [
         _within_recording(metrics),
         _fingerprint(metrics),
-        _leak(metrics),
+        leak,
         _order(metrics),
+        _recording_state(metrics, said=leak is not None),
     ]
     return [warning for warning in warnings if warning]
 
@@ -120,17 +122,26 @@ def _order(metrics: Mapping[str, Any]) -> Caveat | None:
     return Caveat("order", *words) if words else None
 
 
+def _recording_state(metrics: Mapping[str, Any], *, said: bool) -> Caveat | None:
+    """Say what band power names on real data; what the control says of it, and why, may have been said."""
+    controlled = bool((metrics.get("control") or {}).get("fingerprint"))
+    leak = "" if said else split_words(metrics["protocol"]["split"]).leak
+    words = state_words(metrics, leak=leak, controlled=controlled)
+    return Caveat("recording_state", *words) if words else None
+
+
 def _signature(metrics: Mapping[str, Any]) -> str:
     """Say that the power of channels in frequency bands is enough to name reassigned songs, if it is."""
     control = (metrics.get("control") or {}).get("fingerprint") or {}
     scores = (control.get(BAND_POWER) or {}).get("reassigned") or {}
-    limits, chance = judged_interval(scores), control.get("chance", metrics.get("chance"))
-    if scores.get("accuracy") is None or not limits or chance is None or limits[0] <= chance:
+    chance = control.get("chance", metrics.get("chance"))
+    if scores.get("accuracy") is None or not exceeds_chance(scores, chance):
         return ""
     return (
         "A linear classifier that sees only the power of each channel in frequency bands is right in"
         f" {text.share(scores['accuracy'])} of cases {CONTROL_WORDS['reassigned'].inside} (95 % interval"
-        f" {text.interval(limits)}, chance {text.share(chance)}): the signature of the recordings gives labels away."
+        f" {text.interval(judged_interval(scores))}, chance {text.share(chance)}): the signature of the recordings"
+        " gives labels away."
     )
 
 

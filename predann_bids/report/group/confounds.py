@@ -1,4 +1,4 @@
-"""Words for what may name songs without their music: their order."""
+"""Words for what may name songs without their music: their order, and the state of the recordings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from predann_bids.report import text
+from predann_bids.report.scores import evaluated, exceeds_chance, has_logits
+from predann_bids.report.words.models import model_words
 
 # With both, about one shuffled design in a hundred is taken for an ordered one, of any size; see docs/evidence.md.
 SURE = 0.01
@@ -108,3 +110,49 @@ def order_notes(metrics: Mapping[str, Any]) -> list[str]:
         "Whether the songs came in a fixed order cannot be measured here. That takes at least two participants, or two"
         " sessions or runs of one participant, with several songs in each, in an order that onsets or labels tell."
     ]
+
+
+def state_words(metrics: Mapping[str, Any], *, leak: str, controlled: bool) -> Words | None:
+    """Say that the power of channels in frequency bands names songs, if it does.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Content of metrics.json; older files have no `recording_state`.
+    leak : str
+        Why songs can be named without music with this split; empty if that has been said.
+    controlled : bool
+        Whether the fingerprint control was made.
+    """
+    scores = metrics.get("recording_state") or {}
+    if not exceeds_chance(scores, scores.get("chance")):
+        return None
+    accuracy, chance = scores["accuracy"], scores["chance"]
+    proof = (
+        "The fingerprint control measures that."
+        if controlled
+        else "To measure how much of the accuracy needs no music, use --control fingerprint."
+    )
+    paragraphs = (
+        "A linear classifier that sees only the power of each channel in frequency bands, trained and tested on the"
+        f" same data, is right in {text.share(accuracy)} of cases ({text.interval_of(scores.get('ci95'))}; chance"
+        f" {text.share(chance)}){_beside(metrics)}.",
+        f"{f'{leak} ' if leak else ''}A response to the music that changes power would serve this classifier as well."
+        f" That power tells songs apart is not yet proof that a decoder uses it. {proof}",
+    )
+    named = _how_many(_beyond(accuracy, chance))
+    return f"The power of the recordings in frequency bands is enough to name {named}.", paragraphs
+
+
+def _how_many(beyond: float) -> str:
+    if beyond >= MOSTLY:
+        return "most songs"
+    return "some songs" if beyond >= SUBSTANTIAL else "songs slightly more often than by guessing"
+
+
+def _beside(metrics: Mapping[str, Any]) -> str:
+    """Name what the first decoder reaches in the same way."""
+    model, scores = next(iter(evaluated(metrics).items()), ("", {}))
+    if not has_logits(scores):
+        return ""
+    return f"; {model_words(model).name}, by song logits, in {text.share(scores['accuracy'])}"

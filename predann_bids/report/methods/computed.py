@@ -33,6 +33,8 @@ class Computed:
         `uses` of metrics.json.
     order : mapping or None
         `order` of metrics.json, if it could be measured.
+    state : bool
+        Whether the state of the recordings was asked for the songs.
     """
 
     models: tuple[str, ...]
@@ -45,6 +47,7 @@ class Computed:
     control: Mapping[str, Any] | None = None
     uses: Mapping[str, Any] | None = None
     order: Mapping[str, Any] | None = None
+    state: bool = False
 
     @property
     def has_baseline(self) -> bool:
@@ -75,4 +78,5 @@ def computed(science: Science, metrics: Mapping[str, Any] | None) -> Computed:
         control=(metrics.get("control") or {}).get("fingerprint"),
         uses=metrics.get("uses"),
         order=order if order.get("accuracy") is not None else None,
+        state=bool(metrics.get("recording_state")),
     )

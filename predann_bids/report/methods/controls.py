@@ -53,7 +53,7 @@ def control_in_words(done: Computed) -> str:
     if not control:
         return ""
     described = [words.methods for condition, words in CONTROL_WORDS.items() if control.get(condition)]
-    band_power = f" {model_words(BAND_POWER).methods}" if control.get(BAND_POWER) else ""
+    band_power = f" {model_words(BAND_POWER).methods}" if control.get(BAND_POWER) and not done.state else ""
     return (
         "To distinguish music from the fingerprint of the recordings, everything was trained and tested again on data"
         f" in which music and EEG do not belong together: {'; and '.join(described)}. The accuracy that remains there"
@@ -62,8 +62,12 @@ def control_in_words(done: Computed) -> str:
     )
 
 
-def order_in_words(done: Computed) -> str:
-    """Describe how it was measured whether the order of the songs gives them away."""
+def confounds_in_words(done: Computed) -> str:
+    """Describe how it was looked for songs that are given away by their order, or by the state of the recordings."""
+    return " ".join(filter(None, (_order_in_words(done), model_words(BAND_POWER).methods if done.state else "")))
+
+
+def _order_in_words(done: Computed) -> str:
     order = done.order
     if not order:
         return ""

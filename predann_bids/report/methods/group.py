@@ -10,9 +10,9 @@ from predann_bids.config import Science, Training
 from predann_bids.report.methods.computed import Computed, computed
 from predann_bids.report.methods.controls import (
     closed_form_in_words,
+    confounds_in_words,
     control_in_words,
     null_in_words,
-    order_in_words,
     uses_in_words,
 )
 from predann_bids.report.methods.evaluation import (
@@ -59,7 +59,7 @@ def group_methods(science: Science, protocol: Mapping[str, Any], metrics: Mappin
         retrieval_in_words(done),
         statistics_in_words(science, done, protocol),
         null_in_words(science, done),
-        order_in_words(done),
+        confounds_in_words(done),
         control_in_words(done),
         uses_in_words(done),
         also_in_words(science, metrics),

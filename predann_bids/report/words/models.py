@@ -85,7 +85,7 @@ MODEL_WORDS: dict[str, ModelWords] = {
         methods="It was evaluated twice: on EEG that was only standardised, and on EEG that was whitened as for the"
         " network.",
     ),
-    # not among the models of metrics.json, but part of the fingerprint control
+    # not among the models of metrics.json, but evaluated beside them and in the fingerprint control
     BAND_POWER: ModelWords(
         name="Band power alone",
         inside="the band-power classifier",

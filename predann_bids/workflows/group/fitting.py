@@ -279,13 +279,14 @@ def trained_on(material: Material, split: Split) -> list[str]:
 
 
 def _classify(fit: ModelFit, worker: Worker, *, keep: bool) -> _Tested:  # noqa: ARG001 - no model is kept
-    from predann_bids.learning.signature import band_powers, classify
+    from predann_bids.learning.signature import MOST_TRAINED, band_powers, classify, thinned
     from predann_bids.workflows.group.inputs.audio import SPECTRA
 
     material = fit.study.material
     source = material.source(fit.science, SPECTRA, whitened=fit.model.whitened)
     test = fit.study.tested_windows(fit.split)
-    train = grid((*fit.split.train, *fit.split.validation), source.length, max(1, source.length // 2))
+    every = grid((*fit.split.train, *fit.split.validation), source.length, max(1, source.length // 2))
+    train = thinned(every, MOST_TRAINED)
     powers = [
         band_powers(source.eeg, source.trials, windows, source.length, source.delay, material.rate)
         for windows in (train, test)

@@ -97,10 +97,15 @@ def make_plan(request: Request) -> Plan:
         studies: tuple[Study, ...] = (_transfer(given, science, material, request.directory),)
     else:
         studies = _studies(science, material, request.directory)
-    number = sum(len(s.splits) * len(science.training.all_seeds) * len(s.models) for s in studies)
+    number = sum(len(s.splits) * len(science.training.all_seeds) * len(_trained(s.models)) for s in studies)
     execution = replace(request.execution, threads=threads_for(science.training, number, request.execution))
     of_given = given_notes(given, science) if given else ()
     return Plan(request, studies, execution, (*preset_notes(science, trained=not given), *of_given, *notes))
+
+
+def _trained(models: tuple[Model, ...]) -> list[Model]:
+    """Leave out what takes no time, so that it takes no processor from a training."""
+    return [model for model in models if model.fitted != "as a classifier"]
 
 
 def _refuse_unknown(science: Science) -> None:
@@ -114,7 +119,7 @@ def _studies(science: Science, material: Material, directory: Path) -> tuple[Stu
     """List what a run consists of: itself, other splits, and controls."""
     models = evaluated_models(science)
     controlled = science.evaluation.control == "fingerprint"
-    signature = (BAND_POWER,) if controlled and not SPLITS[science.splitting.split].unseen_songs else ()
+    signature = () if SPLITS[science.splitting.split].unseen_songs else (BAND_POWER,)
     main = Study(science, material, tuple(material.splits(science)), (*models, *signature), directory)
     also = [split for split in dict.fromkeys(science.evaluation.also_splits) if split != main.split]
     controls = _controls(main) if controlled else ()

@@ -16,6 +16,7 @@ from predann_bids.learning.permutation import Exchange
 from predann_bids.workflows.group.studies import Study
 
 ORDERING = 1005  # seed of what is drawn, beside those of the training
+STATE_KEYS = ("accuracy", "ci95", "balanced_accuracy", "balanced_ci95")
 CONTROL_KEYS = ("accuracy", "ci95", "balanced_ci95", "match_accuracy", "match_ci95", "match_chance")
 Predicted = Mapping[str, WindowPredictions]  # by the name of the model
 
@@ -64,6 +65,16 @@ def order_of(study: Study) -> dict[str, Any]:
         for split in study.splits
     )
     return order_scores(trials, within_people=same_people, seed=[study.science.training.seed, ORDERING])
+
+
+def state_scores(study: Study, predictions: Predicted) -> dict[str, Any] | None:
+    """Score what the state of the recordings says of the songs: the value `recording_state` of metrics.json."""
+    windows = predictions.get(BAND_POWER.name)
+    if windows is None:
+        return None
+    labels = study.material.labels
+    scores = score(windows, labels, study.scoring)
+    return {key: scores[key] for key in STATE_KEYS} | {"chance": 1 / len(labels)}
 
 
 def control_scores(main: Study, real: Predicted, controls: Mapping[str, tuple[Study, Predicted]]) -> dict[str, Any]:

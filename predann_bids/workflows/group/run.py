@@ -26,6 +26,7 @@ from predann_bids.workflows.group.pooling import (
     order_of,
     prediction_table,
     scored,
+    state_scores,
 )
 from predann_bids.workflows.group.request import GroupOutcome, Request
 from predann_bids.workflows.group.uses import measured_uses
@@ -126,6 +127,7 @@ def _metrics(plan: Plan, predictions: Mapping[Path, Predicted]) -> dict[str, Any
         for model, test in tests.items():
             metrics["models"][model]["permutation"] = test
     metrics["order"] = order_of(main)
+    metrics["recording_state"] = state_scores(main, real)
     metrics["control"] = control_scores(main, real, controls) if controls else None
     probed = evaluation.probe and DECODERS[main.science.training.encoders].can_be_probed
     metrics["uses"] = measured_uses(main, plan.fits_of(main), plan.execution) if probed else None
