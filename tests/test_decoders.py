@@ -19,6 +19,7 @@ from predann_bids.learning.probing.probe import probe
 from predann_bids.learning.retrieval import Candidates, rank
 from predann_bids.models.audio.features import FEATURES
 from predann_bids.models.checkpoints import EARLIER, load_decoder
+from predann_bids.models.closed_form import ClosedForm
 from predann_bids.models.decoder import DECODERS, Blueprint
 from predann_bids.models.network import Network
 from predann_bids.signals.brainvision import MappedRecording
@@ -28,6 +29,7 @@ RATE, LENGTH, SONG, CHANNELS = Rate(100.0), 200, 900, ("A", "B", "C")
 SHORT = 40  # samples of a window where waveforms are convolved
 SONGS = ("one", "two", "three")
 NETWORKS = [name for name in DECODERS if issubclass(DECODERS[name], Network)]
+SOLVED = [name for name in DECODERS if issubclass(DECODERS[name], ClosedForm)]
 
 
 def source_of(features, *, people=4, noise=0.5, seed=0):
@@ -42,8 +44,9 @@ def source_of(features, *, people=4, noise=0.5, seed=0):
         for song in range(len(SONGS)):
             onset = 100 + song * (SONG + 100)
             if kind.in_frames:
-                smooth = np.repeat(audio[song].reshape(bands, -1, 2).mean(axis=2), 2, axis=1)
-                data[onset : onset + SONG, : min(bands, 3)] += smooth[: min(bands, 3)].T
+                by_hand = audio[song][kind.by_hand]
+                smooth = np.repeat(by_hand.reshape(len(by_hand), -1, 2).mean(axis=2), 2, axis=1)[:3]
+                data[onset : onset + SONG, : len(smooth)] += smooth.T
             trials.append(Trial(f"{person}", "", "", "", person, song, onset, SONG, 0))
         recordings.append(MappedRecording(data.astype(np.float32), np.ones(3, np.float32), CHANNELS, RATE.hz))
     store = AudioStore(tuple(audio)) if kind.in_frames else WaveformStore(tuple(audio), RATE, Rate(kind.audio_rate))
@@ -65,13 +68,14 @@ def network(request):
     return decoder
 
 
-@pytest.fixture(scope="module")
-def solved():
-    """A linear decoder of two people, tried on the others."""
-    source, kind = source_of("onsets"), DECODERS["linear"]
+@pytest.fixture(scope="module", params=SOLVED)
+def solved(request):
+    """A closed-form decoder of two people, tried on the others."""
+    kind = DECODERS[request.param]
+    source = source_of(kind.features_for(Training()))
     people = [tuple(Stretch(3 * person + song, Span(0, SONG)) for song in range(3)) for person in range(4)]
     split = Split(1, (*people[0], *people[1]), people[2], people[3])
-    decoder = solve(kind, source, split, kind.settings_for(blueprint("linear")))
+    decoder = solve(kind, source, split, kind.settings_for(blueprint(request.param)))
     decoder.remember(source.songs())
     return decoder, source, split
 
@@ -108,7 +112,8 @@ def test_a_network_is_read_back_under_its_own_name_with_what_it_was_built_for(ne
 @pytest.mark.parametrize(("form", "name"), EARLIER.items())
 def test_checkpoints_that_earlier_versions_wrote_are_still_read(form, name, tmp_path):
     kind = DECODERS[name]
-    decoder = kind(kind.settings_for(blueprint(name))).eval()
+    built_for = replace(blueprint(name), features="log-mel", bands=32) if name == "temporal" else blueprint(name)
+    decoder = kind(kind.settings_for(built_for)).eval()
     settings = {key: value for key, value in decoder.settings.plain().items() if key != "features"}
     weights = decoder.state_dict() | ({"spectra.mel.mel_scale.fb": torch.ones(257, 32)} if name == "temporal" else {})
     torch.save({"format": form, "version": "0.1.0", "settings": settings, "state_dict": weights}, tmp_path / "old.ckpt")
@@ -125,17 +130,21 @@ def test_song_logits_of_a_closed_form_decoder_name_the_song_without_the_moment(s
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_evidence_of_a_closed_form_decoder_is_a_log_mean_over_moments_of_mean_correlations(solved):
+def similarity_of(one, other, *, by_feature):
+    if by_feature:
+        return np.mean([np.corrcoef(*pair)[0, 1] for pair in zip(one, other, strict=True)])
+    one, other = (part - part.mean(dim=1, keepdim=True) for part in (one, other))
+    return float((one * other).sum() / (one.norm() * other.norm()))
+
+
+def test_evidence_of_a_closed_form_decoder_is_a_log_mean_over_moments_of_correlations(solved):
     decoder, source, split = solved
     z = decoder.predict(source.eeg_of(grid(split.test, LENGTH, 300)[:2]))
     expected = np.empty((2, 3))
     for song, features in enumerate(decoder.represent_songs(source.songs())):
         for row in range(2):
             moments = range(0, features.shape[1] - z.shape[2] + 1, 2)
-            r = [
-                np.mean([np.corrcoef(z[row, f], features[f, m : m + z.shape[2]])[0, 1] for f in range(2)])
-                for m in moments
-            ]
+            r = [similarity_of(z[row], features[:, m : m + z.shape[2]], by_feature=decoder.by_feature) for m in moments]
             expected[row, song] = np.log(np.mean(np.exp(np.array(r) / decoder.settings.memory_temperature)))
     np.testing.assert_allclose(decoder.song_logits(z).numpy(), expected, rtol=1e-3, atol=1e-3)
 
@@ -143,10 +152,10 @@ def test_evidence_of_a_closed_form_decoder_is_a_log_mean_over_moments_of_mean_co
 def test_a_closed_form_decoder_matches_the_moments_that_retrieval_ranks(solved):
     decoder, source, split = solved
     windows = grid(split.test, LENGTH, 50)
-    _, representations = predict(decoder, source, windows, has_song_logits=False)
+    _, representations = predict(decoder, source, windows)
     candidates = Candidates.of(source.trials, split.test, 3, length=LENGTH, stride=50)
     similarities, ranks = rank(representations, source.trials, windows, candidates, {2.0: 1})
-    z = decoder.predict(source.eeg_of(windows))
+    z = decoder.predict(source.whitened(decoder.settings.shrinkage).eeg_of(windows))
     np.testing.assert_allclose(decoder.match(z, torch.from_numpy(windows.start)).numpy(), similarities, atol=1e-5)
     assert (ranks["rank_window"] == 1).mean() > 0.95
 

@@ -11,12 +11,13 @@ from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import grid
 from predann_bids.errors import ReadOrWriteFailed, UnusableData
 from predann_bids.learning import closed_form
-from predann_bids.learning.closed_form import solve, unwhitened
+from predann_bids.learning.closed_form import solve, training_data
 from predann_bids.models.audio.onsets import onset_features
 from predann_bids.models.decoders.linear import LinearDecoder, LinearSettings
 from predann_bids.models.linear import backward
 from predann_bids.models.linear.backward import BackwardModel, halved
 from predann_bids.signals.brainvision import MappedRecording
+from predann_bids.signals.scaling import SHRINKAGE
 from predann_bids.timing import Rate, Span
 
 RATE, LENGTH, DELAY = Rate(50.0), 150, 6
@@ -47,9 +48,11 @@ def listening(*, response=1.0, noise=1.0, delay=DELAY, seed=0):
 
 def fit_linear(source, split, rate, *, whitened):
     """Fit a linear decoder, and give its model."""
-    store = source.eeg if whitened else unwhitened(source.eeg)
-    settings = LinearSettings(source.eeg.channels, ("a", "b"), rate.hz, whitened=whitened)
-    return solve(LinearDecoder, dataclasses.replace(source, eeg=store), split, settings).model
+    return solve(LinearDecoder, source, split, settings_of(source, rate, whitened=whitened)).model
+
+
+def settings_of(source, rate, *, whitened):
+    return LinearSettings(source.eeg.channels, ("a", "b"), rate.hz, shrinkage=SHRINKAGE if whitened else None)
 
 
 @pytest.fixture
@@ -60,8 +63,8 @@ def split():
 
 def similarity(decoder, source, stretches):
     """Mean correlation of what is reconstructed and what was heard, one by one."""
-    store = source.eeg if decoder.whitened else unwhitened(source.eeg)
-    windows = grid(stretches, LENGTH, LENGTH // 2)
+    store = source.eeg if decoder.whitened else source.eeg.whitened(None)
+    windows = grid(stretches, LENGTH, LENGTH // 4 * 2)  # frames of the audio begin at even samples
     found = decoder.reconstruct(store.windows(source.trials, windows, LENGTH, source.delay))
     each = []
     for row, (trial, start) in enumerate(zip(windows.trial, windows.start, strict=True)):
@@ -147,21 +150,15 @@ def test_coefficients_are_those_of_an_explicit_ridge_regression(split, monkeypat
 
 
 def test_every_alpha_gives_what_fitting_with_it_alone_gives(split, monkeypatch):
-    source, several = listening(noise=3.0), []
-
-    def keep(decoders, *_):
-        several.extend(decoder.model for decoder in decoders)
-        return np.zeros(len(decoders))
-
-    monkeypatch.setattr(closed_form, "_correlations", keep)
-    fit_linear(source, split, RATE, whitened=True)
-    together = list(several)
+    source = listening(noise=3.0)
+    settings = settings_of(source, RATE, whitened=True)
+    data, _ = training_data(LinearDecoder, source, split, settings)
+    together = [decoder.model for decoder in LinearDecoder.candidates(data, settings)]
     assert len(together) == len(backward.ALPHAS) > 3
     for decoder in together:
         monkeypatch.setattr(backward, "ALPHAS", (decoder.alpha,))
-        several.clear()
-        fit_linear(source, split, RATE, whitened=True)
-        np.testing.assert_allclose(decoder.coefficients, several[0].coefficients, rtol=1e-3, atol=1e-5)
+        alone = fit_linear(source, split, RATE, whitened=True)
+        np.testing.assert_allclose(decoder.coefficients, alone.coefficients, rtol=1e-3, atol=1e-5)
 
 
 def test_of_more_data_than_needed_as_many_stretches_are_drawn_as_are(split, monkeypatch):
@@ -221,17 +218,17 @@ def test_weights_lie_at_the_latencies_of_the_response(split):
     assert set(after_the_sound[np.argsort(power)[-2:]]) == {latency // 2 for latency in LATENCIES}
 
 
-def test_eeg_is_given_as_it_is_asked_for(split):
+def test_eeg_is_whitened_as_the_settings_ask_however_the_source_whitens_it(split):
     source = listening(noise=0.5)
     plain = fit_linear(source, split, RATE, whitened=False)
-    already = dataclasses.replace(source, eeg=unwhitened(source.eeg))
-    np.testing.assert_array_equal(fit_linear(already, split, RATE, whitened=True).coefficients, plain.coefficients)
+    already = source.whitened(None)
+    np.testing.assert_array_equal(fit_linear(already, split, RATE, whitened=False).coefficients, plain.coefficients)
     assert not np.allclose(fit_linear(source, split, RATE, whitened=True).coefficients, plain.coefficients, rtol=0.1)
 
 
 def test_unwhitened_channels_are_standardised_and_limited_but_not_mixed():
     source = listening()
-    store = unwhitened(source.eeg)
+    store = source.eeg.whitened(None)
     data, scaling = source.eeg.recordings[0].data, source.eeg.scalings[0]
     found = store.windows(source.trials, grid([Stretch(0, Span(0, LENGTH))], LENGTH, 1), LENGTH, 0)[0]
     begin = source.trials[0].onset

@@ -113,6 +113,13 @@ class Training(Section):
         description="Weight of the PredANN objective; the baseline has 0.",
         json_schema_extra=option("--predann-weight"),
     )
+    moments: Literal["others", "own", "all"] = Field(
+        "others",
+        json_schema_extra=ADDED,
+        description="Moments of the songs that the song logits of a training window are computed from: 'others' of the"
+        " batch, without its own; with its 'own'; or 'all' moments of all training songs, as in the test. Networks on"
+        " waveforms have logits of their own and take no notice.",
+    )
     teacher: str = Field(
         "joint",
         min_length=1,

@@ -124,6 +124,13 @@ class EegStore:
             batch[row] = self.scalings[trial.recording].apply(picked) if self.scalings else picked.T
         return batch if self.scalings else scale_windows(batch)
 
+    def whitened(self, shrinkage: float | None) -> EegStore:
+        """Return a store that whitens each recording with another shrinkage, or, with None, only standardises it.
+
+        A store that scales each window by itself stays as it is.
+        """
+        return replace(self, scalings=tuple(scaling.whitened(shrinkage) for scaling in self.scalings))
+
     def _pick(self, recording: int, samples: Singles) -> Singles:
         return self.fills[recording].apply(samples) if self.fills else samples[:, self.columns[recording]]
 

@@ -121,6 +121,10 @@ class Source(Generic[Eeg, Audio]):
         """Cut only the EEG of windows, (B, C, T)."""
         return torch.as_tensor(self.eeg.windows(self.trials, windows, self.length, self.delay))
 
+    def whitened(self, shrinkage: float | None) -> AnySource:
+        """Return a source whose recordings are whitened with another shrinkage; None only standardises channels."""
+        return self.taking_from(self.eeg.whitened(shrinkage), self.audio) if isinstance(self.eeg, EegStore) else self
+
     def songs(self) -> SourceSongs:
         """Return the audio of whole songs."""
         return SourceSongs(self.audio, self.length, self.margin)

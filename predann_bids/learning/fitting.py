@@ -233,6 +233,9 @@ def fit(
     key = (config.seed, split.fold)
     pl.seed_everything(int(np.random.SeedSequence(key).generate_state(1)[0]), verbose=False)
     module = NetworkTraining(kind, settings.plain(), config.model_dump(mode="json"), split.fold)
+    module.decoder.hear(
+        source.songs(), sorted({source.trials[s.trial].stimulus for s in (*split.train, *split.validation)})
+    )
     history = _History(on_progress, name)
     selection = _selection(config, directory)
     last = directory / "last.ckpt"

@@ -15,7 +15,7 @@ from predann_bids.models.decoder import Decoder, OnProgress, silent
 
 
 class Predictions(NamedTuple):
-    """A decoder's predictions for n windows: song probabilities (n, songs), or None, and representations."""
+    """A decoder's predictions for n windows: song probabilities (n, songs) and representations."""
 
     probabilities: Any
     representations: Representations
@@ -28,8 +28,6 @@ def predict(
     windows: Windows,
     device: torch.device | str = "cpu",
     on_progress: OnProgress = silent,
-    *,
-    has_song_logits: bool = True,
 ) -> Predictions:
     """Predict representations and song probabilities from windows of EEG.
 
@@ -38,39 +36,35 @@ def predict(
     decoder : Decoder
         In eval mode, with all songs remembered.
     source : Source
-        Where windows are cut from.
+        Where windows are cut from; their EEG is whitened as the decoder asks.
     windows : Windows
         The n windows.
     device : torch.device or str
         Where to compute.
     on_progress : callable
         Called after each batch of windows.
-    has_song_logits : bool
-        Whether to compute song probabilities.
 
     Returns
     -------
     Predictions
-        Softmax of the song logits, or None; the representations predicted from the windows, and those of the songs.
+        Softmax of the song logits; the representations predicted from the windows, and those of the songs.
     """
     device = torch.device(device)
+    source = source.whitened(decoder.settings.shrinkage)
     decoder, source = decoder.to(device), source.on(device)
     size = decoder.at_once
     probabilities, representations = [], []
     for first in range(0, len(windows), size):
         eeg = source.eeg_of(windows[slice(first, first + size)]).to(device)
-        if has_song_logits:
-            logits, z = decoder.encode_eeg(eeg)
-            probabilities.append(F.softmax(logits, dim=1).double().cpu().numpy())
-        else:
-            z = decoder.predict(eeg)
+        logits, z = decoder.encode_eeg(eeg)
+        probabilities.append(F.softmax(logits, dim=1).double().cpu().numpy())
         representations.append(z.cpu().numpy())
         on_progress(0, f"test window {min(first + size, len(windows))} of {len(windows)}")
     songs = tuple(song.numpy() for song in decoder.represent_songs(source.songs(), on_progress))
     of_windows = np.concatenate(representations)
     decoder.cpu()
     return Predictions(
-        np.concatenate(probabilities) if has_song_logits else None,
+        np.concatenate(probabilities),
         Representations(
             of_windows if of_windows.ndim == 3 else of_windows[:, :, None],  # an embedding counts as one frame
             songs,

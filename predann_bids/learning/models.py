@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from predann_bids.config import Science, Training
+from predann_bids.models.decoder import DECODERS
+from predann_bids.signals.scaling import SHRINKAGE
 
 By = Literal["logits", "match", "retrieval"]  # "retrieval": the right window ranks first among all windows
 Question = Literal["baseline", "linear"]
+Moments = Literal["others", "own", "all"]
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Model:
         Extension of its file; empty if it is not saved.
     decoder : str
         Registered name of the decoder; empty for the network that the configuration names.
-    whitened : bool
-        Whether its input is whitened EEG.
+    shrinkage : float, optional
+        Shrinkage with which its EEG is whitened, unless that is chosen; None if it is only standardised.
     weight : float, optional
         Weight of PredANN in its training; by default as configured.
-    has_song_logits : bool
-        Whether its song logits are evaluated.
+    moments : str, optional
+        What its song logits are computed from in training, see `config.Training`; by default as configured.
+    started : bool
+        Whether the network contains a closed-form decoder, if it is of a kind that can.
     scored : bool
         Whether it is one of the models of metrics.json.
     controlled : bool
@@ -48,9 +53,10 @@ class Model:
     fitted: Literal["in epochs", "in closed form", "as a classifier"]
     suffix: str
     decoder: str = ""
-    whitened: bool = True
+    shrinkage: float | None = SHRINKAGE
     weight: float | None = None
-    has_song_logits: bool = True
+    moments: Moments | None = None
+    started: bool = True
     scored: bool = True
     controlled: bool = True
     rival: Question | None = None
@@ -64,7 +70,9 @@ class Model:
     def training(self, training: Training, seed: int) -> Training:
         """Return the training configuration of this model for one seed."""
         weight = training.predann_weight if self.weight is None else self.weight
-        return training.model_copy(update={"predann_weight": weight, "seed": seed, "n_seeds": 1, "seeds": ()})
+        moments = self.moments or training.moments
+        changes = {"predann_weight": weight, "moments": moments, "seed": seed, "n_seeds": 1, "seeds": ()}
+        return training.model_copy(update=changes)
 
 
 PREDANN = Model("predann", "in epochs", "ckpt")
@@ -73,6 +81,18 @@ BASELINE = Model(
     "in epochs",
     "ckpt",
     weight=0.0,
+    moments="all",
+    started=False,
+    controlled=False,
+    rival="baseline",
+    compared_by=("logits",),
+)
+OWN_MOMENT = Model(
+    "own_moment",
+    "in epochs",
+    "ckpt",
+    weight=0.0,
+    moments="own",
     controlled=False,
     rival="baseline",
     compared_by=("logits", "match", "retrieval"),
@@ -82,27 +102,23 @@ LINEAR = Model(
     "in closed form",
     "npz",
     decoder="linear",
-    whitened=False,
-    has_song_logits=False,
+    shrinkage=None,
     rival="linear",
-    compared_by=("match", "retrieval"),
+    compared_by=("logits", "match", "retrieval"),
 )
-LINEAR_WHITENED = Model(
-    "linear_whitened",
-    "in closed form",
-    "npz",
-    decoder="linear",
-    has_song_logits=False,
-    controlled=False,
-    rival="linear",
-    compared_by=("match", "retrieval"),
-)
-BAND_POWER = Model("band_power", "as a classifier", "", whitened=False, scored=False)
+LINEAR_WHITENED = replace(LINEAR, name="linear_whitened", shrinkage=SHRINKAGE, controlled=False)
+RIDGE = replace(LINEAR, name="ridge", decoder="ridge", controlled=False)
+CCA = replace(LINEAR, name="cca", decoder="cca")
+BAND_POWER = Model("band_power", "as a classifier", "", shrinkage=None, scored=False)
 
-MODELS: Mapping[str, Model] = {model.name: model for model in (PREDANN, BASELINE, LINEAR, LINEAR_WHITENED, BAND_POWER)}
+MODELS: Mapping[str, Model] = {
+    model.name: model for model in (PREDANN, BASELINE, OWN_MOMENT, LINEAR, LINEAR_WHITENED, RIDGE, CCA, BAND_POWER)
+}
 
 
 def evaluated_models(science: Science) -> tuple[Model, ...]:
     """List the models that a configuration asks for on real data, PredANN first."""
     wanted = {"baseline": science.training.baseline, "linear": science.evaluation.linear}
-    return tuple(model for model in MODELS.values() if model.scored and (not model.rival or wanted[model.rival]))
+    left_out = set() if DECODERS[science.training.encoders].compares_moments else {OWN_MOMENT}
+    scored = [model for model in MODELS.values() if model.scored and model not in left_out]
+    return tuple(model for model in scored if not model.rival or wanted[model.rival])

@@ -3,44 +3,67 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from collections.abc import Iterator
+from typing import Any, ClassVar, Protocol, Self
 
-from predann_bids.models.decoder import Decoder
+from predann_bids.arrays import Doubles
+from predann_bids.models.decoder import MomentMatcher
+from predann_bids.models.linear.covariances import Covariances, LagWindow
 
 
-class ClosedForm(Decoder):
+class TrainingData(Protocol):
+    """The training stretches of a fold, as closed-form decoders ask for them."""
+
+    def lags(self, reach_s: float = 0.0) -> LagWindow:
+        """Return the lags of the EEG, and those of the audio up to a reach on either side."""
+
+    def joined(self) -> tuple[Doubles, Doubles]:
+        """Join the EEG (frames, C) and the audio features (frames, F) of all stretches.
+
+        The EEG has its mean subtracted in each stretch, features are standardised in each. Between stretches there are
+        zeros, at least as many as the longest lag.
+        """
+
+    def covariances(self, lags: LagWindow, shrinkage: float | None) -> Covariances:
+        """Sum the covariances of all stretches, with each recording whitened as asked (None: only standardised)."""
+
+
+class ClosedForm(MomentMatcher):
     """A decoder that is solved for in closed form, in seconds.
 
     Attributes
     ----------
     latest_s : float
         The response is sought in the EEG from the sound until this many seconds after it.
+    by_contrast : bool
+        Whether the candidate is chosen that best tells the audio of a validation window from that of all others; else
+        the one whose predictions correlate best with the audio.
     """
 
     latest_s: ClassVar[float] = 0.4
+    by_contrast: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod
-    def solve(cls, eeg: Any, audio: Any, settings: Any, first_lag: int, n_lags: int) -> list[Self]:
-        """Solve for several decoders that differ in their regularisation.
+    def candidates(cls, data: TrainingData, settings: Any) -> Iterator[Self]:
+        """Solve for decoders that differ in their regularisation, and in how the EEG is whitened.
 
         Parameters
         ----------
-        eeg : ndarray, shape (frames, C)
-            EEG of all training stretches, each with its mean subtracted. Between stretches there are zeros, at least
-            as many as the longest lag.
-        audio : ndarray, shape (frames, bands)
-            Audio features, standardised in each stretch, and zero between stretches.
+        data : TrainingData
+            What to solve from.
         settings : Settings
             What a decoder is built from.
-        first_lag, n_lags : int
-            Lags of the EEG from which a feature is reconstructed: the first, in frames, and their number.
-
-        Returns
-        -------
-        list of ClosedForm
         """
 
     @abstractmethod
-    def chosen(self, correlation: float) -> Self:
-        """Return this decoder with the mean correlation on validation data by which it was chosen."""
+    def chosen(self, agreement: float, temperature: float) -> Self:
+        """Return this decoder as the one that was chosen.
+
+        Parameters
+        ----------
+        agreement : float
+            What it was chosen by.
+        temperature : float
+            Temperature of its song logits.
+        """

@@ -104,6 +104,8 @@ class Decoder(nn.Module, ABC):
         Whether the mean over time is subtracted before representations are compared.
     can_be_probed : bool
         Whether probes can measure which delays, channels and bands it uses; true of every `MomentMatcher`.
+    compares_moments : bool
+        Whether its song logits come from moments of songs, so that `Training.moments` says from which in training.
     is_large : bool
         Whether training needs several processors and much memory. On an accelerator, large decoders are trained one at
         a time.
@@ -119,6 +121,7 @@ class Decoder(nn.Module, ABC):
     by_feature: ClassVar[bool] = False
     centred: ClassVar[bool] = True
     can_be_probed: ClassVar[bool] = False
+    compares_moments: ClassVar[bool] = False
     is_large: ClassVar[bool] = False
     suffix: ClassVar[str] = "ckpt"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,10 +13,22 @@ from predann_bids.config import Training
 from predann_bids.errors import WrongUsage
 from predann_bids.models.checkpoints import load_decoder, save_decoder
 from predann_bids.models.decoder import DECODERS, Blueprint, Decoder, Songs
+from predann_bids.models.linear.filters import FilterBanks
 
 
 class Network(Decoder):
     """A decoder that is trained in epochs."""
+
+    def hear(self, songs: Songs, trained: Sequence[int]) -> None:
+        """Take what the objective needs of whole songs, before training.
+
+        Parameters
+        ----------
+        songs : Songs
+            The audio of all songs.
+        trained : sequence of int
+            Songs of the training and validation sets, the only ones that may be used.
+        """
 
     @abstractmethod
     def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
@@ -46,6 +58,38 @@ class Network(Decoder):
         decoder = load_decoder(path)
         assert isinstance(decoder, cls)
         return decoder
+
+
+class StartedNetwork(Network):
+    """A network that contains a closed-form decoder.
+
+    Its representation has two parts, a learned one and the components of the closed-form decoder. How much each counts
+    is chosen on validation data, so that the network does not fall behind what can be solved for.
+    """
+
+    @abstractmethod
+    def joined(self, banks: FilterBanks, gains: tuple[float, float], temperature: float) -> Self:
+        """Return this network with the filters of a closed-form decoder.
+
+        Parameters
+        ----------
+        banks : FilterBanks
+            Filters of EEG and audio, scaled as they shall count.
+        gains : (float, float)
+            Factors of the learned representations of EEG and audio.
+        temperature : float
+            Temperature of the song logits.
+        """
+
+
+def started_network(decoder: Network) -> StartedNetwork | None:
+    """Return a network as one that can contain a closed-form decoder; None if it cannot."""
+    return decoder if isinstance(decoder, StartedNetwork) else None
+
+
+def can_be_started(kind: type[Decoder]) -> bool:
+    """Return whether decoders of a class can contain a closed-form decoder."""
+    return issubclass(kind, StartedNetwork)
 
 
 def network(kind: str) -> type[Network]:

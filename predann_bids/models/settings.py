@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from predann_bids.signals.scaling import SHRINKAGE
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -22,6 +24,9 @@ class Settings:
         Delay of the EEG after the audio, and length of a window.
     features : str
         Registered name of the audio features.
+    shrinkage : float, optional
+        Shrinkage with which the EEG of each recording is whitened; see `signals.scaling.whitening`. With None, its
+        channels are only standardised.
     """
 
     channels: tuple[str, ...]
@@ -30,6 +35,7 @@ class Settings:
     delay_s: float = 0.2
     window_s: float = 3.0
     features: str = "log-mel"
+    shrinkage: float | None = SHRINKAGE
 
     def plain(self) -> dict[str, Any]:
         """Return the settings as numbers, text and lists, which a checkpoint may hold."""

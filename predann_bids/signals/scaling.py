@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from predann_bids.arrays import Singles
+from predann_bids.arrays import Doubles, Singles
 
 QUARTILES = (0.25, 0.5, 0.75)
 NO_RANGE = 10 * np.finfo(np.float64).eps  # scikit-learn divides by nothing smaller
@@ -33,11 +33,14 @@ class Scaling:
         Median and robust standard deviation of each channel, in stored units.
     mixing : ndarray, shape (C, C)
         Whitening matrix.
+    covariance : ndarray, shape (C, C), optional
+        Covariance of the standardised channels, from which other whitening matrices can be made.
     """
 
     center: Singles
     spread: Singles
     mixing: Singles
+    covariance: Doubles | None = None
 
     @classmethod
     def of(cls, samples: Singles) -> Scaling:
@@ -47,17 +50,44 @@ class Scaling:
         spread = (high - low) / IQR_OF_NORMAL
         spread = np.where(spread > 0, spread, 1.0)
         limited = np.clip((some - center) / spread, -OUTLIER, OUTLIER)
-        power, axes = np.linalg.eigh(np.cov(limited, rowvar=False, ddof=1).reshape(len(spread), len(spread)))
-        # The average reference leaves one direction without power; shrinkage keeps it from being blown up.
-        root = 1 / np.sqrt(power.clip(min=0) + SHRINKAGE * max(power.mean(), 1e-12))
-        mixing = (axes * root) @ axes.T
-        return cls(*(part.astype(np.float32) for part in (center, spread, mixing)))
+        covariance = np.cov(limited, rowvar=False, ddof=1).reshape(len(spread), len(spread))
+        mixing = whitening(covariance, SHRINKAGE).astype(np.float32)
+        return cls(center.astype(np.float32), spread.astype(np.float32), mixing, covariance)
+
+    def whitened(self, shrinkage: float | None) -> Scaling:
+        """Return a scaling that whitens with another shrinkage, or, with None, only standardises each channel."""
+        if shrinkage is None:
+            return replace(self, mixing=np.eye(len(self.center), dtype=np.float32))
+        assert self.covariance is not None
+        return replace(self, mixing=whitening(self.covariance, shrinkage).astype(np.float32))
 
     def apply(self, samples: Singles) -> Singles:
         """Scale samples (T, C) to a window (C, T)."""
         limited = np.clip((samples - self.center) / self.spread, -OUTLIER, OUTLIER)
         scaled: Singles = np.clip(self.mixing @ limited.T, -CLAMP, CLAMP)
         return scaled
+
+
+def whitening(covariance: Doubles, shrinkage: float) -> Doubles:
+    """Compute a whitening matrix: the symmetric root of the inverse covariance.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (C, C)
+        Covariance of the channels.
+    shrinkage : float
+        What is added to the variance of each principal component, in units of their mean. It keeps directions without
+        power, such as the one that the average reference leaves, from being blown up; the larger it is, the more the
+        strong components stay strong.
+
+    Returns
+    -------
+    ndarray, shape (C, C)
+    """
+    power, axes = np.linalg.eigh(covariance)
+    root = 1 / np.sqrt(power.clip(min=0) + shrinkage * max(power.mean(), 1e-12))
+    mixing: Doubles = (axes * root) @ axes.T
+    return mixing
 
 
 def scale_windows(windows: Singles) -> Singles:

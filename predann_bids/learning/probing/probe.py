@@ -68,7 +68,7 @@ def probe(
     decoder : MomentMatcher
         In eval mode, with all songs remembered.
     source : MappedSource
-        Where windows are cut from, as in training.
+        Where windows are cut from, as in training; their EEG is whitened as the decoder asks.
     test : sequence of Stretch
         The test set of the fold. At all delays, only its own EEG is used, except that the filters that remove bands run
         over whole recordings.
@@ -100,7 +100,7 @@ def probe(
     UnusableData
         No stretch is as long as a window.
     """
-    effort = effort or Effort()
+    effort, source = effort or Effort(), source.whitened(decoder.settings.shrinkage)
     test = [stretch for stretch in test if stretch.clean_stretches(source.length)]
     if not test:
         raise UnusableData("The test set has no stretch as long as a window. Shorten the window with --window.")

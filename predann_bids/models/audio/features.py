@@ -30,6 +30,8 @@ class AudioFeatures(nn.Module, ABC):
         Number of features.
     in_frames : bool
         Whether the features have one frame for each EEG sample; else they have the rate of the audio.
+    for_networks, by_hand : slice
+        Which features networks learn from, and which closed-form decoders describe music by; by default all.
     version : int
         Part of the name under which features are cached. Increase it when a class computes different numbers.
     """
@@ -38,6 +40,8 @@ class AudioFeatures(nn.Module, ABC):
     audio_rate: int
     bands: int
     in_frames: ClassVar[bool] = True
+    for_networks: ClassVar[slice] = slice(None)
+    by_hand: ClassVar[slice] = slice(None)
     version: ClassVar[int] = 1
 
     @abstractmethod

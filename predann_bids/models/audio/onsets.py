@@ -51,11 +51,12 @@ def onset_features(spectra: Singles) -> Singles:
 
     magnitude = np.exp(spectra.astype(np.float64))
     level = magnitude.mean(axis=0) ** COMPRESSION
-    rises = np.stack([_rise(level), _rise(magnitude**COMPRESSION).mean(axis=0)])
+    rises = np.stack([rise(level), rise(magnitude**COMPRESSION).mean(axis=0)])
     features: Singles = gaussian_filter1d(rises, SMOOTHING, axis=1, mode="nearest").astype(np.float32)
     return features
 
 
-def _rise(level: Doubles) -> Doubles:
+def rise(level: Doubles) -> Doubles:
+    """Return the half-wave rectified increase from frame to frame, zero at the first."""
     rises: Doubles = np.diff(level, axis=-1, prepend=level[..., :1]).clip(min=0)
     return rises

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -11,17 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from predann_bids.arrays import Doubles
 from predann_bids.config import Training
 from predann_bids.models.audio.onsets import NAMES
-from predann_bids.models.closed_form import ClosedForm
-from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, OnProgress, Songs, silent
+from predann_bids.models.closed_form import ClosedForm, TrainingData
+from predann_bids.models.decoder import DECODERS, Blueprint, OnProgress, Songs, silent
 from predann_bids.models.linear.backward import BackwardModel, halved, ridge
 from predann_bids.models.memory import at_one_moment, evidence, padded
 from predann_bids.models.settings import Settings
+from predann_bids.signals.scaling import SHRINKAGE
 from predann_bids.timing import Rate
 
 HALVING = 2  # EEG samples per frame of a representation
+TEMPERATURE = 0.05
 
 
 @dataclass(frozen=True)
@@ -30,24 +31,22 @@ class LinearSettings(Settings):
 
     Parameters
     ----------
-    whitened : bool
-        Whether the input is whitened EEG; else it is only standardised.
     memory_temperature : float
         Divides similarities before they are summed over moments.
     """
 
-    whitened: bool = False
-    memory_temperature: float = 0.05
+    memory_temperature: float = TEMPERATURE
     features: str = "onsets"
 
 
 @DECODERS.add("linear")
-class LinearDecoder(ClosedForm, MomentMatcher):
+class LinearDecoder(ClosedForm):
     """A linear decoder. The representation that it predicts consists of audio features; it is not learned."""
 
     at_once = 256
     samples_per_frame = HALVING
     by_feature = True
+    by_contrast = False
     suffix = "npz"
     settings_class = LinearSettings
     settings: LinearSettings
@@ -62,19 +61,15 @@ class LinearDecoder(ClosedForm, MomentMatcher):
         return "onsets"
 
     @classmethod
-    def solve(  # noqa: D102
-        cls, eeg: Doubles, audio: Doubles, settings: LinearSettings, first_lag: int, n_lags: int
-    ) -> list[Self]:
-        lags = first_lag + np.arange(n_lags)
-        solutions = ridge(eeg, audio, lags, Rate(settings.rate_hz / HALVING))
-        models = [
-            BackwardModel(coefficients, lags, alpha, np.nan, settings.whitened)
-            for alpha, coefficients in solutions.items()
-        ]
-        return [cls(settings, model) for model in models]
+    def candidates(cls, data: TrainingData, settings: LinearSettings) -> Iterator[Self]:  # noqa: D102
+        lags = np.array(data.lags().eeg)
+        for alpha, coefficients in ridge(*data.joined(), lags, Rate(settings.rate_hz / HALVING)).items():
+            whitened = settings.shrinkage is not None
+            yield cls(settings, BackwardModel(coefficients, lags, alpha, np.nan, whitened, settings.memory_temperature))
 
-    def chosen(self, correlation: float) -> Self:  # noqa: D102
-        return type(self)(self.settings, replace(self.model, correlation=correlation))
+    def chosen(self, agreement: float, temperature: float) -> Self:  # noqa: D102
+        model = replace(self.model, correlation=agreement, temperature=temperature)
+        return type(self)(replace(self.settings, memory_temperature=temperature), model)
 
     def encode_eeg(self, eeg: Tensor) -> tuple[Tensor, Tensor]:
         """Recognise songs from EEG (B, C, T): song logits (B, n_songs), reconstructed features (B, 2, T // 2)."""
@@ -118,6 +113,10 @@ class LinearDecoder(ClosedForm, MomentMatcher):
     @classmethod
     def load(cls, path: Path, blueprint: Blueprint, songs: Songs) -> Self:  # noqa: D102
         model = BackwardModel.load(path)
-        decoder = cls(replace(cls.settings_for(blueprint), whitened=model.whitened), model)
+        shrinkage = SHRINKAGE if model.whitened else None
+        settings = replace(
+            cls.settings_for(blueprint), shrinkage=shrinkage, memory_temperature=model.temperature or TEMPERATURE
+        )
+        decoder = cls(settings, model)
         decoder.remember(songs)
         return decoder

@@ -11,18 +11,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from predann_bids.config import Training
+from predann_bids.models.audio.features import FEATURES, JOINT
 from predann_bids.models.audio.log_mel import BANDS
 from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, OnProgress, Songs, silent
+from predann_bids.models.linear.filters import FilterBanks, filter_audio, filter_eeg
 from predann_bids.models.losses import predann_loss, similarity
-from predann_bids.models.memory import at_one_moment, evidence
-from predann_bids.models.network import Network
+from predann_bids.models.memory import at_one_moment, evidence, padded
+from predann_bids.models.network import StartedNetwork
 from predann_bids.models.settings import Settings
 from predann_bids.models.temporal.audio_encoder import AudioEncoder
 from predann_bids.models.temporal.eeg_encoder import LinearEegEncoder
-from predann_bids.models.temporal.layers import HALVING, log_power, middle
+from predann_bids.models.temporal.layers import HALVING, centre, halve, log_power, middle
 
 ABSENT = -1e4  # logit of a song without evidence; finite, so that gradients stay finite
-KNOWS_NO_SONG = ("eeg_encoder", "audio_encoder")  # parts that do not depend on the songs
+KNOWS_NO_SONG = ("eeg_encoder", "audio_encoder", "eeg_filters", "audio_filters", "gains")  # whatever the songs are
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class TemporalSettings(Settings):
         Share of EEG channels dropped in training.
     memory_temperature : float
         Divides similarities before they are summed over moments.
+    filters : tuple of int
+        Sizes of the closed-form decoder that it contains: components, lags of the EEG, audio features, and their lags;
+        empty if it contains none.
+    first_lag : int
+        First lag of the filters of the EEG, in frames.
     """
 
     memory_frames: int = 0
@@ -47,21 +54,31 @@ class TemporalSettings(Settings):
     dimensions: int = 8
     channel_dropout: float = 0.1
     memory_temperature: float = 0.05
+    filters: tuple[int, ...] = ()
+    first_lag: int = 0
 
 
 @DECODERS.add("temporal")
-class TemporalDecoder(Network, MomentMatcher):
+class TemporalDecoder(StartedNetwork, MomentMatcher):
     """The EEG network predicts the representation that the audio network computes for the same moment.
 
     The prediction is compared with the remembered representation of every moment of every song. The evidence for a
-    song, summed over its moments, is its logit; see `models.memory`.
+    song, summed over its moments, is its logit; see `models.memory`. After training, the components of a closed-form
+    decoder can be added to the representation.
     """
 
+    compares_moments = True
     samples_per_frame = HALVING
     settings_class = TemporalSettings
     settings: TemporalSettings
     memory: Tensor
     memory_lengths: Tensor
+    eeg_filters: Tensor
+    audio_filters: Tensor
+    gains: Tensor
+    training_songs: Tensor
+    training_frames: Tensor
+    training_audio: Tensor
 
     def __init__(self, settings: TemporalSettings) -> None:
         super().__init__()
@@ -70,7 +87,12 @@ class TemporalDecoder(Network, MomentMatcher):
         self.eeg_encoder = self.make_eeg_encoder(settings)
         self.audio_encoder = AudioEncoder(settings.n_bands, width=settings.width, dimensions=dimensions)
         self.audio_head = nn.Linear(dimensions, n_songs)
-        self.register_buffer("memory", torch.zeros(n_songs, dimensions, settings.memory_frames))
+        components, n_lags, n_features, reach = settings.filters or (0, 1, 0, 1)
+        if settings.filters:
+            self.register_buffer("eeg_filters", torch.zeros(components, len(settings.channels), n_lags))
+            self.register_buffer("audio_filters", torch.zeros(components, n_features, reach))
+            self.register_buffer("gains", torch.ones(2))
+        self.register_buffer("memory", torch.zeros(n_songs, dimensions + components, settings.memory_frames))
         self.register_buffer("memory_lengths", torch.zeros(n_songs, dtype=torch.long))
 
     def make_eeg_encoder(self, settings: TemporalSettings) -> nn.Module:
@@ -84,8 +106,15 @@ class TemporalDecoder(Network, MomentMatcher):
 
     @classmethod
     def settings_for(cls, blueprint: Blueprint) -> TemporalSettings:  # noqa: D102
-        frames = blueprint.longest // HALVING
-        return cls.settings_class(**blueprint.common(), memory_frames=frames, n_bands=blueprint.bands)
+        learned = range(blueprint.bands)[FEATURES[blueprint.features].for_networks]
+        return cls.settings_class(
+            **blueprint.common(), memory_frames=blueprint.longest // HALVING, n_bands=len(learned)
+        )
+
+    @classmethod
+    def features_for(cls, training: Training) -> str:
+        """Return the name of the teacher's features, or of spectra together with features made by hand."""
+        return "spectra" if training.teacher == JOINT else training.teacher
 
     def encode_eeg(self, eeg: Tensor) -> tuple[Tensor, Tensor]:
         """Recognise songs from EEG (B, C, T): song logits (B, n_songs), predicted representation (B, D, T // 2)."""
@@ -94,12 +123,38 @@ class TemporalDecoder(Network, MomentMatcher):
 
     def predict(self, eeg: Tensor) -> Tensor:  # noqa: D102
         z: Tensor = self.eeg_encoder(eeg)
-        return z
+        if not self.settings.filters:
+            return z
+        solved = filter_eeg(halve(eeg), self.eeg_filters, self.settings.first_lag)
+        return torch.cat([self.gains[0] * z, centre(solved)], dim=1)
+
+    def represent(self, features: Tensor) -> Tensor:
+        """Represent audio features (B, bands, T): (B, D, T // 2)."""
+        z: Tensor = self.audio_encoder(features[:, : self.settings.n_bands])
+        if not self.settings.filters:
+            return z
+        by_hand = features[:, features.shape[1] - self.settings.filters[2] :]
+        solved = filter_audio(halve(by_hand), self.audio_filters)
+        return torch.cat([self.gains[1] * z, centre(solved)], dim=1)
+
+    def joined(self, banks: FilterBanks, gains: tuple[float, float], temperature: float) -> Self:  # noqa: D102
+        sizes = (len(banks.eeg), banks.eeg.shape[2], *banks.audio.shape[1:])
+        settings = replace(self.settings, filters=sizes, first_lag=banks.first_lag, memory_temperature=temperature)
+        other = type(self)(settings)
+        kept = {name: value for name, value in self.state_dict().items() if not name.startswith("memory")}
+        other.load_state_dict(kept, strict=False)
+        for buffer, values in (
+            (other.eeg_filters, banks.eeg),
+            (other.audio_filters, banks.audio),
+            (other.gains, gains),
+        ):
+            buffer.copy_(torch.as_tensor(values))
+        return other.eval()
 
     def encode_audio(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Recognise songs from waveforms (B, samples): song logits (B, n_songs), representation (B, D, frames)."""
-        z = self.audio_encoder(self.features.to(audio.device)(audio))
-        return self.audio_logits(z), z
+        z = self.represent(self.features.to(audio.device)(audio))
+        return self.audio_logits(z[:, : self.settings.dimensions]), z
 
     def audio_logits(self, z: Tensor) -> Tensor:
         """Classify audio representations (B, D, T) to song logits (B, n_songs)."""
@@ -116,8 +171,10 @@ class TemporalDecoder(Network, MomentMatcher):
     def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
         """Add the cross-entropies of the song logits of EEG and audio, and the weighted PredANN loss.
 
-        Windows whose song no other window of the batch has are left out of the cross-entropy of EEG. Unlike in the
-        published method, PredANN by default trains both networks, which improves accuracy (see docs/results.md).
+        `Training.moments` says which moments of songs the logits are computed from: those of the other windows of the
+        batch, these and the window's own, or all moments of all training songs, as in the test. Windows whose song no
+        such moment has are left out of the cross-entropy of EEG. Unlike in the published method, PredANN by default
+        trains both networks, which improves accuracy (see docs/results.md).
 
         Parameters
         ----------
@@ -136,10 +193,17 @@ class TemporalDecoder(Network, MomentMatcher):
             The loss and its terms.
         """
         z_eeg = self.eeg_encoder(eeg)
-        z_audio = middle(self.audio_encoder(audio), z_eeg.shape[2])
-        logits, answerable = logits_within_batch(
-            similarity(z_eeg, z_audio), songs, len(self.settings.songs), self.settings.memory_temperature
-        )
+        z_audio = middle(self.audio_encoder(audio[:, : self.settings.n_bands]), z_eeg.shape[2])
+        if training.moments == "all":
+            logits, answerable = self._logits_among_all(z_eeg), torch.ones_like(songs, dtype=torch.bool)
+        else:
+            logits, answerable = logits_within_batch(
+                similarity(z_eeg, z_audio),
+                songs,
+                len(self.settings.songs),
+                self.settings.memory_temperature,
+                with_own=training.moments == "own",
+            )
         errors = F.cross_entropy(logits, songs, reduction="none")
         by_eeg = (errors * answerable).sum() / answerable.sum().clamp(min=1)
         by_audio = F.cross_entropy(self.audio_logits(z_audio), songs)
@@ -152,12 +216,28 @@ class TemporalDecoder(Network, MomentMatcher):
             "predann_loss": predann,
         }
 
+    def hear(self, songs: Songs, trained: Sequence[int]) -> None:  # noqa: D102
+        spectra = [songs.audio(index)[: self.settings.n_bands] for index in trained]
+        ends = torch.tensor([part.shape[1] // HALVING for part in spectra])
+        self.register_buffer("training_songs", torch.tensor(list(trained)), persistent=False)
+        self.register_buffer("training_frames", ends, persistent=False)
+        whole = [part[:, : int(end) * HALVING] for part, end in zip(spectra, ends, strict=True)]
+        self.register_buffer("training_audio", torch.cat(whole, dim=1)[None], persistent=False)
+
+    def _logits_among_all(self, z_eeg: Tensor) -> Tensor:
+        """Compute song logits from all moments of all training songs, as they are represented at present."""
+        joined = self.audio_encoder(self.training_audio)[0]  # at once, so that all share one normalisation
+        memory, lengths = padded(joined.split(self.training_frames.tolist(), dim=1))
+        among = evidence(z_eeg, memory, lengths.to(z_eeg.device), self.settings.memory_temperature)
+        logits = among.new_full((len(z_eeg), len(self.settings.songs)), ABSENT)
+        return logits.index_copy(1, self.training_songs, among)
+
     @torch.no_grad()
     def remember(self, songs: Songs) -> None:
         """Store the representations of whole songs, in the order of `settings.songs`."""
         self.memory.zero_()
         for index in range(len(songs)):
-            z = self.audio_encoder(songs.audio(index)[None].to(self.memory))[0]
+            z = self.represent(songs.audio(index)[None].to(self.memory))[0]
             self.memory[index, :, : z.shape[1]] = z
             self.memory_lengths[index] = z.shape[1]
 
@@ -177,12 +257,12 @@ class TemporalDecoder(Network, MomentMatcher):
 
 
 def logits_within_batch(
-    similarities: Tensor, stimuli: Tensor, n_songs: int, temperature: float
+    similarities: Tensor, stimuli: Tensor, n_songs: int, temperature: float, *, with_own: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Compute song logits in training, where the other windows of the batch stand in for the memory.
 
-    The window's own moment is left out, so this objective only teaches the EEG network which song was playing. Which
-    moment it was, only PredANN teaches.
+    Without the window's own moment, this objective only teaches the EEG network which song was playing. Which moment it
+    was, only PredANN teaches.
 
     Parameters
     ----------
@@ -194,15 +274,17 @@ def logits_within_batch(
         Number of songs.
     temperature : float
         Divides the similarities.
+    with_own : bool
+        Whether the window's own moment counts, too.
 
     Returns
     -------
     Tensor, shape (B, n_songs)
-        Song logits; very low for songs that no other window of the batch has.
+        Song logits; very low for songs that no counted window of the batch has.
     Tensor of bool, shape (B,)
-        Whether another window of the batch has the right song, so that the window can be classified correctly.
+        Whether a counted window of the batch has the right song, so that the window can be classified correctly.
     """
-    own = torch.eye(len(stimuli), dtype=torch.bool, device=stimuli.device)
+    own = torch.eye(len(stimuli), dtype=torch.bool, device=stimuli.device) & (not with_own)
     belongs = F.one_hot(stimuli, n_songs).T.bool()  # (S, B)
     counted = belongs[None] & ~own[:, None]  # (B, S, B)
     number = counted.sum(dim=2)

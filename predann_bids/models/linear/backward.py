@@ -41,6 +41,8 @@ class BackwardModel:
         Mean correlation of reconstructions with features on the windows that the regularisation was chosen on.
     whitened : bool
         Whether the input is whitened EEG, as for networks; else it is only standardised.
+    temperature : float
+        Temperature of the song logits; zero in files of earlier versions, which had none.
     """
 
     coefficients: Singles
@@ -48,6 +50,7 @@ class BackwardModel:
     alpha: float
     correlation: float
     whitened: bool
+    temperature: float = 0.0
 
     def reconstruct(self, eeg: Singles) -> Singles:
         """Reconstruct features (n, F, T // 2) from windows (n, C, T), taking the EEG beyond a window as zero."""
@@ -85,7 +88,8 @@ class BackwardModel:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 plain = {name: content[name].item() for name in ("alpha", "correlation", "whitened")}
-                return cls(content["coefficients"], content["lags"], **plain)
+                temperature = content["temperature"].item() if "temperature" in content else 0.0
+                return cls(content["coefficients"], content["lags"], **plain, temperature=temperature)
         except OSError as error:
             raise ReadOrWriteFailed(f"{path} cannot be read: {error.strerror or error}.") from error
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

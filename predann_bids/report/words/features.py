@@ -32,5 +32,6 @@ def add_feature_words(features: str, row: FeatureWords) -> None:
 
 FEATURE_WORDS: dict[str, FeatureWords] = {
     "log-mel": FeatureWords("log-mel spectra"),
+    "spectra": FeatureWords("log-mel spectra"),
     "waveform": FeatureWords("waveforms at 44.1 kHz"),
 }

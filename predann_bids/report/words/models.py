@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from predann_bids.report import words
 
-PREDANN, BASELINE, BAND_POWER = "predann", "baseline", "band_power"
+PREDANN, BASELINE, OWN_MOMENT, BAND_POWER = "predann", "baseline", "own_moment", "band_power"
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,20 @@ def add_model_words(model: str, row: ModelWords) -> None:
 MODEL_WORDS: dict[str, ModelWords] = {
     PREDANN: ModelWords(name="PredANN", inside="PredANN", colour="#0072B2", marker="o"),
     BASELINE: ModelWords(
-        name="Baseline (weight 0)",
-        inside="its baseline",
+        name="Song label only",
+        inside="the network trained on song labels only",
         colour="#D55E00",
         marker="s",
-        methods="The matched baseline differs only in the weight of the PredANN objective, which is 0.",
+        methods="The baseline is the same network without the PredANN objective (weight 0), trained on the song label"
+        " alone.",
+    ),
+    OWN_MOMENT: ModelWords(
+        name="Own moment",
+        inside="the network that knows the moment but not the PredANN objective",
+        colour="#56B4E9",
+        marker="h",
+        methods="Between the two stands a network without the PredANN objective (weight 0) whose song logits, in"
+        " training, count the moment that was playing.",
     ),
     "linear": ModelWords(
         name="Linear decoder",
@@ -74,8 +83,8 @@ MODEL_WORDS: dict[str, ModelWords] = {
         methods="The linear reference is a backward temporal response function (Crosse et al., 2016), fitted with"
         " MNE-Python (Gramfort et al., 2013): ridge regression reconstructs the onset envelope and the spectral flux of"
         " the music from the EEG at lags from 0 to 0.4 s after it, at half the sampling rate of the EEG, with the ridge"
-        " parameter that did best on the validation data. It decides by match: its reconstruction is correlated with"
-        " the features of each candidate. It has no song logits.",
+        " parameter that did best on the validation data. Its reconstruction is correlated with the"
+        " features of every candidate, at the same moment to decide by match, and at all moments for its song logits.",
     ),
     "linear_whitened": ModelWords(
         name="Linear decoder, whitened EEG",
@@ -84,6 +93,24 @@ MODEL_WORDS: dict[str, ModelWords] = {
         marker="^",
         methods="It was evaluated twice: on EEG that was only standardised, and on EEG that was whitened as for the"
         " network.",
+    ),
+    "ridge": ModelWords(
+        name="Multiband ridge",
+        inside="multiband ridge regression",
+        colour="#B8860B",
+        marker="X",
+        methods="Multiband ridge regression reconstructs the level and the onsets of eight frequency bands as well, or"
+        " the onset features alone, whichever told the moments of the validation data apart best; the shrinkage of the"
+        " whitening and the ridge parameter were chosen in the same way.",
+    ),
+    "cca": ModelWords(
+        name="CCA",
+        inside="canonical correlation analysis",
+        colour="#7F3C8D",
+        marker="*",
+        methods="Canonical correlation analysis (de Cheveigné et al., 2018) of lagged EEG with the same features at"
+        " lags up to 0.13 s was regularised on both sides; shrinkage, regularisation and the number of components were"
+        " chosen by how well they told the moments of the validation data apart.",
     ),
     # not among the models of metrics.json, but evaluated beside them and in the fingerprint control
     BAND_POWER: ModelWords(

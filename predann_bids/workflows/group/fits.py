@@ -40,6 +40,8 @@ class ModelFit:
         How to run.
     training_fingerprint, fingerprint : str
         Of everything that the trained model, and what it says of the test windows, depend on.
+    starts : tuple of ModelFit
+        The closed-form decoders of the same fold, which a network may contain.
     """
 
     study: Study
@@ -49,6 +51,7 @@ class ModelFit:
     execution: Execution
     training_fingerprint: str = ""
     fingerprint: str = ""
+    starts: tuple[ModelFit, ...] = ()
 
     @property
     def science(self) -> Science:
@@ -112,7 +115,7 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
     trials = [repr(trial) for trial in material.trials]
     excluded = sorted(material.excluded)
     data = (sources, material.audio.summary(), trials, material.rotations, excluded, __version__, *material.treatment())
-    fits = []
+    fits: list[ModelFit] = []
     for split in study.splits:
         for model in study.models:
             several = model.in_epochs and not study.given
@@ -124,7 +127,11 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
                 trained = science_hash(*parts, model.name, split.fold, science.training.seed, made, *data)
                 outputs = science_hash(trained, science.windows, science.lengths)
                 fits.append(replace(fit, training_fingerprint=trained, fingerprint=outputs))
-    return fits
+    return [replace(fit, starts=_solved_in(fits, fit.split)) if fit.model.in_epochs else fit for fit in fits]
+
+
+def _solved_in(fits: Sequence[ModelFit], split: Split) -> tuple[ModelFit, ...]:
+    return tuple(fit for fit in fits if fit.split is split and fit.model.fitted == "in closed form")
 
 
 def shared_models(one: Science, other: Science) -> int:

@@ -18,7 +18,9 @@ from predann_bids.files import write_json, write_text, written_whole
 from predann_bids.learning.memory import keep_memory
 from predann_bids.learning.retrieval import Candidates, Representations, rank
 from predann_bids.models.decoder import DECODERS, Blueprint, Decoder
+from predann_bids.models.network import can_be_started
 from predann_bids.progress import Progress
+from predann_bids.signals.scaling import SHRINKAGE
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import RANKS, ModelFit
 from predann_bids.workflows.group.inputs.material import Material
@@ -32,18 +34,22 @@ from predann_bids.workflows.resources import (
     uses_accelerator,
 )
 
+STARTS = ("ridge", "cca")  # closed-form decoders that a network may contain
+MOST_FEATURES = 64  # audio features from which closed-form decoders are solved for; a teacher may have thousands
 Task = TypeVar("Task")
 Value = TypeVar("Value")
 PRELOAD = ("predann_bids.learning.fitting", "predann_bids.models.checkpoints", "sklearn.model_selection", __name__)
 
 
 def train_all(fits: Sequence[ModelFit], execution: Execution) -> None:
-    """Do the fits that are not done yet, the longest first."""
+    """Do the fits that are not done yet: first what is solved for, which networks contain, then the longest."""
     to_do = [fit for fit in fits if execution.overwrite or not fit.is_finished()]
-    to_do.sort(key=lambda fit: -fit.units)
-    if to_do:
-        training = to_do[0].science.training
-        run_tasks(train_one, to_do, execution, title="Training", training=training, units=lambda fit: fit.units)
+    solved = [fit for fit in to_do if not fit.model.in_epochs]
+    trained = sorted((fit for fit in to_do if fit.model.in_epochs), key=lambda fit: -fit.units)
+    for title, some in (("Solving", solved), ("Training", trained)):
+        if some:
+            training = some[0].science.training
+            run_tasks(train_one, some, execution, title=title, training=training, units=lambda fit: fit.units)
 
 
 def run_tasks(
@@ -164,7 +170,6 @@ def _decode(fit: ModelFit, worker: Worker, *, keep: bool) -> _Tested:
         test,
         device,
         lambda units, note: worker.advance(units, f"{fit.title}: {note}"),
-        has_song_logits=fit.model.has_song_logits,
     )
     return _Tested(test, *predictions)
 
@@ -174,18 +179,23 @@ def decoder_class(fit: ModelFit) -> type[Decoder]:
     return DECODERS[fit.model.decoder or fit.science.training.encoders]
 
 
+def source_features(fit: ModelFit) -> str:
+    """Return the registered name of the audio features that a fit's decoder hears."""
+    return decoder_class(fit).features_for(fit.science.training)
+
+
 def source_of(fit: ModelFit) -> Any:
     """Open what a fit takes windows from, as its decoder wants it."""
     model, science = fit.model, fit.science
-    features = decoder_class(fit).features_for(science.training)
+    features = source_features(fit)
     by_window = model.in_epochs and science.windows.scaling == "window"
-    return fit.study.material.source(science, features, by_window=by_window, whitened=model.whitened)
+    return fit.study.material.source(science, features, by_window=by_window)
 
 
 def blueprint_of(fit: ModelFit, source: Any) -> Blueprint:
     """Say what a fit's decoder is to be built for."""
     material, windows = fit.study.material, fit.science.windows
-    features = decoder_class(fit).features_for(fit.science.training)
+    features = source_features(fit)
     arrays = material.audio.arrays(features)
     return Blueprint(
         kind=fit.model.decoder or fit.science.training.encoders,
@@ -210,16 +220,40 @@ def read_decoder(fit: ModelFit, source: Any) -> Decoder:
 
 
 def _solve(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
-    from predann_bids.learning.closed_form import solve
-
     assert fit.trained
-    kind: Any = decoder_class(fit)
-    settings = replace(kind.settings_for(blueprint_of(fit, source)), whitened=fit.model.whitened)
-    decoder = solve(kind, source, fit.split, settings)
+    decoder: Decoder = _solved(fit, source, fit.model.decoder, fit.model.shrinkage)
     decoder.save(fit.trained, {})
     decoder.remember(source.songs())
     worker.advance(fit.units, fit.title)
     return decoder
+
+
+def _solved(fit: ModelFit, source: Any, name: str, shrinkage: float | None = SHRINKAGE) -> Any:
+    """Solve for the closed-form decoder of a name, from the audio features that the source has."""
+    from predann_bids.learning.closed_form import solve
+
+    kind: Any = DECODERS[name]
+    settings = replace(kind.settings_for(blueprint_of(fit, source)), shrinkage=shrinkage)
+    return solve(kind, source, fit.split, settings)
+
+
+def _start(fit: ModelFit, source: Any) -> Any:
+    """Return the closed-form decoder that a network contains: the one that does best on validation data.
+
+    It is read where it is one of the models of the run and done, and otherwise solved for here.
+    """
+    songs = source.songs()
+    candidates: list[Any] = []
+    for name in STARTS:
+        done = next((other for other in fit.starts if other.model.name == name and other.is_trained()), None)
+        if done and decoder_class(done).features_for(fit.science.training) == source_features(fit):
+            assert done.trained
+            candidates.append(decoder_class(done).load(done.trained, blueprint_of(fit, source), songs))
+        else:
+            candidates.append(_solved(fit, source, name))
+    best = max(candidates, key=lambda decoder: decoder.agreement)
+    best.remember(songs)
+    return best
 
 
 def _train(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
@@ -228,12 +262,18 @@ def _train(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
     blueprint, execution, split = blueprint_of(fit, source), fit.execution, _to_train_on(fit)
     if not uses_accelerator(execution):
         refuse_too_little_memory(fit.science.training, len(split.train), blueprint.audio_s, execution.mem_gb)
+    start = _start(fit, source) if can_be_started(decoder_class(fit)) and blueprint.bands <= MOST_FEATURES else None
+    settings = decoder_class(fit).settings_for(blueprint)
+    if start:
+        worker.advance(0, f"{fit.title}: closed-form decoder solved for")
+        settings = replace(settings, shrinkage=start.settings.shrinkage)
+        source = source.whitened(settings.shrinkage)
     unfinished = fit.directory / f"{fit.model.name}_unfinished"
     decoder, history = train(
         source,
         split,
         blueprint.kind,
-        decoder_class(fit).settings_for(blueprint),
+        settings,
         fit.science.training,
         directory=unfinished / fit.training_fingerprint,
         name=fit.title,
@@ -241,11 +281,25 @@ def _train(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
         on_progress=worker.advance,
         validation=fit.study.validation_windows(fit.split),
     )
+    if start and fit.model.started:
+        decoder = _joined(fit, decoder, start, source)
     assert fit.history
     assert fit.trained
     write_text(fit.history, pd.DataFrame(history).to_csv(index=False))
     decoder.save(fit.trained, _facts(fit))
     shutil.rmtree(unfinished, ignore_errors=True)
+    return decoder
+
+
+def _joined(fit: ModelFit, network: Any, start: Any, source: Any) -> Any:
+    """Join a trained network with the closed-form decoder that it contains."""
+    from predann_bids.learning.closed_form import ValidationWindows
+    from predann_bids.learning.joining import join
+
+    held_out = fit.split.validation
+    windows = ValidationWindows.of(source, held_out or fit.split.train)
+    decoder = join(network, start, windows, held_out=bool(held_out))
+    decoder.remember(source.songs())
     return decoder
 
 
@@ -283,7 +337,7 @@ def _classify(fit: ModelFit, worker: Worker, *, keep: bool) -> _Tested:  # noqa:
     from predann_bids.workflows.group.inputs.audio import SPECTRA
 
     material = fit.study.material
-    source = material.source(fit.science, SPECTRA, whitened=fit.model.whitened)
+    source = material.source(fit.science, SPECTRA).whitened(fit.model.shrinkage)
     test = fit.study.tested_windows(fit.split)
     every = grid((*fit.split.train, *fit.split.validation), source.length, max(1, source.length // 2))
     train = thinned(every, MOST_TRAINED)

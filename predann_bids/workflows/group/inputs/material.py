@@ -68,7 +68,7 @@ class Material:
     bad: tuple[tuple[Span, ...], ...] = ()
     montage: Montage | None = None
 
-    def source(self, science: Science, features: str, *, by_window: bool = False, whitened: bool = True) -> AnySource:
+    def source(self, science: Science, features: str, *, by_window: bool = False) -> AnySource:
         """Open the stores that windows are taken from.
 
         Parameters
@@ -79,18 +79,15 @@ class Material:
             Registered name of the audio features to take.
         by_window : bool
             Scale each channel of each window by itself, instead of each recording.
-        whitened : bool
-            Whether recordings are whitened, or only standardised channel by channel.
         """
         from predann_bids.data.batches import EegStore
         from predann_bids.data.source import Source
-        from predann_bids.learning.closed_form import unwhitened
 
         recordings = [map_brainvision(header) for header in self.headers]
         opened = EegStore.open(
             recordings, self.excluded, self.channels, bad=self.bad, montage=self.montage, by_window=by_window
         )
-        store = replace(opened if whitened else unwhitened(opened), rotations=self.rotations)
+        store = replace(opened, rotations=self.rotations)
         windows, audio = science.windows, self.audio.store(features)
         longer_s = max(0.0, windows.audio_context - windows.length)
         return Source(
