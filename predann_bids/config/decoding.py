@@ -51,6 +51,14 @@ class Windowing(Section):
         json_schema_extra=option("--channels"),
     )
 
+    copies: Literal["report", "merge"] = Field(
+        "report",
+        description="What to do with stimuli that hold the same audio. 'report' names them and says how accurate"
+        " decoders can be at most; 'merge' also makes one class, named after the first, of stimuli that are equal from"
+        " beginning to end.",
+        json_schema_extra=option("--copies") | ADDED,
+    )
+
     @model_validator(mode="after")
     def _context_covers_the_window(self) -> Self:
         if 0 < self.audio_context < self.length:

@@ -9,8 +9,16 @@ from typing import Any
 from predann_bids.report import text
 from predann_bids.report.group.confounds import order_words, state_words
 from predann_bids.report.group.controls import ControlFinding, control_findings
-from predann_bids.report.scores import evaluated, exceeds_chance, is_within_recording, judged_interval
+from predann_bids.report.scores import (
+    evaluated,
+    exceeds_chance,
+    has_unseen_songs,
+    is_within_recording,
+    judged_interval,
+)
 from predann_bids.report.words.controls import CONTROL_WORDS
+from predann_bids.report.words.copies import copy_sentence
+from predann_bids.report.words.decisions import BY_LOGITS, BY_MATCH
 from predann_bids.report.words.models import BAND_POWER, PREDANN, model_words
 from predann_bids.report.words.splits import split_words
 
@@ -53,6 +61,7 @@ def caveats(metrics: Mapping[str, Any]) -> list[Caveat]:
         leak,
         _order(metrics),
         _recording_state(metrics, said=leak is not None),
+        _duplicates(metrics),
     ]
     return [warning for warning in warnings if warning]
 
@@ -184,4 +193,44 @@ def _meaning(metrics: Mapping[str, Any], model: str, *, leaking: bool) -> str:
         f"{name} itself is not shown to use the leak{f' ({shown})' if shown else ''}. The leak is there all the same:"
         " with this split, accuracy above chance is not by itself evidence of music, for this decoder or any other;"
         " only the difference between real data and controls is."
+    )
+
+
+def _duplicates(metrics: Mapping[str, Any]) -> Caveat | None:
+    rows = [row for row in metrics.get("copies") or () if not row["merged"]]
+    if not rows:
+        return None
+    paragraphs = (
+        " ".join(copy_sentence(row) for row in rows),
+        _reachable(metrics.get("copies_limit") or {}),
+        _not_unseen(metrics),
+        "--copies merge makes one class of equal songs." if any(row["equal"] for row in rows) else "",
+    )
+    title = "Some songs hold the same audio, which no decoder can tell apart."
+    return Caveat("duplicate_stimuli", title, tuple(filter(None, paragraphs)))
+
+
+def _reachable(limit: Mapping[str, float | None]) -> str:
+    reached = [
+        f"{text.share(limit[way.accuracy])} {way.inside}"
+        for way in (BY_LOGITS, BY_MATCH)
+        if limit.get(way.accuracy) is not None
+    ]
+    if not reached:
+        return ""
+    return (
+        f"A decoder that knows the audio perfectly, and guesses among songs that hold the same, is right in"
+        f" {text.listed(reached)}, counted from the test windows; more is not to be had from the music. By match, only"
+        " songs that hold the same audio at the same moment count as the same."
+    )
+
+
+def _not_unseen(metrics: Mapping[str, Any]) -> str:
+    splits = [metrics["protocol"]["split"], *(metrics.get("also") or {})]
+    held_out = [split for split in splits if has_unseen_songs(split)]
+    if not held_out:
+        return ""
+    return (
+        f"Under --split {held_out[0]}, the same audio may be trained on and tested under two names: songs with a copy"
+        " are not shown to be recognised unseen."
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from predann_bids.data.copies import Limits, limits_of
 from predann_bids.errors import UnusableData
 from predann_bids.learning.comparison import compare, compare_all, compare_with_control
 from predann_bids.learning.confounds.order import order_scores
@@ -44,6 +45,26 @@ def scored(study: Study, predictions: Predicted) -> dict[str, Any]:
         "comparison": compare(pair[0], pair[1], scoring) if len(pair) == 2 else None,
         "comparisons": compare_all(models, scoring),
     }
+
+
+def copies_limit(study: Study) -> dict[str, float | None] | None:
+    """Say how accurate decoders can be at most where stimuli hold the same audio; None if none do.
+
+    It is counted from the test windows: where k of the candidates hold the audio of a window, a decoder that knows the
+    audio perfectly is right once in k. By match, only candidates count that hold it at the same moment.
+    """
+    material = study.material
+    if not material.copies:
+        return None
+    length = material.rate.samples(study.science.windows.length)
+    parts = []
+    for split in study.splits:
+        windows = study.tested_windows(split).alone()
+        tested = set(windows.stimuli(material.trials).tolist()) if study.nature.unseen_songs else None
+        parts.append(limits_of(material.copies, material.trials, windows, length, tested))
+    limits = Limits.joined(parts)
+    by_logits = float(limits.logits.mean()) if study.known_songs else None
+    return {"accuracy": by_logits, "match_accuracy": float(limits.match.mean())}
 
 
 def prediction_table(study: Study, predictions: Predicted) -> pd.DataFrame:

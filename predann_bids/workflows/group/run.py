@@ -23,6 +23,7 @@ from predann_bids.workflows.group.plan import Plan, make_plan
 from predann_bids.workflows.group.pooling import (
     Predicted,
     control_scores,
+    copies_limit,
     order_of,
     prediction_table,
     scored,
@@ -132,6 +133,8 @@ def _metrics(plan: Plan, predictions: Mapping[Path, Predicted]) -> dict[str, Any
     probed = evaluation.probe and DECODERS[main.science.training.encoders].can_be_probed
     metrics["uses"] = measured_uses(main, plan.fits_of(main), plan.execution) if probed else None
     metrics["also"] = {study.name: scores[study.name] for study in also}
+    metrics["copies"] = [dict(row) for row in main.material.copy_rows]
+    metrics["copies_limit"] = copies_limit(main)
     metrics["warnings"] = [caveat.plain() for caveat in caveats(metrics)]
     return metrics
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,10 @@ class StimulusAudio:
         if FEATURES[features].in_frames:
             return AudioStore(arrays)
         return WaveformStore(arrays, self.rate, Rate(FEATURES[features].audio_rate))
+
+    def of(self, songs: Sequence[int]) -> StimulusAudio:
+        """Keep the features of some stimuli, in this order."""
+        return replace(self, files={name: tuple(files[song] for song in songs) for name, files in self.files.items()})
 
     def lengths(self) -> list[int]:
         """Lengths of the stimuli in EEG samples."""

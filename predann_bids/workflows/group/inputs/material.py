@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from predann_bids.bids.derivatives import Derivative
 from predann_bids.config import Preprocessing, Science
+from predann_bids.console import say
 from predann_bids.data.bad_spans import mark_trials, read_bad_spans
+from predann_bids.data.copies import Copy
 from predann_bids.data.splits import Split, make_splits
 from predann_bids.data.trials import Stretch, Trial, list_trials
 from predann_bids.data.windows import grid
 from predann_bids.errors import UnusableData
+from predann_bids.report.words.copies import copy_notes
 from predann_bids.signals.brainvision import map_brainvision, read_positions
 from predann_bids.signals.montage import Montage, Place, Target
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.audio import StimulusAudio, read_audio_features
 from predann_bids.workflows.group.inputs.channels import choose_channels
+from predann_bids.workflows.group.inputs.copies import find_classes
 from predann_bids.workflows.group.inputs.notes import window_notes
 
 if TYPE_CHECKING:
@@ -54,6 +58,10 @@ class Material:
         EEG samples of each recording that no window may touch; empty for none.
     montage : Montage, optional
         What all recordings are brought to, in place of the channels that they have in common.
+    copies : tuple of Copy
+        Which stimuli hold the same audio.
+    copy_rows : tuple of mapping
+        The value `copies` of metrics.json, which also names the stimuli that were merged.
     """
 
     headers: tuple[Path, ...]
@@ -67,6 +75,8 @@ class Material:
     origins: tuple[str, ...] = ()
     bad: tuple[tuple[Span, ...], ...] = ()
     montage: Montage | None = None
+    copies: tuple[Copy, ...] = ()
+    copy_rows: tuple[Mapping[str, Any], ...] = ()
 
     def source(self, science: Science, features: str, *, by_window: bool = False) -> AnySource:
         """Open the stores that windows are taken from.
@@ -201,9 +211,14 @@ def gather(
     )
     bad = _bad_spans(derivatives, science.preprocessing, rate)
     trials = mark_trials(trials, bad, delay=rate.samples(science.windows.delay))
+    classes = find_classes(labels, kept, trials, science.windows.copies)
+    trials, labels, kept = list(classes.trials), classes.labels, classes.audio
     _refuse_single_songs(trials, labels, rate.samples(science.windows.length))
     channels = choose_channels(derivatives, recordings, science.windows.channels, target)
-    notes = (*channels.notes, *window_notes(trials, labels, science.windows, rate))
+    of_copies = copy_notes(classes.rows, merging=science.windows.copies == "merge")
+    for note in of_copies:
+        say(f"Warning: {note}", stderr=True)
+    notes = (*channels.notes, *of_copies, *window_notes(trials, labels, science.windows, rate))
     material = Material(
         headers=tuple(derivative.paths.header for derivative in derivatives),
         trials=tuple(trials),
@@ -215,6 +230,8 @@ def gather(
         origins=tuple(str(derivative.sidecar.get("SourceFingerprint", "")) for derivative in derivatives),
         bad=bad if any(bad) else (),
         montage=channels.montage,
+        copies=classes.copies,
+        copy_rows=classes.rows,
     )
     return material, notes
 
