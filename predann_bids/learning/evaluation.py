@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from predann_bids.arrays import Bools, Doubles, Ints
+from predann_bids.data.ties import best_of, rank_of
 from predann_bids.learning.retrieval import KINDS, TOPS
 from predann_bids.learning.statistics import Scoring, mean_interval
 from predann_bids.timing import Rate
@@ -141,7 +142,8 @@ def decide(
         Windows of `window_s` every `stride_s` seconds.
     how : {"mean", "max", "majority", "match"}
         Mean or maximum of the probabilities, the most frequent decision (in a tie, the one that appears first), or the
-        mean similarity with the audio at the same moment.
+        mean similarity with the audio at the same moment. Of songs that are exactly equal in this, one is drawn; see
+        `data.ties`.
     length_s, window_s, stride_s : float
         Length of a segment, length of a window, and time between the starts of windows, in seconds.
 
@@ -163,17 +165,25 @@ def decide(
     if how == "match":
         assert windows.similarities is not None
         similarities = windows.similarities[members].mean(axis=1)  # NaN if the stimulus ends within the segment
-        return Decisions(table, _softmax(similarities), np.nanargmax(similarities, axis=1))
+        return Decisions(table, _softmax(similarities), best_of(similarities, keys_of(table)))
     assert windows.probabilities is not None
-    scores = _combine(windows.probabilities[members], how)
-    return Decisions(table, scores, scores.argmax(axis=1))
+    scores = _combine(windows.probabilities[members], how, keys_of(table))
+    return Decisions(table, scores, best_of(scores, keys_of(table)))
 
 
-def _combine(probabilities: Doubles, how: Aggregation) -> Doubles:
+def keys_of(table: pd.DataFrame) -> Ints:
+    """Return what identifies each row of the table of `WindowPredictions`, for drawing among equals: (n, 4)."""
+    onset_us = np.round(table["onset"].to_numpy(dtype=np.float64) * 1e6).astype(np.int64)
+    return np.column_stack([table[["seed", "fold", "trial"]].to_numpy(dtype=np.int64), onset_us])
+
+
+def _combine(probabilities: Doubles, how: Aggregation, keys: Ints) -> Doubles:
     """Combine (segments, windows, stimuli) to (segments, stimuli)."""
     if how == "majority":
-        n_stimuli = probabilities.shape[2]
-        votes = np.eye(n_stimuli)[probabilities.argmax(axis=2)]
+        n_segments, inside, n_stimuli = probabilities.shape
+        # all windows of a segment draw alike, so that songs with the same audio do not split their votes
+        named = best_of(probabilities.reshape(-1, n_stimuli), keys.repeat(inside, axis=0))
+        votes = np.eye(n_stimuli)[named.reshape(n_segments, inside)]
         counts = votes.sum(axis=1)
         # In a tie the decision that appears first wins: it gets the largest bonus, which is less than one vote.
         earliest = np.where(counts > 0, votes.argmax(axis=1), votes.shape[1])
@@ -404,13 +414,10 @@ def _accuracy(decisions: Decisions | None) -> float | None:
 
 
 def _top_k(decisions: Decisions, k: int) -> float | None:
-    from sklearn.metrics import top_k_accuracy_score
-
-    n_stimuli = decisions.scores.shape[1]
-    if n_stimuli <= k or not len(decisions.table):
+    if decisions.scores.shape[1] <= k or not len(decisions.table):
         return None  # with so few stimuli, the right one is always among the best k
-    stimuli = decisions.table["stimulus"].to_numpy()
-    return float(top_k_accuracy_score(stimuli, decisions.scores, k=k, labels=np.arange(n_stimuli)))
+    own = decisions.scores[np.arange(len(decisions.table)), decisions.table["stimulus"].to_numpy()]
+    return _mean(rank_of(own, decisions.scores, keys_of(decisions.table)) <= k)
 
 
 def _mean(values: Bools) -> float | None:

@@ -15,8 +15,9 @@ import numpy as np
 
 from predann_bids.arrays import Bools, Doubles, Ints
 from predann_bids.data.controls import exchange_blocks, permuted
+from predann_bids.data.ties import best_of
 from predann_bids.data.trials import Trial
-from predann_bids.learning.evaluation import WindowPredictions
+from predann_bids.learning.evaluation import WindowPredictions, keys_of
 from predann_bids.learning.models import By
 from predann_bids.learning.statistics import Scoring
 from predann_bids.timing import Rate
@@ -173,9 +174,8 @@ def count_hits(windows: WindowPredictions, rows: Mapping[By, Bools]) -> dict[By,
 
 
 def _decided(windows: WindowPredictions, by: By) -> Ints | None:
-    if by == "logits":
-        return None if windows.probabilities is None else windows.probabilities.argmax(axis=1)
-    return None if windows.similarities is None else np.nanargmax(windows.similarities, axis=1)
+    scores = windows.probabilities if by == "logits" else windows.similarities
+    return None if scores is None else best_of(scores, keys_of(windows.table))
 
 
 def permutation_scores(null: NullDistribution, kind: Null, scoring: Scoring) -> dict[str, Any]:

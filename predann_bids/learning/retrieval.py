@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from predann_bids.arrays import Bools, Floats, Ints
+from predann_bids.data.ties import rank_of
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows
 from predann_bids.timing import Span
@@ -196,7 +197,7 @@ def rank(
         candidate.
     DataFrame
         A row for each segment: `window` (row of its first window), `length`, and for each kind of ranking the rank of
-        the right candidate, `rank_<kind>` (1 is best; ties get the mean rank), and the number of candidates,
+        the right candidate, `rank_<kind>` (1 is best; within a tie it is drawn), and the number of candidates,
         `n_<kind>`.
     """
     vectors = _MomentVectors(representations, candidates)
@@ -212,7 +213,8 @@ def rank(
         same_moment = allowed if candidates.only_tested else similarities
         at_moment[rows] = _own_moment(same_moment, first)
         for length, (number, most) in segments.items():
-            ranks.append(_rank_segments(same_moment, allowed, trial.stimulus, first, rows, number)[:most])
+            keys = np.column_stack([windows.trial[rows], windows.start[rows]])
+            ranks.append(_rank_segments(same_moment, allowed, trial.stimulus, first, rows, number, keys)[:most])
             ranks[-1].insert(1, "length", length)
     columns = ["window", "length", *(f"{what}_{kind}" for kind in KINDS for what in ("rank", "n"))]
     return at_moment, pd.concat(ranks, ignore_index=True) if ranks else pd.DataFrame(columns=columns)
@@ -274,7 +276,7 @@ def _along(similarities: Floats, number: int) -> Floats:
 
 
 def _rank_segments(
-    same_moment: Floats, allowed: Floats, stimulus: int, first: int, rows: Ints, number: int
+    same_moment: Floats, allowed: Floats, stimulus: int, first: int, rows: Ints, number: int, keys: Ints
 ) -> pd.DataFrame:
     similarities = _along(allowed, number)  # (segments, songs, moments)
     segment = np.arange(len(similarities))
@@ -287,8 +289,6 @@ def _rank_segments(
     }
     columns: dict[str, Any] = {"window": rows[: len(similarities)]}
     for kind, scores in candidates.items():
-        better = (scores > right[:, None]).sum(axis=1)
-        equal = (scores == right[:, None]).sum(axis=1) - 1
-        columns[f"rank_{kind}"] = 1 + better + equal / 2
+        columns[f"rank_{kind}"] = rank_of(right, scores, keys).astype(np.float64)
         columns[f"n_{kind}"] = np.isfinite(scores).sum(axis=1)
     return pd.DataFrame(columns)

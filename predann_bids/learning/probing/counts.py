@@ -49,7 +49,7 @@ class Tally:
     windows : ndarray, shape (participants,)
         Number of windows, which is the same under all conditions.
     hits : ndarray, shape (conditions, participants, 2)
-        Number of correct decisions by song logits and by match.
+        Number of correct decisions by song logits and by match; one of k songs that are exactly equal counts 1 / k.
     """
 
     windows: Doubles

@@ -99,10 +99,12 @@ class ProbedDecoder:
                 right[rows, way] = self._is_right(scores.double().numpy(), stimuli[rows])
         return self.per_participant(right, windows)
 
-    def _is_right(self, scores: Doubles, stimuli: Ints) -> Bools:
+    def _is_right(self, scores: Doubles, stimuli: Ints) -> Doubles:
+        """Return how likely each decision is right: one, or the share of it in a tie with other songs."""
         scores = np.where(np.isnan(scores) | ~self.allowed, -np.inf, scores)
         own = scores[np.arange(len(stimuli)), stimuli]
-        right: Bools = (scores.argmax(axis=1) == stimuli) & np.isfinite(own)
+        best = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1)
+        right: Doubles = ((own == scores.max(axis=1)) & np.isfinite(own)) / best
         return right
 
     def per_participant(self, values: Doubles, windows: Windows) -> Doubles:
