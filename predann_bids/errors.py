@@ -21,7 +21,10 @@ was found and where (file and row), what was expected, and how to fix it.
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from typing import ClassVar
+
+MOST_NAMED = 5
 
 
 class PredannError(Exception):
@@ -88,6 +91,18 @@ class TryAgain(PredannError):
     """The same command may succeed later."""
 
     exit_code = 75
+
+
+def some(names: Iterable[str], most: int = MOST_NAMED) -> str:
+    """List the first few of many names, and count the others."""
+    listed = list(names)
+    more = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def people(participants: Iterable[str], most: int = MOST_NAMED) -> str:
+    """List participants, each once and in order; as `some` does, if there are many."""
+    return some([f"sub-{label}" for label in sorted(set(participants))], most)
 
 
 def in_words(error: Exception) -> PredannError:

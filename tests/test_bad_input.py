@@ -266,7 +266,7 @@ def test_derivatives_that_were_made_differently_are_not_mixed(group, dataset_cop
     assert app(dataset_copy, tmp_path / "out", *arguments)[0] == 0
     code, _, err = group()
     assert code == 65
-    assert "preprocessed differently" in err
+    assert "recordings of sub-03 and 3 others were preprocessed differently: l_freq is 2.0 and 1.0." in err
 
 
 def test_what_is_being_written_is_not_taken_for_a_derivative(dataset_copy, derivatives, tmp_path, app):

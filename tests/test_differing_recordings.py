@@ -97,6 +97,26 @@ def test_common_channels_are_used_and_told(differing, dataset):
     assert any("Of 8 channels, 5 are present and good in every recording" in note for note in notes)
 
 
+def test_a_participant_whose_channels_have_other_names_is_named(differing, dataset):
+    file = header(differing, "04")
+    names = map_brainvision(file).channels
+    text = file.read_text()
+    for number, name in enumerate(names, start=1):
+        text = text.replace(f"Ch{number}={name},", f"Ch{number}=EEG{number:03d},")
+    file.write_text(text)
+    with pytest.raises(UnusableData, match=r"sub-04 has none of the 5 channels that the other 3 recordings.*EEG001"):
+        gathered(differing, dataset)
+
+
+def test_recordings_of_another_rate_than_most_are_named(differing, dataset):
+    file = header(differing, "02")
+    text = file.read_text()
+    interval = next(line for line in text.splitlines() if line.startswith("SamplingInterval="))
+    file.write_text(text.replace(interval, "SamplingInterval=10000"))
+    with pytest.raises(UnusableData, match=r"different sampling rates: sub-02 \(100 Hz\), all others 125 Hz"):
+        gathered(differing, dataset)
+
+
 def test_interpolation_brings_all_recordings_to_the_channels_of_most(differing, dataset):
     (material, notes), science = gathered(differing, dataset, channels="interpolate")
     eeg = material.source(science, "log-mel").eeg
@@ -139,7 +159,7 @@ def test_a_study_of_which_only_one_song_is_left_is_refused(differing, dataset):
         spans = [(0, last.onset), (end, 1000)]
         bad = [{"onset": onset, "duration": stop - onset, "description": "BAD"} for onset, stop in spans]
         edit_sidecar(differing, derivative.participant, BadSpans=bad)
-    with pytest.raises(UnusableData, match="only one stimulus"):
+    with pytest.raises(UnusableData, match="in the recordings of sub-01, sub-02, sub-03, sub-04, .* only one stimulus"):
         gathered(differing, dataset)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from predann_bids.data.batches import EegStore
+from predann_bids.data.channels import Recorded
 from predann_bids.errors import UnusableData
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.montage import Electrodes, Target, bring_to, choose_target, spline_weights
@@ -195,14 +196,17 @@ def test_units_of_channels_do_not_matter_to_what_is_interpolated():
 
 def test_notes_tell_how_many_channels_were_interpolated_in_how_many_recordings():
     sides = [electrodes(), electrodes(bad=["Cz"]), electrodes(NAMES[:13])]
-    (note,) = montage_notes(bring_to(Target(NAMES, PLACES), sides))
+    (note,) = montage_notes(bring_to(Target(NAMES, PLACES), sides), ["sub-01", "sub-02", "sub-03"])
     assert "16 channels: in 2 of 3 recordings, 1 to 3 of them were interpolated" in note
-    assert montage_notes(bring_to(Target(NAMES, PLACES), sides[:1])) == ()
+    assert note.endswith("(sub-02, sub-03).")
+    assert montage_notes(bring_to(Target(NAMES, PLACES), sides[:1]), ["sub-01"]) == ()
 
 
 @pytest.mark.parametrize(("kept", "advised"), [(12, False), (8, False), (7, True)])
 def test_interpolation_is_advised_where_few_common_channels_are_left(kept, advised):
-    (note,) = channel_notes([NAMES, NAMES[:kept]] if kept == 12 else [NAMES, NAMES], frozenset(NAMES[kept:]))
+    channels = NAMES[:kept] if kept == 12 else NAMES
+    bad = frozenset(NAMES[kept:])
+    (note,) = channel_notes([Recorded("sub-01", NAMES), Recorded("sub-02", channels, bad)])
     assert ("--channels interpolate" in note) == advised
 
 

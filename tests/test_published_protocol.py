@@ -418,10 +418,11 @@ def test_channels_that_are_bad_in_some_recording_are_used_as_published(tmp_path)
         channels = ("A", "B")
 
     class Derivative:
+        participant = "01"
         sidecar: ClassVar = {"BadChannels": ["B"]}
 
     common, published = (
         choose_channels([Derivative], [Recording], how) for how in ("common", SCIENCE.windows.channels)
     )
     assert (common.excluded, published.excluded) == ({"B"}, set())
-    assert published.notes == ("Bad channels were used, as published: 1 channel in 1 recording.",)
+    assert published.notes == ("Bad channels were used, as published: 1 channel in 1 recording (sub-01).",)

@@ -159,7 +159,11 @@ def test_sessions_and_runs_are_tested_whole_one_after_the_other(entity):
 
 @pytest.mark.parametrize(
     ("kind", "message"),
-    [("session", "at least 2 sessions"), ("run", "at least 2 runs"), ("stimulus", "at least 2 songs")],
+    [
+        ("session", r"at least 2 sessions; there is only session 0 in the recordings of sub-00, .* and 1 more"),
+        ("run", r"at least 2 runs; .* sub-00, .*--split participant"),
+        ("stimulus", r"at least 2 songs.* of sub-00, .* there is 1.*--split participant"),
+    ],
 )
 def test_splits_that_the_dataset_cannot_have_are_refused(kind, message):
     with pytest.raises(UnusableData, match=message):
@@ -173,7 +177,7 @@ def test_numbers_of_folds_that_do_not_fit_are_refused(kind, n_folds):
 
 
 def test_presentations_too_short_for_a_part_a_gap_and_the_rest_are_refused():
-    with pytest.raises(UnusableData, match="No presentation is long enough"):
+    with pytest.raises(UnusableData, match=r"No presentation is long enough.*of sub-\d\d, has 11\.\d+ s, a window 3 s"):
         split(dataset(seconds=11), split="time")
 
 
@@ -219,8 +223,31 @@ def test_leave_one_out_is_one_fold_for_each_participant():
 
 
 def test_too_few_participants_are_refused_with_the_remedy():
-    with pytest.raises(UnusableData, match=r"at least 3 participants.*--split chunk"):
+    with pytest.raises(UnusableData, match=r"at least 3 participants.*are 2: sub-00, sub-01\..*--split chunk"):
         split(dataset(n_participants=2))
+
+
+def test_participants_without_a_window_are_named_where_too_few_are_left():
+    trials = [replace(t, length=5) if t.participant == "01" else t for t in dataset(n_participants=3)]
+    with pytest.raises(UnusableData, match=r"sub-00, sub-02 \(sub-01 have no presentation that holds a window\)"):
+        split(trials)
+
+
+def test_the_longest_presentation_is_named_where_none_holds_a_window():
+    trials = [replace(t, length=10 + (t.participant == "02")) for t in dataset()]
+    with pytest.raises(UnusableData, match=r"a window has 3 s, the longest, of sub-02, has 0\.\d\d s\. Shorten"):
+        split(trials)
+
+
+def test_who_heard_the_stimulus_with_too_few_chunks_is_named():
+    trials = [replace(t, stimulus=9, length=1300) if (t.participant, t.stimulus) == ("04", 0) else t for t in dataset()]
+    with pytest.raises(UnusableData, match=r"one stimulus has 1, in the recordings of sub-04\).*--split participant"):
+        split(trials, split="chunk")
+
+
+def test_whose_recordings_are_too_few_to_validate_is_said():
+    with pytest.raises(UnusableData, match=r"Too few recordings remain.*those of sub-00"):
+        split(dataset(n_participants=1, repetitions=2), split="session")
 
 
 def test_more_folds_than_participants_are_refused():

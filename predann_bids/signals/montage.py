@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from predann_bids.arrays import Doubles, Ints, Singles
-from predann_bids.errors import UnusableData
+from predann_bids.errors import UnusableData, some
 
 Place = tuple[float, float, float]
 
 FEWEST_SOURCES = 4  # electrodes that span a sphere
 SAME_PLACE_M = 1e-3  # electrodes that lie this near are one, whatever they are called: T7 and T3, FP1 and Fp1
-MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -204,24 +203,21 @@ def _place_of(channel: str, target: Target, recording: Electrodes) -> Place | No
 
 
 def _refuse_without_positions(target: Target, alike: Sequence[Sequence[Electrodes]]) -> None:
-    nowhere, unplaced = [], set()
+    nowhere, unplaced, lackers = [], set(), []
     for recording, *more in alike:
         lacking = [channel for channel in target.channels if _electrode_for(channel, target, recording) is None]
-        unplaced |= {channel for channel in lacking if _place_of(channel, target, recording) is None}
+        nobody_knows = {channel for channel in lacking if _place_of(channel, target, recording) is None}
+        unplaced |= nobody_knows
+        lackers += [one.name for one in (recording, *more) if nobody_knows]
         if lacking and len(recording.positioned) < FEWEST_SOURCES:
             nowhere += [recording.name, *(other.name for other in more)]
     if nowhere:
         raise UnusableData(
-            f"Channels cannot be interpolated in {_some(sorted(nowhere))}: the positions of fewer than {FEWEST_SOURCES}"
+            f"Channels cannot be interpolated in {some(sorted(nowhere))}: the positions of fewer than {FEWEST_SOURCES}"
             " good electrodes are known. Use --channels common, or add an electrodes.tsv."
         )
     if unplaced:
         raise UnusableData(
-            f"No recording gives the position of {_some(sorted(unplaced))}, which some recordings lack or have bad."
-            " Use --channels common, or add an electrodes.tsv."
+            f"No recording gives the position of {some(sorted(unplaced))}, which {some(sorted(lackers))} lack or have"
+            " bad. Use --channels common, or add an electrodes.tsv."
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

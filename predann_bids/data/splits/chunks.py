@@ -31,10 +31,13 @@ class ChunkSplit(SplitKind):
         stimuli = np.array([division.trials[chunk.trial].stimulus for chunk in chunks])
         first = _seed(division.rng) if config.split_seed == "auto" else config.split_seed
         splits = []
-        for fold, (others, test) in enumerate(_divisions(stimuli, config.n_folds, first), 1):
+        rare = stimuli == min(set(stimuli.tolist()), key=stimuli.tolist().count)
+        whose = division.people([chunks[index].trial for index in np.flatnonzero(rare)])
+        rarest = f"one stimulus has {rare.sum()}, in the recordings of {whose}"
+        for fold, (others, test) in enumerate(_divisions(stimuli, config.n_folds, first, rarest), 1):
             train, validation = others, others[:0]
             if config.validation:
-                train, validation = _stratified(stimuli, others, config.validation, _seed(division.rng))
+                train, validation = _stratified(stimuli, others, config.validation, _seed(division.rng), rarest)
             splits.append(
                 Split(fold, *(tuple(chunks[i] for i in np.sort(members)) for members in (train, validation, test)))
             )
@@ -70,26 +73,26 @@ def published_order(trials: Sequence[Trial], indices: Sequence[int]) -> list[int
     return sorted(indices, key=lambda index: keys[index])
 
 
-def _divisions(stimuli: Ints, n_folds: int, seed: int) -> list[tuple[Ints, Ints]]:
+def _divisions(stimuli: Ints, n_folds: int, seed: int, rarest: str) -> list[tuple[Ints, Ints]]:
     from sklearn.model_selection import StratifiedKFold
 
     everything = np.arange(len(stimuli))
     if n_folds <= 1:
-        return [_stratified(stimuli, everything, TEST_SHARE, seed)]
+        return [_stratified(stimuli, everything, TEST_SHARE, seed, rarest)]
     try:
         folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
         return list(folds.split(everything, stimuli))
     except ValueError as error:
-        raise UnusableData(f"{_too_few_chunks(stimuli)} ({error})") from error
+        raise UnusableData(f"{_too_few_chunks(stimuli, rarest)} ({error})") from error
 
 
-def _stratified(stimuli: Ints, among: Ints, share: float, seed: int) -> tuple[Ints, Ints]:
+def _stratified(stimuli: Ints, among: Ints, share: float, seed: int, rarest: str) -> tuple[Ints, Ints]:
     from sklearn.model_selection import train_test_split
 
     try:
         most, rest = train_test_split(among, test_size=share, random_state=seed, stratify=stimuli[among])
     except ValueError as error:
-        raise UnusableData(f"{_too_few_chunks(stimuli)} ({error})") from error
+        raise UnusableData(f"{_too_few_chunks(stimuli, rarest)} ({error})") from error
     return most, rest
 
 
@@ -97,7 +100,8 @@ def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
 
 
-def _too_few_chunks(stimuli: Ints) -> str:
+def _too_few_chunks(stimuli: Ints, rarest: str) -> str:
     return (
-        f"{len(stimuli)} chunks are too few to divide by stimulus: shorten splitting.chunk, or use --split participant."
+        f"{len(stimuli)} chunks are too few to divide by stimulus ({rarest}): shorten splitting.chunk, or use --split"
+        " participant."
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from predann_bids.config import Splitting
 from predann_bids.data.trials import Stretch, Trial
-from predann_bids.errors import UnusableData
+from predann_bids.errors import UnusableData, people
 from predann_bids.registry import Registry
 from predann_bids.timing import Rate
 
@@ -72,13 +72,17 @@ class Division:
         """Return trials as uncut stretches."""
         return tuple(Stretch.of(self.trials, index) for index in indices)
 
+    def people(self, indices: Sequence[int] | None = None) -> str:
+        """Name the participants of some trials, by default of all that can hold a window."""
+        return people(self.trials[index].participant for index in (self.usable if indices is None else indices))
+
     def for_validation(self, groups: Sequence[Group]) -> set[Group]:
         """Choose the validation share of groups at random: at least one, not all, and none if the share is 0."""
         share = self.config.validation
         if share and len(groups) < 2:
             raise UnusableData(
-                "Too few recordings remain for training once some are set aside for testing and validation. Preprocess"
-                " more, or use another --split."
+                "Too few recordings remain for training once some are set aside for testing and validation: there are"
+                f" those of {self.people()}. Preprocess more, or use another --split."
             )
         return {groups[index] for index in self.rng.permutation(len(groups))[: share_of(share, len(groups))]}
 
@@ -172,13 +176,27 @@ def make_splits(
     """
     usable = [index for index in range(len(trials)) if Stretch.of(trials, index).clean_stretches(window)]
     if not usable:
-        between = " between bad spans" if any(trial.bad for trial in trials) else ""
-        raise UnusableData(f"No presentation is as long as a window{between}. Shorten it with --window.")
+        raise UnusableData(_no_window(trials, window, rate))
     rng = np.random.default_rng(seed if config.split_seed == "auto" else config.split_seed)
     division = Division(trials, usable, config, window, rate, rng, max(guard, window))
     splits = SPLITS[config.split]().divide(division)
     _refuse_shared_samples(splits, trials)
     return splits
+
+
+def _no_window(trials: Sequence[Trial], window: int, rate: Rate) -> str:
+    between = " between bad spans" if any(trial.bad for trial in trials) else ""
+    clean = [
+        (stretch.span.length, trial.participant)
+        for index, trial in enumerate(trials)
+        for stretch in Stretch.of(trials, index).clean_stretches(1)
+    ]
+    longest, participant = max(clean, default=(0, ""))
+    found = f", the longest, of sub-{participant}, has {rate.seconds(longest):.2f} s" if longest else ""
+    return (
+        f"No presentation is as long as a window{between}: a window has {rate.seconds(window):g} s{found}. Shorten it"
+        " with --window."
+    )
 
 
 def share_of(share: float, total: int) -> int:

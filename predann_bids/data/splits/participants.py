@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from predann_bids.data.splits.division import DEFAULT_FOLDS, SPLITS, Division, Split, SplitKind, share_of
 from predann_bids.errors import UnusableData, WrongUsage
+from predann_bids.errors import people as named
 
 
 @SPLITS.add("participant")
@@ -16,6 +18,7 @@ class ParticipantSplit(SplitKind):
 
     def divide(self, division: Division) -> list[Split]:  # noqa: D102
         people = sorted({division.trials[index].participant for index in division.usable})
+        _refuse_few(division, people)
         n_folds = _number_of_folds(division.config.n_folds, len(people))
         order = division.rng.permutation(people)
         splits = []
@@ -31,12 +34,19 @@ def _of(division: Division, people: set[str]) -> list[int]:
     return [index for index in division.usable if division.trials[index].participant in people]
 
 
+def _refuse_few(division: Division, people: Sequence[str]) -> None:
+    if len(people) >= 3:
+        return
+    without = {trial.participant for trial in division.trials} - set(people)
+    lost = f" ({named(without)} have no presentation that holds a window)" if without else ""
+    raise UnusableData(
+        "The split 'participant' needs at least 3 participants, one each for training, validation and testing; there"
+        f" {'are' if len(people) > 1 else 'is'} {len(people)}: {division.people()}{lost}. Preprocess more, or use"
+        " --split chunk."
+    )
+
+
 def _number_of_folds(wanted: int, n_people: int) -> int:
-    if n_people < 3:
-        raise UnusableData(
-            "The split 'participant' needs at least 3 participants, one each for training, validation and testing;"
-            f" there are {n_people}. Preprocess more, or use --split chunk."
-        )
     n_folds = wanted or min(DEFAULT_FOLDS, n_people)
     # each fold must leave at least one participant for training and one for validation
     fewest = math.ceil(n_people / (n_people - 2))

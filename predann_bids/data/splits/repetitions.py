@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ class RepetitionSplit(SplitKind):
         trials, usable = division.trials, division.usable
         label = {index: getattr(trials[index], self.entity) for index in usable}
         labels = sorted(set(label.values()))
-        n_folds = self._number_of_folds(division.config.n_folds, len(labels))
+        n_folds = self._number_of_folds(division, labels)
         splits = []
         for fold, held_out in enumerate(np.array_split(np.array(labels), n_folds), 1):
             test = set(held_out.tolist())
@@ -33,16 +34,22 @@ class RepetitionSplit(SplitKind):
             tested = [index for index in usable if label[index] in test and trials[index].stimulus in trained]
             if not tested:
                 raise UnusableData(
-                    f"No song of {self.entity} {', '.join(sorted(test))} is played in another {self.entity}: holding it"
-                    " out would hold out songs. Use --split stimulus, or participant."
+                    f"No song of {self.entity} {', '.join(sorted(test))} (of"
+                    f" {division.people([index for index in usable if label[index] in test])}) is played in another"
+                    f" {self.entity}: holding it out would hold out songs. Use --split stimulus, or participant."
                 )
             validation = [index for index in others if trials[index].recording in validating]
             splits.append(Split(fold, *map(division.whole, (train, validation, tested))))
         return splits
 
-    def _number_of_folds(self, wanted: int, n_labels: int) -> int:
+    def _number_of_folds(self, division: Division, labels: Sequence[str]) -> int:
+        wanted, n_labels = division.config.n_folds, len(labels)
         if n_labels < 2:
-            raise UnusableData(f"The split '{self.entity}' needs at least 2 {self.entity}s; there is {n_labels}.")
+            raise UnusableData(
+                f"The split '{self.entity}' needs at least 2 {self.entity}s; there is only"
+                f" {f'{self.entity} {labels[0]}' if labels[0] else f'no name of a {self.entity}'} in the recordings of"
+                f" {division.people()}. Select more recordings, or use --split participant."
+            )
         n_folds = wanted or n_labels
         if not 2 <= n_folds <= n_labels:
             raise WrongUsage(f"--n-folds {n_folds} does not fit {n_labels} {self.entity}s: use 2 to {n_labels}.")

@@ -22,7 +22,10 @@ class StimulusSplit(SplitKind):
         trials, usable = division.trials, division.usable
         songs = sorted({trials[index].stimulus for index in usable})
         if len(songs) < 2:
-            raise UnusableData("The split 'stimulus' needs at least 2 songs, one for training and one for testing.")
+            raise UnusableData(
+                "The split 'stimulus' needs at least 2 songs, one for training and one for testing; in the recordings"
+                f" of {division.people()} there is 1. Select more recordings, or use --split participant."
+            )
         n_folds = division.config.n_folds or max(2, min(DEFAULT_FOLDS, len(songs) // 2))
         if not 2 <= n_folds <= len(songs):
             raise WrongUsage(f"--n-folds {n_folds} does not fit {len(songs)} songs: use 2 to {len(songs)}.")

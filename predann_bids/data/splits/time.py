@@ -46,10 +46,12 @@ def _fold(division: Division, lengths: Sequence[int], fold: int, n_folds: int) -
             cut = [Stretch.of(division.trials, index, span) for span in spans]
             stretches += [stretch for stretch in cut if stretch.clean_stretches(window)]
     if not all(sets):
-        longest = max(lengths[index] for index in division.usable)
+        longest = max(division.usable, key=lengths.__getitem__)
+        whole, one, gap = (f"{division.rate.seconds(samples):g} s" for samples in (lengths[longest], window, guard))
         raise UnusableData(
-            f"No presentation is long enough for the split 'time' in {n_folds} parts: the longest has {longest}"
-            f" samples, a window {window}, a gap {guard}. Use another number of folds or shorter windows."
+            f"No presentation is long enough for the split 'time' in {n_folds} parts: the longest, of"
+            f" {division.people([longest])}, has {whole}, a window {one}, a gap {gap}. Use another number of folds or"
+            " shorter windows."
         )
     return Split(fold, *(tuple(stretches) for stretches in sets))
 

@@ -17,7 +17,7 @@ from predann_bids.data.regions import head_regions, neighbourhoods
 from predann_bids.data.source import MappedSource
 from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import grid
-from predann_bids.errors import UnusableData
+from predann_bids.errors import UnusableData, people
 from predann_bids.learning.probing.counts import Probe, bands_inside
 from predann_bids.learning.probing.geometry import compare_geometry
 from predann_bids.learning.probing.perturbations import remove_bands, shuffle_channels, try_delays
@@ -101,9 +101,12 @@ def probe(
         No stretch is as long as a window.
     """
     effort, source = effort or Effort(), source.whitened(decoder.settings.shrinkage)
+    whose = people(source.trials[stretch.trial].participant for stretch in test)
     test = [stretch for stretch in test if stretch.clean_stretches(source.length)]
     if not test:
-        raise UnusableData("The test set has no stretch as long as a window. Shorten the window with --window.")
+        raise UnusableData(
+            f"The test set ({whose or 'nobody'}) has no stretch as long as a window. Shorten the window with --window."
+        )
     probed = ProbedDecoder.of(decoder, source, test, candidates)
     clean = [part for stretch in test for part in stretch.clean_stretches(source.length)]
     windows = grid(clean, source.length, source.length)

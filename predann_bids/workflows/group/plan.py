@@ -12,7 +12,7 @@ from predann_bids.data.controls import permuted_evenly, reassigned, rotations
 from predann_bids.data.splits import SPLITS, Split
 from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import grid
-from predann_bids.errors import UnusableData
+from predann_bids.errors import UnusableData, people
 from predann_bids.learning.models import BAND_POWER, MODELS, Model, evaluated_models
 from predann_bids.models.decoder import DECODERS
 from predann_bids.models.network import network
@@ -167,9 +167,13 @@ def _transfer(given: Given, science: Science, material: Material, directory: Pat
     length, stride = (material.rate.samples(s) for s in (science.windows.length, science.windows.stride))
     test = [stretch for stretch in whole if len(grid([stretch], length, stride))]
     if not test:
+        used = [t.participant for t in material.trials if trained[t.recording]]
+        empty = [t.participant for t in material.trials if not trained[t.recording]]
+        reasons = [f"those of {people(used)} were used to train {given.path}"] if used else []
+        reasons += [f"those of {people(empty)} hold no window"] if empty else []
         raise UnusableData(
-            f"All {len(trained)} selected recordings were used to train {given.path}, or hold no window. Choose"
-            " others with --participant-label, or another dataset."
+            f"None of the {len(trained)} selected recordings can be tested: {', and '.join(reasons)}. Choose others"
+            " with --participant-label, or another dataset."
         )
     known = set(material.labels) <= set(given.songs)
     split = Split(1, (), (), tuple(test))

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from predann_bids.data.copies import Limits, limits_of
-from predann_bids.errors import UnusableData
+from predann_bids.errors import UnusableData, people
 from predann_bids.learning.comparison import compare, compare_all, compare_with_control
 from predann_bids.learning.confounds.order import order_scores
 from predann_bids.learning.evaluation import WindowPredictions, predictions_table, score
@@ -31,7 +31,10 @@ def scored(study: Study, predictions: Predicted) -> dict[str, Any]:
         There is no test window.
     """
     if not all(len(windows.table) for windows in predictions.values()):
-        raise UnusableData("The test sets hold no window.")
+        tested = people(study.material.trials[stretch.trial].participant for s in study.splits for stretch in s.test)
+        raise UnusableData(
+            f"The test sets, recordings of {tested}, hold no window. Shorten windows with --window, or use others."
+        )
     labels, scoring = study.material.labels, study.scoring
     models = {name: windows for name, windows in predictions.items() if MODELS[name].scored}
     scores = {name: score(windows, labels, scoring) for name, windows in models.items()}

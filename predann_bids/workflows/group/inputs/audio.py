@@ -12,7 +12,7 @@ import numpy as np
 from predann_bids.arrays import Singles
 from predann_bids.bids.derivatives import Derivative
 from predann_bids.data.kept import map_array
-from predann_bids.errors import MissingInput, UnusableData
+from predann_bids.errors import MissingInput, UnusableData, people
 from predann_bids.progress import Progress
 from predann_bids.timing import Rate
 from predann_bids.workflows.execution import Execution
@@ -96,7 +96,11 @@ def find_audio(derivatives: Sequence[Derivative], stimuli_dirs: Sequence[Path]) 
                     " one name must stand for one stimulus."
                 )
     if len(files) < 2:
-        raise UnusableData(f"There is only one stimulus ({next(iter(files), 'none')}), so nothing to tell apart.")
+        raise UnusableData(
+            f"There is only one stimulus ({next(iter(files), 'none')}) in the recordings of"
+            f" {people(derivative.participant for derivative in derivatives)}, so nothing to tell apart. Select more"
+            " recordings."
+        )
     return dict(sorted(files.items()))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from predann_bids.bids.derivatives import Derivative
-from predann_bids.data.channels import common_channels
+from predann_bids.data.channels import Recorded, refuse_too_few_channels
+from predann_bids.errors import UnusableData, some
 from predann_bids.signals.brainvision import MappedRecording, read_positions
 from predann_bids.signals.montage import Electrodes, Montage, Target, bring_to, choose_target, known_positions
 from predann_bids.workflows.group.inputs.notes import bad_channel_notes, channel_notes, montage_notes
@@ -61,19 +63,51 @@ def choose_channels(
     bad = [frozenset(_bad_channels(derivative)) for derivative in derivatives]
     wanted = target.channels if target else ()
     if how != "interpolate":
-        excluded = frozenset[str]().union(*bad) if how == "common" else frozenset[str]()
-        theirs = [recording.channels for recording in recordings]
-        common_channels(theirs, excluded, wanted)  # better refused here than when training has begun
-        notes = bad_channel_notes(bad) if how == "all" else ()
-        return ChosenChannels(excluded, wanted, None, (*channel_notes(theirs, excluded), *notes))
+        left_out = bad if how == "common" else [frozenset[str]()] * len(bad)
+        recorded = [
+            Recorded(name, recording.channels, unusable)
+            for name, recording, unusable in zip(names_of(derivatives), recordings, left_out, strict=True)
+        ]
+        refuse_too_few_channels(recorded, wanted)  # better refused here than when training has begun
+        notes = bad_channel_notes(names_of(derivatives), bad) if how == "all" else ()
+        excluded = frozenset[str]().union(*left_out)
+        return ChosenChannels(excluded, wanted, None, (*channel_notes(recorded), *notes))
     electrodes = [
-        Electrodes(derivative.name, recording.channels, read_positions(derivative.paths.header), some)
-        for derivative, recording, some in zip(derivatives, recordings, bad, strict=True)
+        Electrodes(name, recording.channels, read_positions(derivative.paths.header), unusable)
+        for name, derivative, recording, unusable in zip(
+            names_of(derivatives), derivatives, recordings, bad, strict=True
+        )
     ]
     if target:  # a checkpoint may not know where its electrodes lay, while recordings with the same names do
         target = Target(wanted, {**known_positions(wanted, electrodes), **target.positions})
     montage = bring_to(target or choose_target(electrodes), electrodes)
-    return ChosenChannels(frozenset(), (), montage, montage_notes(montage))
+    return ChosenChannels(frozenset(), (), montage, montage_notes(montage, names_of(derivatives)))
+
+
+def names_of(derivatives: Sequence[Derivative]) -> list[str]:
+    """Return what to call recordings in messages: the participant, if that says which one is meant."""
+    counts = Counter(derivative.participant for derivative in derivatives)
+    return [f"sub-{d.participant}" if counts[d.participant] == 1 else d.name for d in derivatives]
+
+
+def refuse_different_rates(derivatives: Sequence[Derivative], recordings: Sequence[MappedRecording]) -> None:
+    """Refuse recordings of different sampling rates, and say whose they are.
+
+    Raises
+    ------
+    UnusableData
+        With the recordings that have another rate than most.
+    """
+    counts = Counter(recording.rate_hz for recording in recordings)
+    if len(counts) == 1:
+        return
+    usual = counts.most_common(1)[0][0]
+    pairs = zip(names_of(derivatives), recordings, strict=True)
+    odd = [f"{name} ({recording.rate_hz:g} Hz)" for name, recording in pairs if recording.rate_hz != usual]
+    raise UnusableData(
+        f"The derivatives have different sampling rates: {some(odd)}, all others {usual:g} Hz. Run the participant"
+        " level again with one --resample, or leave these recordings out with --participant-label."
+    )
 
 
 def _bad_channels(derivative: Derivative) -> list[str]:

@@ -15,14 +15,14 @@ from predann_bids.data.copies import Copy
 from predann_bids.data.splits import Split, make_splits
 from predann_bids.data.trials import Stretch, Trial, list_trials
 from predann_bids.data.windows import grid
-from predann_bids.errors import UnusableData
+from predann_bids.errors import UnusableData, people
 from predann_bids.report.words.copies import copy_notes
 from predann_bids.signals.brainvision import map_brainvision, read_positions
 from predann_bids.signals.montage import Montage, Place, Target
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.audio import StimulusAudio, read_audio_features
-from predann_bids.workflows.group.inputs.channels import choose_channels
+from predann_bids.workflows.group.inputs.channels import choose_channels, refuse_different_rates
 from predann_bids.workflows.group.inputs.copies import find_classes
 from predann_bids.workflows.group.inputs.notes import window_notes
 
@@ -148,10 +148,10 @@ class Material:
             sets = [("test", split.test, stride), *([("validate", split.validation, length // 2)] if validated else [])]
             for name, stretches, step in sets:
                 if not len(grid(stretches, length, max(1, step))):
-                    people = sorted({self.trials[stretch.trial].participant for stretch in stretches})
+                    whose = people(self.trials[stretch.trial].participant for stretch in stretches)
                     raise UnusableData(
                         f"Fold {split.fold} is left without a window to {name} on, between what annotations call bad"
-                        f" in the recordings of sub-{', sub-'.join(people)}. Shorten windows with --window, or use"
+                        f" in the recordings of {whose}. Shorten windows with --window, or use"
                         " other folds or participants."
                     )
 
@@ -198,6 +198,7 @@ def gather(
         Audio cannot be read, windows of only one stimulus are left, or channels cannot be interpolated.
     """
     recordings = [map_brainvision(derivative.paths.header) for derivative in derivatives]
+    refuse_different_rates(derivatives, recordings)
     labels, rate = tuple(audio), Rate(recordings[0].rate_hz)
     kept = read_audio_features(tuple(audio.values()), tuple(features), rate, directory, execution)
     trials = list_trials(
@@ -240,8 +241,9 @@ def _refuse_single_songs(trials: Sequence[Trial], labels: Sequence[str], window:
     left = {trial.stimulus for index, trial in enumerate(trials) if Stretch.of(trials, index).clean_stretches(window)}
     if len(left) == 1 and any(trial.bad for trial in trials):
         raise UnusableData(
-            f"Between what annotations call bad, windows are left of only one stimulus ({labels[left.pop()]}): there is"
-            " nothing to tell apart. Shorten windows with --window, or use other recordings."
+            f"Between what annotations call bad in the recordings of {people(t.participant for t in trials if t.bad)},"
+            f" windows are left of only one stimulus ({labels[left.pop()]}): there is nothing to tell apart. Shorten"
+            " windows with --window, or use other recordings."
         )
 
 

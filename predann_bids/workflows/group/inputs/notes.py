@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from predann_bids.config import Science, Windowing, resolve
-from predann_bids.data.channels import electrode, electrodes
+from predann_bids.data.channels import Recorded, electrodes, odd_ones_out
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, grid
+from predann_bids.errors import MOST_NAMED, some
 from predann_bids.models.decoder import DECODERS
 from predann_bids.report.text import count
 from predann_bids.signals.montage import Montage
@@ -17,37 +18,65 @@ from predann_bids.timing import Rate
 FEW_CHANNELS = 4
 
 
-def channel_notes(channels: Sequence[Sequence[str]], excluded: frozenset[str]) -> tuple[str, ...]:
-    """Note how many channels are used when recordings differ, and what to do if only a few are left."""
-    sets = [set(electrodes(names)) for names in channels]
-    every, used = set.union(*sets), set.intersection(*sets) - {*excluded, *map(electrode, excluded)}
+def channel_notes(recorded: Sequence[Recorded]) -> tuple[str, ...]:
+    """Note how many channels are used when recordings differ, who lacks which, and what to do if few are left."""
+    channels = [electrodes(recording.channels) for recording in recorded]
+    names = {key: name for keys in reversed(channels) for key, name in keys.items()}
+    good = [recording.good() for recording in recorded]
+    every, used = set(names), frozenset.intersection(*good)
     if every == used:
         return ()
-    smallest = min(map(len, sets))
+    smallest = min(map(len, channels))
     few = len(used) < min(smallest, max(FEW_CHANNELS, smallest / 2))
     advice = " --channels interpolate brings all recordings to the channels that most of them have." if few else ""
-    return (f"Of {len(every)} channels, {len(used)} are present and good in every recording and were used.{advice}",)
+    lacked = sorted(
+        (
+            (recording.name, [name for key, name in names.items() if key not in some_good])
+            for recording, some_good in zip(recorded, good, strict=True)
+        ),
+        key=lambda pair: -len(pair[1]),
+    )
+    whose = "; ".join(f"{name} ({some(missing, 4)})" for name, missing in lacked[:MOST_NAMED] if missing)
+    more = sum(bool(missing) for _, missing in lacked[MOST_NAMED:])
+    others = f"; and those of {more} more" if more else ""
+    return (
+        f"Of {len(every)} channels, {len(used)} are present and good in every recording and were used. Missing or bad"
+        f" channels: {whose}{others}.{_without_odd_ones(recorded, used)}{advice}",
+    )
 
 
-def bad_channel_notes(bad: Sequence[Collection[str]]) -> tuple[str, ...]:
+def _without_odd_ones(recorded: Sequence[Recorded], used: Collection[str]) -> str:
+    odd = odd_ones_out([recording.good() for recording in recorded])
+    if not odd:
+        return ""
+    others = [recording.good() for index, recording in enumerate(recorded) if index not in odd]
+    number = len(frozenset.intersection(*others))
+    names = some([recorded[index].name for index in odd])
+    return f" Without {names}, {number} could be used instead of {len(used)} (--participant-label)."
+
+
+def bad_channel_notes(names: Sequence[str], bad: Sequence[Collection[str]]) -> tuple[str, ...]:
     """Note that channels were used although they are bad in some recordings."""
     number = len(set().union(*bad))
     if not number:
         return ()
     recordings = count(sum(bool(names) for names in bad), "recording")
-    return (f"Bad channels were used, as published: {count(number, 'channel')} in {recordings}.",)
+    whose = some([name for name, some_bad in zip(names, bad, strict=True) if some_bad])
+    return (f"Bad channels were used, as published: {count(number, 'channel')} in {recordings} ({whose}).",)
 
 
-def montage_notes(montage: Montage) -> tuple[str, ...]:
-    """Note how many channels were interpolated."""
+def montage_notes(montage: Montage, names: Sequence[str]) -> tuple[str, ...]:
+    """Note how many channels were interpolated, and in which of the recordings of these names."""
     numbers = [number for number in montage.interpolated if number]
     if not numbers:
         return ()
     least, most = min(numbers), max(numbers)
+    whose = [name for name, number in zip(names, montage.interpolated, strict=True) if number]
     several = f"{least} to {most}" if least < most else f"{most}"
     return (
         f"All recordings were brought to one montage of {len(montage.target.channels)} channels: in {len(numbers)} of"
-        f" {count(len(montage.fills), 'recording')}, {several} of them were interpolated by spherical splines.",
+        f" {count(len(montage.fills), 'recording')}, {several} of them were interpolated by spherical splines"
+        f" ({some(whose)}).",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from predann_bids.bids.derivatives import Derivative
 from predann_bids.bids.labels import comparable
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Preprocessing
-from predann_bids.errors import NothingSelected, UnusableData, WrongUsage
+from predann_bids.errors import NothingSelected, UnusableData, WrongUsage, people, some
 
 
 def select(derivatives: Sequence[Derivative], selection: Selection, output_dir: Path) -> list[Derivative]:
@@ -57,14 +58,27 @@ def _has_label(label: str, wanted: Any) -> bool:
     return not labels or comparable(label) in {comparable(str(one)) for one in labels}
 
 
+def _made(derivative: Derivative) -> str:
+    return json.dumps(derivative.sidecar.get("PreprocessingConfiguration"), sort_keys=True)
+
+
+def _differences(one: str, other: str) -> str:
+    """Name the keys in which two configurations differ, with the values of the first and the second."""
+    mine, theirs = (json.loads(made) or {} for made in (one, other))
+    keys = [key for key in sorted({*mine, *theirs}) if mine.get(key) != theirs.get(key)]
+    return some([f"{key} is {mine.get(key)} and {theirs.get(key)}" for key in keys], 3)
+
+
 def preprocessing_of(derivatives: Sequence[Derivative]) -> Preprocessing:
     """Read from the derivatives how they were made, which must be the same for all."""
-    made = {json.dumps(d.sidecar.get("PreprocessingConfiguration"), sort_keys=True): d for d in derivatives}
+    made = Counter(_made(derivative) for derivative in derivatives)
     if len(made) > 1:
-        one, other, *_ = made.values()
+        usual = made.most_common(1)[0][0]
+        odd = [derivative for derivative in derivatives if _made(derivative) != usual]
         raise UnusableData(
-            f"{one.paths.sidecar} and {other.paths.sidecar} were preprocessed differently. Run the participant level"
-            " again with one configuration, or select with --participant-label."
+            f"The recordings of {people(derivative.participant for derivative in odd)} and {made[usual]} others were"
+            f" preprocessed differently: {_differences(_made(odd[0]), usual)}. Run the participant level again with one"
+            f" configuration, or select with --participant-label. See {odd[0].paths.sidecar}."
         )
     try:
         return Preprocessing.model_validate(derivatives[0].sidecar.get("PreprocessingConfiguration"))
