@@ -159,7 +159,7 @@ def test_a_study_of_which_only_one_song_is_left_is_refused(differing, dataset):
         spans = [(0, last.onset), (end, 1000)]
         bad = [{"onset": onset, "duration": stop - onset, "description": "BAD"} for onset, stop in spans]
         edit_sidecar(differing, derivative.participant, BadSpans=bad)
-    with pytest.raises(UnusableData, match="in the recordings of sub-01, sub-02, sub-03, sub-04, .* only one stimulus"):
+    with pytest.raises(UnusableData, match=r"of sub-01, sub-02, sub-03, sub-04, .* only one stimulus"):
         gathered(differing, dataset)
 
 

@@ -111,6 +111,38 @@ def test_p_value_alone_withholds_the_claim(metrics: dict[str, Any]) -> None:
     assert said(metrics).startswith("By match")
 
 
+def copies(**changes: Any) -> dict[str, Any]:
+    row = {"first": "Aria", "second": "Double", "shift_s": 0.0, "shared_s": 48.0, "share": 1.0}
+    return row | {"equal": True, "merged": False} | changes
+
+
+def test_songs_that_hold_the_same_audio_are_warned_of_with_what_can_be_reached(metrics: dict[str, Any]) -> None:
+    metrics |= {"copies": [copies()], "copies_limit": {"accuracy": 0.75, "match_accuracy": 0.8}}
+    (caveat,) = caveats(metrics)
+    assert caveat.code == "duplicate_stimuli"
+    assert "'Aria' and 'Double' are the same audio." in said(metrics)
+    assert "is right in 75 % by song logits and 80 % by match, counted from the test windows" in said(metrics)
+    assert "--copies merge" in said(metrics)
+
+
+def test_songs_with_a_common_part_are_not_offered_to_be_merged(metrics: dict[str, Any]) -> None:
+    metrics |= {"copies": [copies(shift_s=3.0, equal=False)], "copies_limit": {"accuracy": None, "match_accuracy": 0.8}}
+    assert "3.00 s later in 'Double'" in said(metrics)
+    assert "is right in 80 % by match" in said(metrics)
+    assert "--copies merge" not in said(metrics)
+
+
+def test_merged_songs_call_for_no_warning(metrics: dict[str, Any]) -> None:
+    metrics |= {"copies": [copies(merged=True)], "copies_limit": None}
+    assert caveats(metrics) == []
+
+
+def test_copies_of_held_out_songs_are_not_called_unseen() -> None:
+    unseen = everything("stimulus")
+    unseen |= {"copies": [copies()], "copies_limit": {"accuracy": None, "match_accuracy": 0.8}}
+    assert "Under --split stimulus, the same audio may be trained on" in said(unseen)
+
+
 def test_leak_that_the_network_does_not_read_is_named_all_the_same() -> None:
     silent = everything("time", signature=0.3)
     assert titles(silent)[-1] == "With this split, songs can be named without any music: the data leak."

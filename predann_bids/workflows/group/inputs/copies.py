@@ -77,8 +77,18 @@ def find_classes(
     if len(classes) == len(labels):
         return Classes(tuple(labels), audio, tuple(trials), copies, rows)
     index = np.searchsorted(classes, roots)
-    lengths = audio.lengths()
-    merged = tuple(
+    left = tuple(
+        replace(copy, first=int(index[copy.first]), second=int(index[copy.second]))
+        for copy in copies
+        if {copy.first, copy.second} <= set(classes.tolist())
+    )
+    merged = _relabelled(trials, roots, index, audio.lengths())
+    return Classes(tuple(labels[song] for song in classes), audio.of(classes.tolist()), merged, left, rows)
+
+
+def _relabelled(trials: Sequence[Trial], roots: Ints, index: Ints, lengths: Sequence[int]) -> tuple[Trial, ...]:
+    """Let trials play the first of equal songs, which may be a little shorter."""
+    return tuple(
         replace(
             trial,
             stimulus=int(index[trial.stimulus]),
@@ -86,12 +96,6 @@ def find_classes(
         )
         for trial in trials
     )
-    left = tuple(
-        replace(copy, first=int(index[copy.first]), second=int(index[copy.second]))
-        for copy in copies
-        if {copy.first, copy.second} <= set(classes.tolist())
-    )
-    return Classes(tuple(labels[song] for song in classes), audio.of(classes.tolist()), merged, left, rows)
 
 
 def heard_parts(trials: Sequence[Trial], n_songs: int) -> list[Span]:
