@@ -1,12 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binomtest, ttest_1samp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, t, ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
 from predann_bids.learning.comparison import compare, compare_all, compare_with_control
 from predann_bids.learning.evaluation import WindowPredictions
-from predann_bids.learning.statistics import Scoring, holm, overlap_corrected_p
+from predann_bids.learning.statistics import Scoring, holm, mean_of
 
 GRID = Scoring(window_s=3.0, stride_s=1.0, lengths_s=(3.0,), resamples=999, seed=0)
 PEOPLE, SONGS, WINDOWS = 6, 3, 12
@@ -88,13 +90,48 @@ def test_mcnemar_is_the_binomial_test_of_the_windows_that_one_alone_gets_right()
     assert row["mcnemar"]["p_value"] == pytest.approx(binomtest(only[0], sum(only)).pvalue)
 
 
-def test_the_overlap_correction_divides_the_t_value():
+def test_the_test_of_a_difference_is_a_t_test_whose_error_is_widened():
     differences = person_means(model(0.9)) - person_means(model(0.6, 1))
-    plain = overlap_corrected_p(differences, GRID)
-    assert plain == pytest.approx(ttest_1samp(differences, 0).pvalue)
+    assert mean_of(differences, GRID).p_value == pytest.approx(ttest_1samp(differences, 0).pvalue)
     wide = Scoring(3.0, 1.0, (3.0,), 999, 0, widening=1.5)
-    assert overlap_corrected_p(differences, wide) > plain
-    assert overlap_corrected_p(np.full(5, 0.1), GRID) is None
+    t_value = ttest_1samp(differences, 0).statistic / 1.5
+    assert mean_of(differences, wide).p_value == pytest.approx(2 * t.sf(abs(t_value), PEOPLE - 1))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(-1, 1).map(lambda value: round(value, 3)), min_size=2, max_size=12),
+    st.floats(1, 2),
+)
+def test_an_interval_excludes_zero_exactly_if_its_test_says_so(values, widening):
+    scoring = Scoring(3.0, 1.0, (3.0,), 99, 0, widening=widening)
+    found = mean_of(np.array(values), scoring)
+    low, high = found.interval
+    if abs(found.p_value - 0.05) > 1e-9:
+        assert (low > 0 or high < 0) == (found.p_value < 0.05)
+    assert low < high
+
+
+@settings(deadline=None)
+@given(st.integers(2, 12), st.sampled_from([-1.0, -0.5, -0.1, 0.1, 0.6, 0.9, 1.0]))
+def test_equal_differences_are_judged_alike_by_interval_and_test(n, value):
+    found = mean_of(np.full(n, value), GRID)
+    low, high = found.interval
+    assert low < high
+    assert (low > 0 or high < 0) == (found.p_value < 0.05)
+
+
+def test_differences_as_large_as_can_be_have_the_p_value_of_as_many_equal_signs():
+    assert mean_of(np.ones(8), GRID).p_value == pytest.approx(binomtest(8, 8, 0.5).pvalue)
+
+
+def test_a_row_names_its_test_and_keeps_the_sign_flips_beside_it():
+    wide = Scoring(3.0, 1.0, (3.0,), 999, 0, widening=1.2)
+    models = {"predann": model(0.9), "baseline": model(0.5, 1)}
+    row, plain = compare_all(models, wide)[0], compare_all(models, GRID)[0]
+    assert ("overlapping" in row["test"], "overlapping" in plain["test"]) == (True, False)
+    assert row["sign_flip_p_value"] == pytest.approx(2 / 2**PEOPLE)
+    assert compare(models["predann"], models["baseline"], wide)["p_value"] == row["p_value"]
 
 
 def test_seeds_are_averaged_within_participants_and_listed():
@@ -119,4 +156,5 @@ def test_real_minus_control_is_the_mean_difference_of_participants():
     found = compare_with_control(real, control, GRID)
     assert found["match_accuracy_difference"] == pytest.approx((person_means(real) - person_means(control)).mean())
     assert found["match_ci95"][0] > 0.3
-    assert found["match_p_value"] == pytest.approx(2 / 2**PEOPLE)
+    expected = ttest_1samp(person_means(real) - person_means(control), 0).pvalue
+    assert found["match_p_value"] == pytest.approx(expected)

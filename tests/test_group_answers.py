@@ -69,9 +69,35 @@ def test_chance_is_answered_with_interval_and_both_p_values(metrics: dict[str, A
     )
 
 
-def test_interval_that_holds_chance_is_no_yes(metrics: dict[str, Any]) -> None:
-    metrics["models"]["predann"]["ci95"] = [0.2, 0.9]
+def test_interval_that_holds_chance_is_no_yes_unless_labels_were_permuted(metrics: dict[str, Any]) -> None:
+    scores = metrics["models"]["predann"]
+    scores["ci95"] = [0.2, 0.9]
+    assert answer(metrics, "better than chance").startswith(
+        "By song logits, yes by permuted labels, although its interval holds chance: 85 % (95 % interval 20 to 90 %;"
+    )
+    assert "permuted labels, Holm-corrected p = 0.020), although the interval holds chance" in results_sentence(metrics)
+    scores["permutation"] = None
     assert answer(metrics, "better than chance").startswith("By song logits, not distinguishable from chance: 85 %")
+
+
+def test_accuracy_is_shown_with_the_interval_that_it_is_judged_by(metrics: dict[str, Any]) -> None:
+    scores = metrics["models"]["predann"]
+    scores |= {"balanced_accuracy": 0.3, "balanced_ci95": [0.2, 0.4], "permutation": None}
+    assert answer(metrics, "better than chance").startswith(
+        "By song logits, not distinguishable from chance: 85 % (30 % with every song weighted equally; 95 % interval 20"
+        " to 40 %; chance 25 %)."
+    )
+    shown = (
+        "in 85 % of cases by its song logits (30 % with every song weighted equally, 95 % interval 20 to 40 %, chance"
+    )
+    assert shown in results_sentence(metrics)
+    scores |= {"balanced_accuracy": scores["accuracy"], "balanced_ci95": scores["ci95"]}
+    assert "weighted" not in results_sentence(metrics)
+
+
+def test_headline_and_answer_agree_where_permuted_labels_take_a_yes_back(metrics: dict[str, Any]) -> None:
+    metrics["models"]["predann"]["permutation"] |= {"p_value": 0.3, "p_holm": 0.6}
+    assert "which permuted labels do not confirm" in results_sentence(metrics)
 
 
 def test_permuted_labels_may_take_a_yes_back(metrics: dict[str, Any]) -> None:

@@ -146,11 +146,6 @@ def test_interval_with_zero_shows_no_difference() -> None:
     assert "95 % interval −2.0 to +3.0" in sentence
 
 
-def test_a_test_that_disagrees_with_the_interval_is_mentioned() -> None:
-    (sentence,) = comparison_sentences(comparing(0.05, 0.01, 0.09, 0.25))
-    assert sentence.endswith("but the test does not confirm this.")
-
-
 # The page
 
 

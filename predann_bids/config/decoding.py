@@ -212,7 +212,7 @@ class Evaluation(Section):
         description="Lengths of the evaluated segments in seconds, each the window length plus whole strides; empty"
         " means the window length and 1 to 4 strides more, as far as they fit into the spans.",
     )
-    resamples: int = Field(9999, ge=99, description="Bootstrap resamples of participants.")
+    resamples: int = Field(9999, ge=99, description="Sign flips in the sign-flip test of a difference.")
     linear: bool = Field(
         True,
         description="Also evaluate the linear reference, a backward temporal response function.",
@@ -226,8 +226,8 @@ class Evaluation(Section):
     permutations: int = Field(
         0,
         ge=0,
-        description="Number of label permutations for the chance level; for the splits 'chunk' and 'time', each trains"
-        " every decoder again.",
+        description="Number of label permutations for the chance level. 0 means 999 where the decoders are kept, which"
+        " costs nothing, and none for the splits 'chunk' and 'time', where each trains every decoder again.",
         json_schema_extra=option("--permutations"),
     )
     control: Literal["none", "fingerprint"] = Field(

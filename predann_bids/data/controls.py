@@ -55,9 +55,21 @@ def permuted(trials: Sequence[Trial], rng: np.random.Generator) -> Ints:
     ndarray of int, shape (trials,)
         Trial i gets the music of trial ``permuted[i]``.
     """
-    source = np.arange(len(trials), dtype=np.int64)
+    source: Ints = permutations(trials, 1, rng)[0]
+    return source
+
+
+def permutations(trials: Sequence[Trial], number: int, rng: np.random.Generator) -> Ints:
+    """Draw several permutations as `permuted` does.
+
+    Returns
+    -------
+    ndarray of int, shape (number, trials)
+        Rows are as `permuted` returns them.
+    """
+    source = np.tile(np.arange(len(trials), dtype=np.int64), (number, 1))
     for block in exchange_blocks(trials):
-        source[block] = rng.permutation(block)
+        source[:, block] = rng.permuted(source[:, block], axis=1)
     return source
 
 

@@ -11,14 +11,7 @@ import pandas as pd
 from predann_bids.arrays import Bools, Doubles
 from predann_bids.learning.evaluation import Aggregation, WindowPredictions, decide
 from predann_bids.learning.models import MODELS, PREDANN, By
-from predann_bids.learning.statistics import (
-    SIGN_FLIP,
-    Scoring,
-    difference_interval,
-    holm,
-    overlap_corrected_p,
-    sign_flip_p,
-)
+from predann_bids.learning.statistics import Scoring, holm, mean_of, sign_flip_p
 
 WAYS: Mapping[By, Aggregation] = {"logits": "mean", "match": "match"}  # kinds of decision about the song
 # the reported pairs, grouped by the question that they answer; p-values of one question are corrected together
@@ -35,20 +28,19 @@ def compare(first: WindowPredictions, second: WindowPredictions, scoring: Scorin
     Returns
     -------
     dict
-        `accuracy_difference` (first minus second, mean over participants), its interval over participants, and the
-        p-value of the two-sided sign-flip test; and the same by match. None with fewer than two participants, or if the
-        models cannot be compared in either way.
+        `accuracy_difference` (first minus second, mean over participants), its interval over participants, the p-value
+        of the test that belongs to this interval, and that of sign flips; and the same by match. None with fewer than
+        two participants, or if the models cannot be compared in either way.
     """
     comparisons = {by: _compared(first, second, by, scoring) for by in WAYS}
     if not any(comparisons.values()):
         return None
-    keys = {"accuracy_difference": "difference", "ci95": "ci95", "p_value": "p_value"}
+    keys = {"accuracy_difference": "difference"} | {key: key for key in ("ci95", "p_value", "sign_flip_p_value")}
     by_logits, by_match = comparisons["logits"] or {}, comparisons["match"] or {}
-    names = {"accuracy_difference": "match_accuracy_difference", "ci95": "match_ci95", "p_value": "match_p_value"}
     return {
         **{key: by_logits.get(name) for key, name in keys.items()},
-        "test": SIGN_FLIP,
-        **{names[key]: by_match.get(name) for key, name in keys.items()},
+        "test": scoring.test,
+        **{f"match_{key}": by_match.get(name) for key, name in keys.items()},
     }
 
 
@@ -62,8 +54,8 @@ def compare_all(models: Mapping[str, WindowPredictions], scoring: Scoring) -> li
     -------
     list of dict
         For each pair: the difference (first minus second, over all seeds, mean over participants), its interval, and
-        the p-value of the sign-flip test, plain and corrected; a t test corrected for overlapping training sets;
-        McNemar's test on those windows of the first seed that do not overlap; and the difference for each seed.
+        the p-value of the test that belongs to this interval, plain and corrected; that of sign flips; McNemar's test
+        on those windows of the first seed that do not overlap; and the difference for each seed.
     """
     return [row for question in PAIRS for row in _answered(question, models, scoring)]
 
@@ -87,16 +79,16 @@ def _compared(first: WindowPredictions, second: WindowPredictions, by: By, scori
     if first_hits is None or second_hits is None:
         return None
     differences = _participant_differences(first_hits, second_hits)
-    interval = difference_interval(differences, scoring)
-    if interval is None:
+    found = mean_of(differences, scoring)
+    if found is None:
         return None
     seeds = sorted(set(first_hits["seed"]) & set(second_hits["seed"]))
     return {
-        "difference": float(differences.mean()),
-        "ci95": interval,
-        "p_value": sign_flip_p(differences, scoring),
-        "test": SIGN_FLIP,
-        "overlap_p_value": overlap_corrected_p(differences, scoring),
+        "difference": found.value,
+        "ci95": found.interval,
+        "p_value": found.p_value,
+        "test": scoring.test,
+        "sign_flip_p_value": sign_flip_p(differences, scoring),
         "mcnemar": mcnemar(
             *(frame[frame["seed"] == frame["seed"].min()] for frame in (first_hits, second_hits)), scoring=scoring
         ),
@@ -177,7 +169,7 @@ def compare_with_control(
     real, control : WindowPredictions
         Test windows of real data and of control data.
     scoring : Scoring
-        Resamples, seed and widening of intervals.
+        Widening of intervals.
     rows : sequence of mapping of str to ndarray of bool
         Windows of real and of control data that can be compared, by kind of decision; empty for all.
 
@@ -198,10 +190,7 @@ def compare_with_control(
         real_hits, control_hits = hits(real_rows, by, scoring), hits(control_rows, by, scoring)
         if real_hits is None or control_hits is None:
             continue
-        differences = _participant_differences(real_hits, control_hits)
-        limits = difference_interval(differences, scoring)
-        if limits is not None:
-            result |= dict(
-                zip(keys, (float(differences.mean()), limits, sign_flip_p(differences, scoring)), strict=True)
-            )
+        found = mean_of(_participant_differences(real_hits, control_hits), scoring)
+        if found is not None:
+            result |= dict(zip(keys, (found.value, found.interval, found.p_value), strict=True))
     return result

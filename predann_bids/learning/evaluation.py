@@ -232,7 +232,7 @@ def score(windows: WindowPredictions, labels: Sequence[str], scoring: Scoring) -
     labels : sequence of str
         Names of the stimuli.
     scoring : Scoring
-        Lengths of windows and segments, and how intervals are computed.
+        Lengths of windows and segments, and the widening of intervals.
 
     Returns
     -------

@@ -14,12 +14,11 @@ from typing import Any, Literal
 import numpy as np
 
 from predann_bids.arrays import Bools, Doubles, Ints
-from predann_bids.data.controls import exchange_blocks, permuted
+from predann_bids.data.controls import exchange_blocks, permutations
 from predann_bids.data.ties import best_of
 from predann_bids.data.trials import Trial
 from predann_bids.learning.evaluation import WindowPredictions, keys_of
 from predann_bids.learning.models import By
-from predann_bids.learning.statistics import Scoring
 from predann_bids.timing import Rate
 
 Null = Literal["kept", "retrained"]
@@ -135,32 +134,37 @@ def kept_null(
     window : int
         Length of a window in samples.
     """
-    stimuli = np.array([t.stimulus for t in trials])
     folds = windows.table["fold"].to_numpy()
-    decisions = {by: _decided(windows, by) for by in BOTH}
     # the first entry is for the real labels
     hits: dict[By, Ints] = {by: np.zeros(1 + number, dtype=np.int64) for by in BOTH}
     counts = dict.fromkeys(BOTH, 0)
+    decisions = {by: _decided(windows, by) for by in BOTH}
     for fold in np.unique(folds):
         in_fold = folds == fold
         trial = windows.table["trial"].to_numpy()[in_fold]
         tested = np.unique(trial)
         rows = Exchange.of(trials, tested.tolist()).comparable(windows.subset(in_fold), trials, rate, window)
         chosen = [trials[index] for index in tested]
-        for draw in range(1 + number):
-            label = stimuli.copy()
-            if draw:
-                label[tested] = stimuli[tested][permuted(chosen, rng)]
-            for by, predicted in decisions.items():
-                if predicted is not None:
-                    hits[by][draw] += (predicted[in_fold] == label[trial])[rows[by]].sum()
-        for by in BOTH:
+        labels = np.array([t.stimulus for t in chosen])
+        dealt = np.vstack([labels, labels[permutations(chosen, number, rng)]])
+        for by, predicted in decisions.items():
+            if predicted is not None:
+                named = _times_named(np.searchsorted(tested, trial)[rows[by]], predicted[in_fold][rows[by]], labels)
+                hits[by] += named[np.arange(len(tested)), dealt].sum(axis=1)
             counts[by] += int(rows[by].sum())
     shares = {by: hits[by] / counts[by] if decisions[by] is not None and counts[by] else None for by in BOTH}
     return NullDistribution(
         {by: None if accuracies is None else float(accuracies[0]) for by, accuracies in shares.items()},
         {by: None if accuracies is None else accuracies[1:] for by, accuracies in shares.items()},
     )
+
+
+def _times_named(trial: Ints, predicted: Ints, labels: Ints) -> Ints:
+    """Count how often each song is named in each tested trial, (trials, songs): the hits that any label would give."""
+    n_songs = 1 + max(labels.max(), predicted.max(initial=0))
+    named = np.zeros((len(labels), n_songs), dtype=np.int64)
+    np.add.at(named, (trial, predicted), 1)
+    return named
 
 
 def count_hits(windows: WindowPredictions, rows: Mapping[By, Bools]) -> dict[By, tuple[int, int] | None]:
@@ -178,23 +182,20 @@ def _decided(windows: WindowPredictions, by: By) -> Ints | None:
     return None if scores is None else best_of(scores, keys_of(windows.table))
 
 
-def permutation_scores(null: NullDistribution, kind: Null, scoring: Scoring) -> dict[str, Any]:
+def permutation_scores(null: NullDistribution, kind: Null) -> dict[str, Any]:
     """Compare accuracies with their null distribution: compute the entry `permutation` of metrics.json.
 
     The p-value counts the real labels as one of the permutations (Phipson and Smyth 2010); it is not yet corrected for
-    multiple testing. The deviations of the kept null are widened like intervals, because training sets overlap: the
-    test labels of each fold also trained the other folds.
+    multiple testing.
     """
     result: dict[str, Any] = {"n": 0, "null": kind}
     for by, prefix in zip(BOTH, ("", "match_"), strict=True):
         values, observed = null.permuted[by], null.observed[by]
         result |= {f"{prefix}{key}": None for key in ("p_value", "observed", "null_mean", "null_ci95")}
         if values is not None and observed is not None:
-            mean = float(values.mean())
-            spread = mean + (scoring.widening if kind == "kept" else 1.0) * (values - mean)
             result["n"] = len(values)
             result[f"{prefix}observed"] = observed
-            result[f"{prefix}null_mean"] = mean
-            result[f"{prefix}null_ci95"] = np.percentile(spread, [2.5, 97.5]).clip(0, 1).tolist()
-            result[f"{prefix}p_value"] = float((1 + (spread >= observed - 1e-12).sum()) / (1 + len(values)))
+            result[f"{prefix}null_mean"] = float(values.mean())
+            result[f"{prefix}null_ci95"] = np.percentile(values, [2.5, 97.5]).tolist()
+            result[f"{prefix}p_value"] = float((1 + (values >= observed - 1e-12).sum()) / (1 + len(values)))
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from predann_bids.data.splits import nature_of
 from predann_bids.report.words.decisions import RETRIEVAL_KINDS
@@ -16,6 +16,7 @@ Retrieval = Mapping[str, Any]  # of one kind
 
 SIGNIFICANT = 0.05
 ONE_CANDIDATE = 0.999
+ROUNDING = 1e-9
 
 
 # What kind of run it was
@@ -34,12 +35,6 @@ def is_within_recording(split: str) -> bool:
 def has_unseen_songs(split: str) -> bool:
     """Whether songs that are tested have no class in training."""
     return nature_of(split).unseen_songs
-
-
-def signs_can_decide(metrics: Mapping[str, Any]) -> bool:
-    """Whether a sign-flip test over so few participants can reach p < 0.05 at all."""
-    least = 2.0 ** (1 - int(metrics["protocol"]["n_participants"]))
-    return bool(least < SIGNIFICANT)
 
 
 @dataclass(frozen=True)
@@ -96,7 +91,8 @@ def is_no_choice(scores: Scores) -> bool:
 def judged_interval(scores: Scores, prefix: str = "") -> Any:
     """Return the interval that is compared with chance.
 
-    For song logits that is the balanced one, because long songs are tested more often.
+    For song logits that is the balanced one, because a decoder that prefers songs that are tested more often is right
+    more often. If all songs are tested equally often, it is the interval of the accuracy.
     """
     balanced = None if prefix else scores.get("balanced_ci95")
     return balanced or scores.get(f"{prefix}ci95")
@@ -106,6 +102,70 @@ def exceeds_chance(scores: Scores, chance: float | None) -> bool:
     """Whether songs are named more often than by guessing, by the interval that is compared with chance."""
     limits = judged_interval(scores)
     return bool(limits) and chance is not None and bool(limits[0] > chance)
+
+
+def is_balanced_apart(scores: Scores, prefix: str = "") -> bool:
+    """Whether songs were tested unequally often, so that another number than the accuracy is compared with chance."""
+    limits, judged = scores.get(f"{prefix}ci95"), judged_interval(scores, prefix)
+    return bool(limits and judged and max(abs(a - b) for a, b in zip(limits, judged, strict=True)) > ROUNDING)
+
+
+@dataclass(frozen=True)
+class AboveChance:
+    """Whether a model exceeds chance, by permuted labels and by its interval.
+
+    Parameters
+    ----------
+    by_interval : str or None
+        Where the judged interval lies: 'above', 'around' or 'below' chance; None if there is none.
+    p_value, p_holm : float or None
+        Of permuted labels, plain and corrected.
+    n : int
+        Number of permutations.
+    """
+
+    by_interval: Literal["above", "around", "below"] | None
+    p_value: float | None
+    p_holm: float | None
+    n: int
+
+    @classmethod
+    def of(cls, scores: Scores, prefix: str, chance: float | None) -> AboveChance:
+        """Look it up in the scores of a model; `prefix` is that of the way to decide."""
+        null = scores.get("permutation") or {}
+        p_value, p_holm = (null.get(f"{prefix}{key}") for key in ("p_value", "p_holm"))
+        return cls(_side(judged_interval(scores, prefix), chance), p_value, p_holm, null.get("n") or 0)
+
+    @classmethod
+    def of_interval(cls, limits: Any, chance: float | None) -> AboveChance:
+        """Judge by an interval alone."""
+        return cls(_side(limits, chance), None, None, 0)
+
+    @property
+    def decisive(self) -> float | None:
+        """The p-value that decides, if labels were permuted."""
+        return self.p_value if self.p_holm is None else self.p_holm
+
+    @property
+    def too_few(self) -> bool:
+        """Whether no permutation reached the accuracy, and yet there are too few for a small p-value."""
+        decisive, p_value = self.decisive, self.p_value
+        if decisive is None or p_value is None:
+            return False
+        return decisive >= SIGNIFICANT and p_value <= 1.001 / (self.n + 1)
+
+    @property
+    def shown(self) -> bool:
+        """Whether accuracy is shown to exceed chance: by permuted labels, or else by the interval."""
+        return self.by_interval == "above" if self.decisive is None else self.decisive < SIGNIFICANT
+
+
+def _side(limits: Any, chance: float | None) -> Literal["above", "around", "below"] | None:
+    if limits is None or chance is None:
+        return None
+    if limits[0] > chance:
+        return "above"
+    return "below" if limits[1] < chance else "around"
 
 
 def retrieval_kinds(scores: Scores) -> Mapping[str, Retrieval]:
@@ -124,8 +184,7 @@ def comparison_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List the comparisons of pairs of models; an older file has only that of PredANN and its baseline."""
     rows = metrics.get("comparisons")
     if rows:
-        silent = {} if signs_can_decide(metrics) else {"p_value": None, "p_holm": None}
-        return [dict(row) | silent | _without_empty_interval(row) for row in rows]
+        return [dict(row) for row in rows]
     comparison = metrics.get("comparison")
     if not comparison:
         return []
@@ -141,9 +200,3 @@ def comparison_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         for by, prefix in (("logits", ""), ("match", "match_"))
         if comparison.get(f"{prefix}accuracy_difference") is not None
     ]
-
-
-def _without_empty_interval(row: Mapping[str, Any]) -> dict[str, Any]:
-    # the differences of a few participants can be equal by accident, which is not certainty
-    limits = row.get("ci95")
-    return {"ci95": None} if limits and limits[0] == limits[1] != 0 else {}

@@ -10,21 +10,21 @@ import numpy as np
 
 from predann_bids.arrays import Doubles
 from predann_bids.learning.probing.counts import WAYS, Probe, Tally, plain_values
-from predann_bids.learning.statistics import Scoring, difference_interval, holm, interval, sign_flip_p
+from predann_bids.learning.statistics import Scoring, holm, mean_of, ratio_interval
 
 
 def pool_probes(parts: Sequence[Probe], scoring: Scoring, *, model: str = "predann") -> dict[str, Any]:
     """Pool the counts of several folds: compute the entry `uses` of metrics.json.
 
     A participant who is tested in several folds counts once, with all windows. Losses of accuracy are means over
-    participants; p-values are from sign flips, corrected for the number of bands or regions (Holm).
+    participants; p-values are from t tests, corrected for the number of bands or regions (Holm).
 
     Parameters
     ----------
     parts : sequence of Probe
         At least one probe; all of decoders with the same channels, delays, bands and regions.
     scoring : Scoring
-        Resamples, seed and widening of intervals.
+        Widening of intervals.
     model : str
         Name of the model.
 
@@ -79,11 +79,7 @@ def _share(sums: Doubles, counts: Doubles, scoring: Scoring) -> tuple[float | No
     tested = counts > 0
     if not tested.any():
         return None, None
-    unclipped = interval(
-        lambda s, n, axis=-1: s.sum(axis=axis) / n.sum(axis=axis), (sums[tested], counts[tested]), scoring
-    )
-    limits = [min(1.0, max(0.0, limit)) for limit in unclipped] if unclipped else None  # the range of a share
-    return float(sums.sum() / counts.sum()), limits
+    return float(sums.sum() / counts.sum()), ratio_interval(sums[tested], counts[tested], scoring)
 
 
 def _losses(tally: Tally) -> Doubles:
@@ -98,11 +94,11 @@ def _with_losses(rows: Sequence[dict[str, Any]], tally: Tally, scoring: Scoring)
     losses = _losses(tally)
     for way_index, way in enumerate(WAYS):
         by_row = [losses[number, :, way_index] for number in range(len(rows))]
-        several = losses.shape[1] > 1
-        corrected = holm([sign_flip_p(loss, scoring) if several else None for loss in by_row])
-        for row, loss, p_value in zip(rows, by_row, corrected, strict=True):
+        means = [mean_of(loss, scoring) for loss in by_row]
+        corrected = holm([mean.p_value if mean else None for mean in means])
+        for row, loss, mean, p_value in zip(rows, by_row, means, corrected, strict=True):
             row[f"{way}drop"] = _mean(loss)
-            row[f"{way}ci95"] = difference_interval(loss, scoring) if several else None
+            row[f"{way}ci95"] = mean.interval if mean else None
             row[f"{way}p_holm"] = p_value
     return list(rows)
 
@@ -110,11 +106,11 @@ def _with_losses(rows: Sequence[dict[str, Any]], tally: Tally, scoring: Scoring)
 def _similarity(whole: Probe, scoring: Scoring) -> dict[str, Any]:
     defined = np.isfinite(whole.similarity)
     correlations, n_conditions = whole.similarity[defined], whole.n_conditions[defined]
-    several = len(correlations) > 1
+    mean = mean_of(correlations, scoring)
     return {
         "correlation": _mean(correlations),
-        "ci95": difference_interval(correlations, scoring) if several else None,
-        "p_value": sign_flip_p(correlations, scoring) if several else None,
+        "ci95": mean.interval if mean else None,
+        "p_value": mean.p_value if mean else None,
         "n_conditions": round(float(n_conditions.mean())) if len(n_conditions) else 0,
     }
 

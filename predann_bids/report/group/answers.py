@@ -8,15 +8,16 @@ from typing import Any
 
 from predann_bids.report import text
 from predann_bids.report.group.controls import control_findings, control_verdict, least_exceeded
+from predann_bids.report.group.sentences import judged_in_words
 from predann_bids.report.scores import (
     SIGNIFICANT,
+    AboveChance,
     Scores,
     comparison_rows,
     evaluated,
     is_given,
     is_no_choice,
     is_within_recording,
-    judged_interval,
     match_chance,
     retrieval_kinds,
     split_results,
@@ -26,6 +27,7 @@ from predann_bids.report.words.models import BASELINE, model_words
 from predann_bids.report.words.splits import question_about, split_words
 
 NO_INTERVAL = "unknown, because no interval could be computed"
+NOT_SHOWN = "not distinguishable from chance"
 
 
 @dataclass(frozen=True)
@@ -124,37 +126,30 @@ def _above_chance(scores: Scores, chance: float | None) -> list[str]:
 
 
 def _against_chance(scores: Scores, way: Way, chance: float | None) -> str:
-    permutation = scores.get("permutation") or {}
-    p_value, p_holm = permutation.get(f"{way.prefix}p_value"), permutation.get(f"{way.prefix}p_holm")
-    limits, judged = scores.get(way.interval), judged_interval(scores, way.prefix)
-    details = [text.interval_of(limits)]
-    if judged and limits and text.interval(judged) != text.interval(limits):
-        details.append(f"with every song weighted equally {text.interval(judged)}")
+    found = AboveChance.of(scores, way.prefix, chance)
+    details = [*judged_in_words(scores, way)]
     if chance is not None:
         details.append(f"chance {text.share(chance)}")
-    if p_value is not None:
-        details.append(f"permuted labels p {text.p(p_value)}")
-    if p_holm is not None:
-        details.append(f"Holm-corrected p {text.p(p_holm)}")
-    decisive = p_holm if p_holm is not None else p_value
-    verdict = _exceeds(judged, chance, decisive)
-    n = permutation.get("n") or 0
-    if decisive is not None and decisive >= SIGNIFICANT and p_value is not None and p_value <= 1.001 / (n + 1):
-        verdict = f"{_exceeds(judged, chance, None)} by its interval; {n} permutations are too few to confirm it"
-    return f"{verdict}: {text.share(scores[way.accuracy])} ({'; '.join(details)})"
+    if found.p_value is not None:
+        details.append(f"permuted labels p {text.p(found.p_value)}")
+    if found.p_holm is not None:
+        details.append(f"Holm-corrected p {text.p(found.p_holm)}")
+    return f"{_exceeds(found)}: {text.share(scores[way.accuracy])} ({'; '.join(details)})"
 
 
-def _exceeds(limits: Sequence[float] | None, chance: float | None, p_value: float | None) -> str:
-    if limits is None or chance is None:
+def _exceeds(found: AboveChance) -> str:
+    if found.too_few:
+        only = f"{found.n} permutations are too few to confirm it"
+        return f"yes by its interval; {only}" if found.by_interval == "above" else f"not shown: {only}"
+    if found.decisive is None and found.by_interval is None:
         return NO_INTERVAL
-    low, high = limits
-    if high < chance:
+    if found.by_interval == "below":
         return "no, it is below chance"
-    if low <= chance:
-        return "not distinguishable from chance"
-    if p_value is not None and p_value >= SIGNIFICANT:
-        return "yes by its interval, but permuted labels do not confirm it"
-    return "yes"
+    if not found.shown:
+        by_interval = found.by_interval == "above"
+        return f"{'yes by its interval, but permuted labels do not confirm it' if by_interval else NOT_SHOWN}"
+    around = found.by_interval == "around"
+    return "yes by permuted labels, although its interval holds chance" if around else "yes"
 
 
 def _moment_answer(scores: Scores) -> Answer | None:
@@ -165,7 +160,7 @@ def _moment_answer(scores: Scores) -> Answer | None:
     details = [f"95 % interval {limits[0]:.3f} to {limits[1]:.3f}" if limits else text.NO_INTERVAL]
     if chance is not None:
         details.append(f"chance {chance:.3f}")
-    verdict = _exceeds(limits, chance, None)
+    verdict = _exceeds(AboveChance.of_interval(limits, chance))
     return Answer(
         "Can it find the moment within a song?",
         f"{verdict[0].upper()}{verdict[1:]}: mean reciprocal rank {moments['mean_reciprocal_rank']:.3f} among"
@@ -226,8 +221,6 @@ def _beats(row: Mapping[str, Any]) -> str:
         return NO_INTERVAL
     if limits[0] <= 0 <= limits[1]:
         return "no difference can be shown"
-    if (row.get("p_value") or 0) >= SIGNIFICANT:
-        return f"{'yes' if better else 'it is worse'} by the interval, but the test does not confirm it"
     if (row.get("p_holm") or 0) >= SIGNIFICANT:
         return f"{'yes' if better else 'it is worse'}, but not after Holm's correction"
     return "yes" if better else "no, it is worse"

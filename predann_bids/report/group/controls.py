@@ -14,7 +14,6 @@ from predann_bids.report.scores import (
     evaluated,
     judged_interval,
     match_chance,
-    signs_can_decide,
 )
 from predann_bids.report.words.controls import CONTROL_WORDS
 from predann_bids.report.words.decisions import BY_LOGITS, BY_MATCH, Way
@@ -72,9 +71,8 @@ def control_findings(metrics: Mapping[str, Any], model: str) -> list[ControlFind
     real = evaluated(metrics).get(model, {})
     level = control.get("chance", metrics.get("chance"))
     levels = ((BY_LOGITS, level), (BY_MATCH, match_chance(real, metrics.get("chance"))))
-    decides = signs_can_decide(metrics)
     return [
-        _finding(way, condition, chance, real, content, model, decides=decides)
+        _finding(way, condition, chance, real, content, model)
         for way, chance in levels
         for condition in CONTROL_WORDS
         if _of(content := control.get(condition) or {}, "models", model).get(way.accuracy) is not None
@@ -82,7 +80,7 @@ def control_findings(metrics: Mapping[str, Any], model: str) -> list[ControlFind
 
 
 def _finding(
-    way: Way, condition: str, chance: Any, real: Scores, content: Mapping[str, Any], model: str, *, decides: bool
+    way: Way, condition: str, chance: Any, real: Scores, content: Mapping[str, Any], model: str
 ) -> ControlFinding:
     scores, difference = _of(content, "models", model), _of(content, "differences", model)
     return ControlFinding(
@@ -94,7 +92,7 @@ def _finding(
         chance=scores.get("match_chance", chance) if way is BY_MATCH else chance,
         difference=difference.get(f"{way.prefix}accuracy_difference"),
         ci95=_pair(difference.get(way.interval)),
-        p_value=difference.get(f"{way.prefix}p_value") if decides else None,
+        p_value=difference.get(f"{way.prefix}p_value"),
     )
 
 

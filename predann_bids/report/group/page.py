@@ -29,7 +29,7 @@ from predann_bids.report.group.tables import TABLES, make_tables
 from predann_bids.report.methods.group import group_methods
 from predann_bids.report.methods.references import references
 from predann_bids.report.pages import template
-from predann_bids.report.scores import is_given, signs_can_decide
+from predann_bids.report.scores import is_given
 from predann_bids.report.table import Table
 from predann_bids.report.words.splits import fact_about
 
@@ -107,7 +107,7 @@ def _page(
         answers=answers(metrics),
         not_computed=not_computed(metrics),
         caveats=caveats(metrics),
-        notes=[*evidence.notes, *_imbalance(evidence), *_few_participants(metrics), *order_notes(metrics)],
+        notes=[*evidence.notes, *_imbalance(evidence), *order_notes(metrics)],
         sections=sections(metrics, figures, tables),
         figures=figures,
         # matplotlib escapes what it writes into SVG
@@ -156,15 +156,6 @@ def _imbalance(evidence: GroupEvidence) -> list[str]:
         "The songs were not tested equally often: a decoder that always named the most frequent one would be right in"
         f" {text.share(share)} of cases, more often than the {text.share(chance)} of a uniform guess. Compare the"
         " balanced accuracy with chance."
-    ]
-
-
-def _few_participants(metrics: Mapping[str, Any]) -> list[str]:
-    if signs_can_decide(metrics):
-        return []
-    return [
-        f"With {text.count(metrics['protocol']['n_participants'], 'participant')}, no sign-flip test over participants"
-        " can reach p < 0.05: differences are judged by their intervals alone."
     ]
 
 

@@ -85,9 +85,10 @@ BY_LOGITS_AND_MATCH = (
 )
 IN_THE_TABLE = (
     "By retrieval, a window counts as right when its own audio ranks first among all moments of all songs. In the"
-    " table, ‘p’ is from the two-sided test over participants; ‘p, Holm’ is corrected by Holm's method over the"
-    " comparisons with the same kind of rival, baseline or linear; ‘p, overlap’ is from a t test over participants that"
-    " allows for the training data that folds share. McNemar's test treats windows that do not overlap as independent,"
+    " table, ‘p’ is from the two-sided t test over participants that belongs to the interval, and allows, like it, for"
+    " the training data that folds share; ‘p, Holm’ is corrected by Holm's method over the comparisons with the same"
+    " kind of rival, baseline or linear; ‘p, sign flips’ is from sign flips over participants, and does not allow for"
+    " shared training data. McNemar's test treats windows that do not overlap as independent,"
     " which those of one person are not: it says something about these recordings, not about other people."
 )
 CONTROLLED = (

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from predann_bids.report import text
 from predann_bids.report.scores import (
     SIGNIFICANT,
+    AboveChance,
     Scores,
     comparison_rows,
     evaluated,
     has_logits,
     has_unseen_songs,
+    is_balanced_apart,
     is_no_choice,
     judged_interval,
     match_chance,
@@ -81,11 +83,22 @@ def _accuracy_clauses(scores: Scores, chance: float | None) -> list[str]:
 def _accuracy_clause(scores: Scores, way: Way, chance: float | None, how: str, *, name_chance: bool) -> str | None:
     if scores.get(way.accuracy) is None:
         return None
-    details = [text.interval_of(scores.get(way.interval))]
+    found, details = AboveChance.of(scores, way.prefix, chance), judged_in_words(scores, way)
     if name_chance and chance is not None:
         details.append(f"chance {text.share(chance)}")
-    verdict = _verdict(judged_interval(scores, way.prefix), chance)
+    if found.decisive is not None:
+        corrected = "" if found.p_holm is None else ", Holm-corrected"
+        details.append(f"permuted labels{corrected} p {text.p(found.decisive)}")
+    verdict = _verdict(found)
     return f"in {text.share(scores[way.accuracy])} {how} ({', '.join(details)}){f', {verdict}' if verdict else ''}"
+
+
+def judged_in_words(scores: Scores, way: Way) -> list[str]:
+    """Write the interval that is compared with chance, after the value that it belongs to if that is another."""
+    shown = [text.interval_of(judged_interval(scores, way.prefix))]
+    if is_balanced_apart(scores, way.prefix):
+        shown.insert(0, f"{text.share(scores.get('balanced_accuracy'))} with every song weighted equally")
+    return shown
 
 
 def _retrieval_clause(scores: Scores) -> str | None:
@@ -97,20 +110,23 @@ def _retrieval_clause(scores: Scores) -> str | None:
     details = [text.interval_of(limits)]
     if chance is not None:
         details.append(f"chance {text.share(chance)}")
-    verdict = _verdict(limits, chance)
+    verdict = _verdict(AboveChance.of_interval(limits, chance))
     return (
         f"picks the right one of {text.candidates(windows.get('n_candidates'))} moments of these songs in"
         f" {text.share(windows['top1'])} ({', '.join(details)}){f', {verdict}' if verdict else ''}"
     )
 
 
-def _verdict(limits: Sequence[float] | None, chance: float | None) -> str:
-    if limits is None or chance is None:
-        return ""
-    low, high = limits
-    if low <= chance <= high:
-        return "which is not distinguishable from chance"
-    return "which is below chance" if high < chance else ""
+def _verdict(found: AboveChance) -> str:
+    """Say where accuracy is not shown to exceed chance, or where interval and permuted labels disagree."""
+    if found.by_interval == "below":
+        return "which is below chance"
+    if found.shown:
+        return "although the interval holds chance" if found.by_interval == "around" else ""
+    if found.by_interval == "above":
+        few = f"{found.n} permutations are too few to confirm" if found.too_few else "permuted labels do not confirm"
+        return f"which {few}"
+    return "" if found.by_interval is None and found.decisive is None else "which is not distinguishable from chance"
 
 
 # Comparisons
@@ -159,9 +175,7 @@ def _tested(row: Mapping[str, Any]) -> str:
 
 
 def _doubt(row: Mapping[str, Any]) -> str:
-    """Say that a test does not confirm what the interval shows."""
-    if (row.get("p_value") or 0) >= SIGNIFICANT:
-        return ", but the test does not confirm this"
+    """Say that the number of comparisons casts doubt on what interval and test show."""
     if (row.get("p_holm") or 0) >= SIGNIFICANT:
         return ", but not after Holm's correction"
     return ""

@@ -30,8 +30,7 @@ def null_in_words(science: Science, done: Computed) -> str:
     how = (
         " before training, and every decoder was trained again"
         if retrained
-        else ", while the decoders and their predictions were kept; deviations of this null from its mean were widened"
-        " as intervals were"
+        else ", while the decoders and their predictions were kept"
     )
     holm = (
         " They were corrected for the number of models and ways to decide (Holm, 1979)."

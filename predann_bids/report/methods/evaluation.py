@@ -72,39 +72,33 @@ def retrieval_in_words(done: Computed) -> str:
 
 def statistics_in_words(science: Science, done: Computed, protocol: Mapping[str, Any]) -> str:
     """Describe intervals and tests."""
-    from predann_bids.learning.statistics import FEW
-
-    intervals = (
-        "are t intervals over whole participants, with the standard error of the jackknife"
-        if protocol["n_participants"] < FEW
-        else f"are bootstrapped over whole participants with {science.evaluation.resamples} resamples: percentile"
-        " intervals, expanded for the small number of participants (Hesterberg, 2015)"
-    )
+    widening = protocol.get("widening") or 1.0
     widened = (
-        ", widened because the training sets of the folds overlap (Nadeau and Bengio, 2003)"
-        if protocol["n_folds"] > 1
+        f", times {widening:.2f} because the training sets of the folds overlap, a factor found by simulation"
+        if widening > 1
         else ""
     )
     return (
-        f"Intervals (95 %) {intervals}{widened}. Whether song logits exceed chance is judged by the interval of the"
-        f" balanced accuracy, in which every song counts equally.{_comparisons_in_words(done)}"
+        "Intervals (95 %) are t intervals over whole participants, with the standard error of the jackknife"
+        f"{widened}. Where all participants have the same value, the interval is that of as many trials without an"
+        " exception (Clopper and Pearson, 1934). By song logits, the interval that is compared with chance is that of"
+        f" the balanced accuracy, in which every song counts equally.{_comparisons_in_words(science, done)}"
     )
 
 
-def _comparisons_in_words(done: Computed) -> str:
+def _comparisons_in_words(science: Science, done: Computed) -> str:
     mean = "the mean of the participants' differences"
     averaged = f"{mean}, averaged over seeds first" if done.n_seeds > 1 else mean
     compared = (
         f" The difference between {'two models' if done.closed_form else 'PredANN and its baseline'} is {averaged},"
-        " with an interval of the same kind and a two-sided sign-flip permutation test over participants (Nichols and"
-        " Holmes, 2002)."
+        " with an interval of the same kind and the two-sided t test that belongs to it. A sign-flip test over"
+        f" participants with at most {science.evaluation.resamples} flips (Nichols and Holmes, 2002) stands beside it."
         if done.compared
         else ""
     )
     corrected = (
         " The p-values were corrected by the method of Holm (1979) for the number of comparisons with the same kind of"
-        " rival, baseline or linear; beside them stands the p-value of a t test over participants whose variance is"
-        " corrected for overlapping training sets."
+        " rival, baseline or linear."
         if done.corrected
         else ""
     )

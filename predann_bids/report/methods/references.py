@@ -21,6 +21,12 @@ REFERENCES = (
         "https://doi.org/10.1038/s41598-025-02790-6",
     ),
     Work(
+        "Clopper and Pearson, 1934",
+        "Clopper, C. J. and Pearson, E. S. (1934). The use of confidence or fiducial limits illustrated in the case of"
+        " the binomial. Biometrika, 26, 404–413.",
+        "https://doi.org/10.1093/biomet/26.4.404",
+    ),
+    Work(
         "Crosse et al., 2016",
         "Crosse, M. J., Di Liberto, G. M., Bednar, A. and Lalor, E. C. (2016). The multivariate temporal response"
         " function (mTRF) toolbox: A MATLAB toolbox for relating neural signals to continuous stimuli. Frontiers in"
@@ -39,12 +45,6 @@ REFERENCES = (
         "https://doi.org/10.1109/TBME.2019.2913914",
     ),
     Work(
-        "Hesterberg, 2015",
-        "Hesterberg, T. C. (2015). What teachers should know about the bootstrap: Resampling in the undergraduate"
-        " statistics curriculum. The American Statistician, 69, 371–386.",
-        "https://doi.org/10.1080/00031305.2015.1089789",
-    ),
-    Work(
         "Holm, 1979",
         "Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics,"
         " 6, 65–70.",
@@ -61,11 +61,6 @@ REFERENCES = (
         "McNemar, Q. (1947). Note on the sampling error of the difference between correlated proportions or"
         " percentages. Psychometrika, 12, 153–157.",
         "https://doi.org/10.1007/BF02295996",
-    ),
-    Work(
-        "Nadeau and Bengio, 2003",
-        "Nadeau, C. and Bengio, Y. (2003). Inference for the generalization error. Machine Learning, 52, 239–281.",
-        "https://doi.org/10.1023/A:1024068626366",
     ),
     Work(
         "Nichols and Holmes, 2002",

@@ -31,6 +31,7 @@ from predann_bids.workflows.group.studies import Study
 from predann_bids.workflows.processes import Worker
 
 PERMUTING = 1003  # seed of what is drawn, beside those of the training
+KEPT = 999  # permutations unless a number is asked for, where decoders are kept, so that they cost nothing
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,13 @@ def permutation_tests(
 ) -> dict[str, dict[str, Any]]:
     """Test accuracies against permuted labels: the value `permutation` of each model of metrics.json.
 
+    Where decoders are kept, this is always done. Where they are trained again, it is done for the run itself, as often
+    as asked for.
+
     Parameters
     ----------
     study : Study
-        The run itself.
+        The run itself, or another split.
     predictions : mapping
         What its models say, by name.
     sources : sequence
@@ -77,6 +81,8 @@ def permutation_tests(
     """
     number = study.science.evaluation.permutations
     retrained = study.nature.within_recording
+    if retrained and not (number and study.role == "main"):
+        return {}
     nulls: dict[str, NullDistribution] = {}
     if retrained:
         nulls[PREDANN.name] = _retrained_null(study, number, predictions[PREDANN.name], sources, execution)
@@ -84,9 +90,10 @@ def permutation_tests(
         rate, window = study.material.rate, study.material.rate.samples(study.science.windows.length)
         for model in (name for name in predictions if MODELS[name].scored):
             rng = np.random.default_rng([study.science.training.seed, PERMUTING])
-            nulls[model] = kept_null(predictions[model], study.material.trials, number, rng, rate=rate, window=window)
+            of_model, trials = predictions[model], study.material.trials
+            nulls[model] = kept_null(of_model, trials, number or KEPT, rng, rate=rate, window=window)
     kind: Null = "retrained" if retrained else "kept"
-    scores = {model: permutation_scores(null, kind, study.scoring) for model, null in nulls.items()}
+    scores = {model: permutation_scores(null, kind) for model, null in nulls.items()}
     keys = [(model, prefix) for model in scores for prefix in ("", "match_")]
     corrected = holm([scores[model][f"{prefix}p_value"] for model, prefix in keys])
     for (model, prefix), p_value in zip(keys, corrected, strict=True):

@@ -120,13 +120,12 @@ def _metrics(plan: Plan, predictions: Mapping[Path, Predicted]) -> dict[str, Any
     with Progress("Scoring", 1 + len(also)) as progress:
         for study in (main, *also):
             scores[study.name] = scored(study, predictions[study.directory])
+            tests = permutation_tests(study, predictions[study.directory], plan.request.sources, plan.execution)
+            for model, test in tests.items():
+                scores[study.name]["models"][model]["permutation"] = test
             progress.advance()
     metrics = scores[main.name]
     real = predictions[main.directory]
-    if evaluation.permutations:
-        tests = permutation_tests(main, real, plan.request.sources, plan.execution)
-        for model, test in tests.items():
-            metrics["models"][model]["permutation"] = test
     metrics["order"] = order_of(main)
     metrics["recording_state"] = state_scores(main, real)
     metrics["control"] = control_scores(main, real, controls) if controls else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,6 @@ import numpy as np
 
 from predann_bids.config import Science
 from predann_bids.data.splits import TRANSFER, Split, SplitKind, nature_of
-from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import Windows, grid, place_in_spans
 from predann_bids.learning.models import Model
 from predann_bids.learning.statistics import Scoring, overlap_widening
@@ -91,13 +90,8 @@ class Study:
         )
 
     def _widening(self) -> float:
-        def usable(stretches: Iterable[Stretch]) -> int:
-            return sum(clean.span.length for stretch in stretches for clean in stretch.clean_stretches(1))
-
-        tested = sum(usable(split.test) for split in self.splits)
-        trained = sum(usable((*split.train, *split.validation)) for split in self.splits)
-        n = len(self.splits)
-        return overlap_widening(n, tested / n, trained / n) if n > 1 else 1.0
+        tested = {stretch.trial for split in self.splits for stretch in split.test}
+        return overlap_widening(len(self.splits), len({self.material.trials[index].participant for index in tested}))
 
     def tested_windows(self, split: Split) -> Windows:
         """Enumerate the windows that a fold is tested on, the same for all models and seeds."""
@@ -147,6 +141,7 @@ class Study:
             "seeds": [] if self.given else list(science.training.all_seeds),
             "validated_on": "nothing" if self.given else "validation" if science.splitting.validation else "test",
             "preset": science.preset,
+            "widening": self._widening(),
             **self._use_of_data(),
         }
 

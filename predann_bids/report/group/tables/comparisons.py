@@ -13,7 +13,7 @@ from predann_bids.report.words.controls import CONTROL_WORDS
 from predann_bids.report.words.decisions import COMPARED, WAYS, Way
 from predann_bids.report.words.models import BAND_POWER, model_words
 
-CORRECTED = {"p_holm": Column("p, Holm", "p"), "overlap_p_value": Column("p, overlap", "p")}
+CORRECTED = {"p_holm": Column("p, Holm", "p"), "sign_flip_p_value": Column("p, sign flips", "p")}
 MCNEMAR = {
     "only_first": Column("Only 1st right", "count", "McNemar"),
     "only_second": Column("Only 2nd right", "count", "McNemar"),

@@ -13,6 +13,7 @@ MODEL_COLUMNS = {
     "accuracy": Column("Accuracy", group=BY_LOGITS.title),
     "ci95": Column("95 % interval", "interval", BY_LOGITS.title),
     "balanced_accuracy": Column("Balanced", group=BY_LOGITS.title),
+    "balanced_ci95": Column("95 % interval, balanced", "interval", BY_LOGITS.title),
     "top3_accuracy": Column("Top 3", group=BY_LOGITS.title),
     "match_accuracy": Column("Accuracy", group=BY_MATCH.title),
     "match_ci95": Column("95 % interval", "interval", BY_MATCH.title),
