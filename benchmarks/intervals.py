@@ -17,7 +17,8 @@ of the features:
 - how often p < 0.05 when the labels of test presentations are permuted, with the decoders kept.
 
 The truth is chance where there is no music, or else the mean over replicates, in which songs and how the brain responds
-stay the same, and people are drawn anew. Of the splits within recordings, only f and the intervals are of interest.
+stay the same, and people are drawn anew. docs/evidence.md has the results: f lies between 1.05 and 1.5, whatever the
+numbers of folds and participants; the more decisions follow the EEG, the larger it is. It takes ten minutes.
 """
 
 from __future__ import annotations
