@@ -16,7 +16,7 @@ ALLOWED = {
     "bids": set(),
     "signals": set(),
     "data": {"bids", "signals"},
-    "models": set(),
+    "models": {"signals"},
     "learning": {"models", "data", "signals"},
     "report": {"learning", "data", "bids", "signals"},
     "workflows": {"learning", "report", "data", "models", "bids", "signals", "progress", "console"},

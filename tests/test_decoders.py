@@ -13,7 +13,7 @@ from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import grid
-from predann_bids.learning.closed_form import solve
+from predann_bids.learning.closed_form.solving import solve
 from predann_bids.learning.inference import predict
 from predann_bids.learning.probing.probe import probe
 from predann_bids.learning.retrieval import Candidates, rank

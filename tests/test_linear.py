@@ -10,8 +10,9 @@ from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import grid
 from predann_bids.errors import ReadOrWriteFailed, UnusableData
-from predann_bids.learning import closed_form
-from predann_bids.learning.closed_form import solve, training_data
+from predann_bids.learning.closed_form import data as closed_form
+from predann_bids.learning.closed_form.data import training_data
+from predann_bids.learning.closed_form.solving import solve
 from predann_bids.models.audio.onsets import onset_features
 from predann_bids.models.decoders.linear import LinearDecoder, LinearSettings
 from predann_bids.models.linear import backward

@@ -66,7 +66,8 @@ def world(kind="broad", seed=0, people=("01", "02")):
     eeg = EegStore(tuple(recordings), columns, recordings[0].channels, (PLAIN,) * len(people))
     audio = AudioStore(tuple(np.repeat(song[None].astype(np.float32), 4, axis=0) for song in songs))
     settings = TemporalSettings(
-        eeg.channels, ("a", "b", "c"), RATE.hz, 0.2, 1.0, memory_frames=HEARD // 2, n_bands=4, width=2, dimensions=1
+        *(eeg.channels, ("a", "b", "c"), RATE.hz, 0.2, 1.0, "log-mel", None),
+        **{"memory_frames": HEARD // 2, "n_bands": 4, "width": 2, "dimensions": 1},
     )
     decoder = TemporalDecoder(settings)
     decoder.eeg_encoder = ReadsOneChannel()

@@ -141,28 +141,33 @@ class FilterDecoder(ClosedForm):
 
     @classmethod
     def load(cls, path: Path, blueprint: Blueprint, songs: Songs) -> Self:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        ReadOrWriteFailed
-            The file cannot be read.
-        UnusableData
-            The file holds no filters.
-        """
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-                plain = {name: content[name].item() for name in ("shrinkage", "temperature", "agreement", "first_lag")}
-                banks = FilterBanks(content["eeg"], plain["first_lag"], content["audio"])
-        except OSError as error:
-            raise ReadOrWriteFailed(f"{path} cannot be read: {error.strerror or error}.") from error
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise UnusableData(f"{path} holds no filters ({error}). Run the group level again.") from error
+        """Read what `save` wrote; see `read_filters` for errors."""
+        banks, plain = read_filters(path)
         shrinkage = None if np.isnan(plain["shrinkage"]) else plain["shrinkage"]
         settings = replace(cls.settings_for(blueprint), shrinkage=shrinkage, memory_temperature=plain["temperature"])
         decoder = cls(settings, banks, plain["agreement"])
         decoder.remember(songs)
         return decoder
+
+
+def read_filters(path: Path) -> tuple[FilterBanks, dict[str, float]]:
+    """Read the filters that a decoder has saved, and what was chosen with them.
+
+    Raises
+    ------
+    ReadOrWriteFailed
+        The file cannot be read.
+    UnusableData
+        The file holds no filters.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            plain = {name: content[name].item() for name in ("shrinkage", "temperature", "agreement")}
+            return FilterBanks(content["eeg"], int(content["first_lag"]), content["audio"]), plain
+    except OSError as error:
+        raise ReadOrWriteFailed(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise UnusableData(f"{path} holds no filters ({error}). Run the group level again.") from error
 
 
 @DECODERS.add("ridge")

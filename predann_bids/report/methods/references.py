@@ -34,6 +34,12 @@ REFERENCES = (
         "https://doi.org/10.3389/fnhum.2016.00604",
     ),
     Work(
+        "de Cheveigné et al., 2018",
+        "de Cheveigné, A., Wong, D. D. E., Di Liberto, G. M., Hjortkjær, J., Slaney, M. and Lalor, E. (2018). Decoding"
+        " the auditory brain with canonical component analysis. NeuroImage, 172, 206–216.",
+        "https://doi.org/10.1016/j.neuroimage.2018.01.033",
+    ),
+    Work(
         "Gramfort et al., 2013",
         "Gramfort, A. et al. (2013). MEG and EEG data analysis with MNE-Python. Frontiers in Neuroscience, 7, 267.",
         "https://doi.org/10.3389/fnins.2013.00267",

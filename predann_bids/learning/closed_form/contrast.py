@@ -1,0 +1,77 @@
+"""How well predictions tell the audio of their own moment from that of others: what decoders are chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from predann_bids.arrays import Bools, Floats, Ints
+from predann_bids.learning.retrieval import unit
+
+TEMPERATURES = (0.02, 0.03, 0.05, 0.1, 0.2, 0.4)
+
+
+class Contrast(NamedTuple):
+    """The information in nats that a prediction gives about its moment, and the temperature at which it is highest."""
+
+    information: float
+    temperature: float
+
+
+def contrast(predicted: Floats, heard: Floats, same: Bools, *, by_feature: bool = False) -> Contrast:
+    """Measure how well predicted representations tell their own audio from that of all windows.
+
+    For each window, the similarities with the audio of all windows, divided by a temperature, become probabilities
+    (softmax). The information is the mean log probability of the right audio, compared with that of a guess. It is the
+    negative of the PredANN loss, up to a constant, and needs no class.
+
+    Parameters
+    ----------
+    predicted, heard : ndarray, shape (n, D, T)
+        Representations predicted from EEG, and those of the audio at the same moments.
+    same : ndarray of bool, shape (n, n)
+        Which windows hear the same audio, so that confusing them is no error.
+    by_feature : bool
+        Whether similarity is the mean correlation of the features; else it is one correlation over all features.
+
+    Returns
+    -------
+    Contrast
+        With the best of `TEMPERATURES`.
+    """
+    similarities = unit(predicted, by_feature=by_feature) @ unit(heard, by_feature=by_feature).T
+    return max(Contrast(_information(similarities / temperature, same), temperature) for temperature in TEMPERATURES)
+
+
+def _information(scores: Floats, same: Bools) -> float:
+    from scipy.special import logsumexp
+
+    right = logsumexp(scores, axis=1, b=same) - np.log(same.sum(axis=1))
+    return float(np.mean(right - logsumexp(scores, axis=1) + np.log(len(scores))))
+
+
+def same_audio(songs: Ints, moments: Ints) -> Bools:
+    """Return which of n windows hear the same song at the same moment, (n, n)."""
+    same: Bools = (songs[:, None] == songs) & (moments[:, None] == moments)
+    return same
+
+
+def cut(songs: Sequence[Floats], of: Ints, first: Ints, frames: int) -> Floats:
+    """Cut the representations of windows from those of whole songs.
+
+    Parameters
+    ----------
+    songs : sequence of ndarray, shape (D, frames of the song)
+        Representations of whole songs.
+    of, first : ndarray of int, shape (n,)
+        Song and first frame of each window.
+    frames : int
+        Frames of a window.
+
+    Returns
+    -------
+    ndarray, shape (n, D, frames)
+    """
+    return np.stack([songs[song][:, moment : moment + frames] for song, moment in zip(of, first, strict=True)])

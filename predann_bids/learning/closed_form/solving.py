@@ -1,0 +1,48 @@
+"""Fit closed-form decoders: solve, and choose among the solutions."""
+
+from __future__ import annotations
+
+import math
+
+from predann_bids.data.source import MappedSource
+from predann_bids.data.splits import Split
+from predann_bids.learning.closed_form.data import training_data
+from predann_bids.learning.closed_form.validation import ValidationWindows
+from predann_bids.models.closed_form import ClosedForm
+from predann_bids.models.settings import Settings
+
+
+def solve(kind: type[ClosedForm], source: MappedSource, split: Split, settings: Settings) -> ClosedForm:
+    """Fit a closed-form decoder to the training stretches of a fold.
+
+    Lags range from the sound to `latest_s` after it. Among the candidates, that one is kept that does best on the
+    windows of the validation stretches; there, the temperature of its song logits is chosen as well. If there are more
+    than `MOST_HOURS` of training data, that much is drawn at random, as more would not improve the weights. Without a
+    validation set, every seventh training stretch is held out instead.
+
+    Parameters
+    ----------
+    kind : type of ClosedForm
+        Class of the decoder.
+    source : MappedSource
+        EEG and audio features.
+    split : Split
+        The fold.
+    settings : Settings
+        What the decoder is built from.
+
+    Returns
+    -------
+    ClosedForm
+    """
+    source = source.whitened(settings.shrinkage)
+    data, held_out = training_data(kind, source, split, settings)
+    validation = ValidationWindows.of(source, held_out)
+    best, agreement, temperature = None, -math.inf, 0.0
+    for candidate in kind.candidates(data, settings):
+        found = validation.contrast(candidate)
+        score = found.information if kind.by_contrast else validation.correlation(candidate)
+        if score > agreement or best is None:
+            best, agreement, temperature = candidate, score, found.temperature
+    assert best is not None
+    return best.chosen(agreement, temperature)
