@@ -8,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 
 from predann_bids.learning.comparison import compare, compare_all, compare_with_control
 from predann_bids.learning.evaluation import WindowPredictions
+from predann_bids.learning.models import MODELS
 from predann_bids.learning.statistics import Scoring, holm, mean_of
 
 GRID = Scoring(window_s=3.0, stride_s=1.0, lengths_s=(3.0,), resamples=999, seed=0)
@@ -42,24 +43,38 @@ def person_means(windows):
     return right.groupby(windows.table["participant"]).mean().to_numpy()
 
 
+def test_no_verdict_by_match_is_given_against_a_model_that_was_trained_not_to_align():
+    found = compare(model(0.9), model(0.5, 1), GRID, MODELS["baseline"].compared_by)
+    assert found["accuracy_difference"] > 0.2
+    assert {key: value for key, value in found.items() if key.startswith("match_")} == {
+        f"match_{key}": None for key in ("accuracy_difference", "ci95", "p_value", "sign_flip_p_value")
+    }
+
+
 def test_every_pair_is_compared_in_the_ways_that_both_models_allow():
-    models = {"predann": model(0.9), "baseline": model(0.5, 1), "linear": model(0.7, 2, logits=False)}
+    models = {
+        "predann": model(0.9),
+        "baseline": model(0.5, 1),
+        "own_moment": model(0.6, 1),
+        "linear": model(0.7, 2, logits=False),
+    }
     found = [(row["first"], row["second"], row["by"]) for row in compare_all(models, GRID)]
     assert found == [
         ("predann", "baseline", "logits"),
-        ("predann", "baseline", "match"),
+        ("predann", "own_moment", "logits"),
+        ("predann", "own_moment", "match"),
         ("predann", "linear", "match"),
     ]
 
 
 def test_p_values_of_pairs_that_answer_one_question_are_corrected_together():
     models = {"predann": model(0.9), "baseline": model(0.8, 1), "linear": model(0.85, 2, logits=False)}
-    models["linear_whitened"] = model(0.88, 3, logits=False)
+    models |= {"linear_whitened": model(0.88, 3, logits=False), "own_moment": model(0.82, 4)}
     rows = compare_all(models, GRID)
-    for rivals in (["baseline"], ["linear", "linear_whitened"]):
+    for rivals, number in ((["baseline", "own_moment"], 3), (["linear", "linear_whitened"], 2)):
         mine = [row for row in rows if row["second"] in rivals]
         expected = multipletests([row["p_value"] for row in mine], method="holm")[1]
-        assert len(mine) == 2
+        assert len(mine) == number
         assert [row["p_holm"] for row in mine] == pytest.approx(expected.tolist())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,19 @@ PAIRS: tuple[tuple[tuple[str, str, By], ...], ...] = tuple(
 )
 
 
-def compare(first: WindowPredictions, second: WindowPredictions, scoring: Scoring) -> dict[str, Any] | None:
+def compare(
+    first: WindowPredictions, second: WindowPredictions, scoring: Scoring, ways: Collection[By] = tuple(WAYS)
+) -> dict[str, Any] | None:
     """Compare the accuracies of two models on the same windows, participant by participant.
+
+    Parameters
+    ----------
+    first, second : WindowPredictions
+        Test windows of both models.
+    scoring : Scoring
+        How intervals and tests are made.
+    ways : collection of str
+        Kinds of decision to compare; the others are None.
 
     Returns
     -------
@@ -32,7 +43,7 @@ def compare(first: WindowPredictions, second: WindowPredictions, scoring: Scorin
         of the test that belongs to this interval, and that of sign flips; and the same by match. None with fewer than
         two participants, or if the models cannot be compared in either way.
     """
-    comparisons = {by: _compared(first, second, by, scoring) for by in WAYS}
+    comparisons = {by: _compared(first, second, by, scoring) if by in ways else None for by in WAYS}
     if not any(comparisons.values()):
         return None
     keys = {"accuracy_difference": "difference"} | {key: key for key in ("ci95", "p_value", "sign_flip_p_value")}

@@ -88,9 +88,10 @@ def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bo
 def _correlated(memory: Tensor, z: Tensor) -> Tensor:
     """Sum z (B, D, T) times each stretch of the same length of memory (S, D, longest): (B, S, longest - T + 1)."""
     n = memory.shape[2]  # what wraps around comes after the moments that exist
-    spectrum = torch.einsum("sdf,bdf->bsf", torch.fft.rfft(memory, n), torch.fft.rfft(z, n).conj())
-    products: Tensor = torch.fft.irfft(spectrum, n)[..., : n - z.shape[2] + 1]
-    return products
+    conjugate = torch.fft.rfft(z, n).conj()
+    # song by song, so that songs that are equal get scores that are exactly equal
+    products = [torch.fft.irfft((torch.fft.rfft(song, n) * conjugate).sum(dim=1), n) for song in memory]
+    return torch.stack(products, dim=1)[..., : n - z.shape[2] + 1]
 
 
 def at_one_moment(z: Tensor, memory: Tensor, lengths: Tensor, first: Tensor, *, by_feature: bool = False) -> Tensor:

@@ -230,7 +230,7 @@ def _solve(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
 
 def _solved(fit: ModelFit, source: Any, name: str, shrinkage: float | None = SHRINKAGE) -> Any:
     """Solve for the closed-form decoder of a name, from the audio features that the source has."""
-    from predann_bids.learning.closed_form import solve
+    from predann_bids.learning.closed_form.solving import solve
 
     kind: Any = DECODERS[name]
     settings = replace(kind.settings_for(blueprint_of(fit, source)), shrinkage=shrinkage)
@@ -293,8 +293,8 @@ def _train(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
 
 def _joined(fit: ModelFit, network: Any, start: Any, source: Any) -> Any:
     """Join a trained network with the closed-form decoder that it contains."""
-    from predann_bids.learning.closed_form import ValidationWindows
-    from predann_bids.learning.joining import join
+    from predann_bids.learning.closed_form.joining import join
+    from predann_bids.learning.closed_form.validation import ValidationWindows
 
     held_out = fit.split.validation
     windows = ValidationWindows.of(source, held_out or fit.split.train)
