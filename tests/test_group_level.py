@@ -61,10 +61,12 @@ def test_metrics_have_the_keys_of_the_contract(metrics):
     assert metrics["chance"] == pytest.approx(1 / 3)
     protocol = {"split", "n_folds", "n_participants", "n_stimuli", "window", "delay", "seed", "preset"}
     assert set(metrics["protocol"]) >= protocol
-    assert set(metrics["models"]) == {"predann", "baseline", "linear", "linear_whitened"}
+    assert set(metrics["models"]) == {"predann", "baseline", "own_moment", "linear", "linear_whitened", "ridge", "cca"}
     expected = {"accuracy", "ci95", "balanced_accuracy", "top3_accuracy", "match_accuracy", "match_ci95", "by_length"}
     expected |= {"by_participant", "by_stimulus", "confusion", "retrieval", "permutation"}
-    for model in ("predann", "baseline", "linear"):
+    assert {"code", "text"} == set().union(*metrics["warnings"], ("code", "text"))
+    assert -1 < metrics["strength"] < 1
+    for model in metrics["models"]:
         assert set(metrics["models"][model]) >= expected
         assert set(metrics["models"][model]["by_length"]["3"]) == {"mean", "max", "majority", "match"}
     assert set(metrics["comparison"]) >= {"accuracy_difference", "ci95", "p_value", "test"}
@@ -101,7 +103,8 @@ def test_the_report_begins_with_the_result(group):
 def test_training_curves_are_kept(group):
     with (group / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert {(row["fold"], row["model"]) for row in rows} == {(f, m) for f in "12" for m in ("predann", "baseline")}
+    trained = ("predann", "baseline", "own_moment")
+    assert {(row["fold"], row["model"]) for row in rows} == {(f, m) for f in "12" for m in trained}
     assert all(float(row["validation_loss"]) > 0 for row in rows)
     assert (group / "fold-1" / "history.csv").is_file()
 
@@ -113,12 +116,15 @@ def test_a_trained_decoder_loads_and_decodes(group):
     assert representation.shape == decoder.encode_audio(torch.randn(2, 2 * decoder.audio_rate))[1].shape
 
 
-def test_the_baseline_is_the_same_model_with_weight_zero(group):
-    kept = [torch.load(group / "fold-1" / f"{name}.ckpt", weights_only=True) for name in ("predann", "baseline")]
-    differing = {key for key in kept[0]["training"] if kept[0]["training"][key] != kept[1]["training"][key]}
-    assert differing == {"predann_weight"}
-    assert kept[1]["training"]["predann_weight"] == 0
-    assert kept[0]["settings"] == kept[1]["settings"]
+@pytest.mark.parametrize(("rung", "moments", "is_started"), [("baseline", "all", False), ("own_moment", "own", True)])
+def test_a_rung_differs_in_its_objective_and_in_what_it_may_contain_alone(group, rung, moments, is_started):
+    one, other = (torch.load(group / "fold-1" / f"{name}.ckpt", weights_only=True) for name in ("predann", rung))
+    differing = {key for key in one["training"] if one["training"][key] != other["training"][key]}
+    assert differing == {"predann_weight", "moments"}
+    assert (other["training"]["predann_weight"], other["training"]["moments"]) == (0, moments)
+    assert bool(other["settings"]["filters"]) is is_started
+    chosen = {"filters", "first_lag", "memory_temperature"}
+    assert all(one["settings"][key] == other["settings"][key] for key in set(one["settings"]) - chosen)
 
 
 def run_again(output, dataset, tmp_path, app, *more, keep_group=False):

@@ -135,7 +135,7 @@ def comparing(difference: float, low: float, high: float, p_value: float) -> dic
 def test_difference_is_given_in_percentage_points_with_its_test() -> None:
     (sentence,) = comparison_sentences(comparing(0.052, 0.012, 0.091, 0.0124))
     assert sentence == (
-        "By song logits, PredANN is 5.2 percentage points more accurate than its baseline"
+        "By song logits, PredANN is 5.2 percentage points more accurate than the network trained on song labels only"
         " (95 % interval +1.2 to +9.1; p = 0.012, flip)."
     )
 

@@ -541,7 +541,7 @@ def test_each_point_is_a_group_run_of_its_own_with_its_configuration(swept):
 
 def test_the_table_says_what_the_points_say(swept):
     table = pd.read_csv(swept / "w" / "sweep.tsv", sep="\t")
-    assert list(table.model) == ["predann", "baseline", "linear", "linear_whitened"] * 2
+    assert list(table.model) == ["predann", "baseline", "own_moment", "linear", "linear_whitened", "ridge", "cca"] * 2
     for row in table[table.model == "predann"].itertuples():
         scores = json.loads((swept / row.point / "metrics.json").read_text())["models"]["predann"]
         assert row.accuracy == pytest.approx(scores["accuracy"], rel=1e-5)

@@ -23,7 +23,7 @@ from predann_bids.report.scores import (
     split_results,
 )
 from predann_bids.report.words.decisions import BY_LOGITS, BY_MATCH, COMPARED, Way, lower_first
-from predann_bids.report.words.models import BASELINE, model_words
+from predann_bids.report.words.models import BASELINE, CLOSED_FORM, OWN_MOMENT, model_words
 from predann_bids.report.words.splits import question_about, split_words
 
 NO_INTERVAL = "unknown, because no interval could be computed"
@@ -64,8 +64,10 @@ def answers(metrics: Mapping[str, Any]) -> list[Answer]:
     given = [
         _chance_answer(scores, metrics),
         _control_answer(metrics, model),
-        _comparison_answer(metrics, model, (BASELINE,), f"Does {model_words(model).name} beat its baseline?"),
-        _comparison_answer(metrics, model, ("linear", "linear_whitened"), "Does it beat the linear decoder?"),
+        _comparison_answer(
+            metrics, model, (BASELINE, OWN_MOMENT), f"Does {model_words(model).name} beat networks without it?"
+        ),
+        _comparison_answer(metrics, model, CLOSED_FORM, "Does it beat closed-form decoders?"),
         _seed_answer(metrics, model),
         *(_split_answer(result.split, result.content) for result in split_results(metrics)[1:]),
         _moment_answer(scores),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from predann_bids.report import text
-from predann_bids.report.group.confounds import order_words, state_words
+from predann_bids.report.group.believe import below_words
+from predann_bids.report.group.confounds import artefact_words, order_words, state_words
 from predann_bids.report.group.controls import ControlFinding, control_findings
 from predann_bids.report.scores import (
     evaluated,
@@ -59,9 +60,11 @@ def caveats(metrics: Mapping[str, Any]) -> list[Caveat]:
         _within_recording(metrics),
         _fingerprint(metrics),
         leak,
+        _artefact(metrics),
         _order(metrics),
         _recording_state(metrics, said=leak is not None),
         _duplicates(metrics),
+        _below_linear(metrics),
     ]
     return [warning for warning in warnings if warning]
 
@@ -124,6 +127,16 @@ def _leak(metrics: Mapping[str, Any]) -> Caveat | None:
     return Caveat(
         "leak", "With this split, songs can be named without any music: the data leak.", tuple(filter(None, paragraphs))
     )
+
+
+def _artefact(metrics: Mapping[str, Any]) -> Caveat | None:
+    words = artefact_words(metrics)
+    return Caveat("stimulus_artefact", *words) if words else None
+
+
+def _below_linear(metrics: Mapping[str, Any]) -> Caveat | None:
+    words = below_words(metrics)
+    return Caveat("below_linear", *words) if words else None
 
 
 def _order(metrics: Mapping[str, Any]) -> Caveat | None:

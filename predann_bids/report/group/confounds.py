@@ -1,4 +1,4 @@
-"""Words for what may name songs without their music: their order, and the state of the recordings."""
+"""Words for what may name songs without the brain: copies of the sound, order, the state of the recordings."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ SUBSTANTIAL = 0.1  # of the way from guessing to certainty
 SURE_OF_SAME = 0.05  # designs that are too small for more: all orders are the same, and that is seen
 SAME = 0.995
 MOSTLY = 0.5  # of the way from guessing to certainty
+TOO_SOON_S = 0.03  # a response of the cortex comes later
 
 Words = tuple[str, tuple[str, ...]]  # a title, and paragraphs
 
@@ -156,3 +157,28 @@ def _beside(metrics: Mapping[str, Any]) -> str:
     if not has_logits(scores):
         return ""
     return f"; {model_words(model).name}, by song logits, in {text.share(scores['accuracy'])}"
+
+
+def artefact_words(metrics: Mapping[str, Any]) -> Words | None:
+    """Say that decoders look at the EEG of the sound's own moment, if they do.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Content of metrics.json.
+    """
+    lags = metrics.get("response_lags")
+    if not lags or lags["centre"] >= TOO_SOON_S:
+        return None
+    return (
+        "The EEG seems to hold an electrical copy of the sound.",
+        (
+            f"The filters of multiband ridge regression have their centre {1000 * lags['centre']:.0f} ms after the"
+            f" sound, and {text.share(lags['early_share'])} of their energy before 45 ms. A response of the brain"
+            " follows the sound by 50 to 300 ms; so soon there can only be what the sound itself leaves in the EEG,"
+            " through the cables or the transducers of the earphones.",
+            "No split and no control of this program can tell such a copy from a response. To check, record once while"
+            " the earphones play, but outside the ears. The peak of the delay curve is no evidence of a response: it"
+            " shows alignment with the delay that was trained, not the latency of the brain.",
+        ),
+    )

@@ -19,6 +19,7 @@ from predann_bids.files import write_text
 from predann_bids.report import text
 from predann_bids.report.drawing import Illustration, drawing_style, write_figure
 from predann_bids.report.group.answers import answers, not_computed
+from predann_bids.report.group.believe import believe_sentence
 from predann_bids.report.group.caveats import caveats
 from predann_bids.report.group.confounds import order_notes
 from predann_bids.report.group.evidence import GroupEvidence
@@ -103,6 +104,7 @@ def _page(
         label=evidence.label,
         version=__version__,
         sentence=results_sentence(metrics),
+        believe=believe_sentence(metrics),
         facts=_facts(evidence),
         answers=answers(metrics),
         not_computed=not_computed(metrics),
@@ -131,12 +133,21 @@ def _facts(evidence: GroupEvidence) -> list[str]:
         text.count(protocol["n_stimuli"], "song"),
         f"{fact_about(protocol['split'])}, {text.count(protocol['n_folds'], 'fold')}",
         f"windows of {protocol['window']:g} s, EEG {protocol['delay']:g} s after the audio",
+        *_strength(evidence.metrics),
         f"preset {protocol['preset']}",
         f"seed {protocol['seed']}" if n_seeds == 1 else f"seeds {text.listed([str(seed) for seed in seeds])}",
     ]
     if windows:
         facts.insert(2, text.count(sum(windows), "test window"))
     return facts
+
+
+def _strength(metrics: Mapping[str, Any]) -> list[str]:
+    strength, limits = metrics.get("strength"), metrics.get("strength_ci95")
+    if strength is None:
+        return []
+    within = f" ({limits[0]:.3f} to {limits[1]:.3f})" if limits else ""
+    return [f"response r = {strength:.3f}{within}, linear reconstruction on held-out data"]
 
 
 def _first(evidence: GroupEvidence) -> Mapping[str, Any]:

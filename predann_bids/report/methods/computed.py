@@ -8,7 +8,8 @@ from typing import Any
 
 from predann_bids.config import Science
 from predann_bids.report.scores import comparison_rows, evaluated, retrieval_kinds
-from predann_bids.report.words.models import BASELINE, PREDANN
+from predann_bids.report.words.decoders import decoder_words
+from predann_bids.report.words.models import BASELINE, OWN_MOMENT, PREDANN
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,26 @@ class Computed:
 
     @property
     def has_baseline(self) -> bool:
-        """Whether the matched model was evaluated."""
+        """Whether a network without the PredANN objective was evaluated."""
         return BASELINE in self.models
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """Networks without the PredANN objective."""
+        return tuple(model for model in (BASELINE, OWN_MOMENT) if model in self.models)
 
     @property
     def closed_form(self) -> tuple[str, ...]:
         """Models that are no networks, such as the linear decoder."""
-        return tuple(model for model in self.models if model not in (PREDANN, BASELINE))
+        return tuple(model for model in self.models if model not in (PREDANN, BASELINE, OWN_MOMENT))
 
 
 def computed(science: Science, metrics: Mapping[str, Any] | None) -> Computed:
     """Find out what a run has computed; without its metrics, what the configuration asks of training."""
     if metrics is None:
         baseline = science.training.baseline
-        trained = (PREDANN, BASELINE) if baseline else (PREDANN,)
+        rungs = (BASELINE, OWN_MOMENT) if decoder_words(science.training.encoders).is_started else (BASELINE,)
+        trained = (PREDANN, *rungs) if baseline else (PREDANN,)
         return Computed(trained, n_seeds=len(science.training.all_seeds), compared=baseline)
     models, rows, order = evaluated(metrics), comparison_rows(metrics), metrics.get("order") or {}
     return Computed(

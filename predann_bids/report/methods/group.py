@@ -26,7 +26,7 @@ from predann_bids.report.methods.preprocessing import preprocessing_methods
 from predann_bids.report.text import count, listed, share
 from predann_bids.report.words.decoders import decoder_words
 from predann_bids.report.words.features import feature_words
-from predann_bids.report.words.models import BASELINE, model_words
+from predann_bids.report.words.models import model_words
 
 __all__ = ["group_methods", "preprocessing_methods"]
 
@@ -120,7 +120,7 @@ def _decoder_in_words(science: Science) -> str:
 
 def _training_in_words(science: Science, protocol: Mapping[str, Any], done: Computed) -> str:
     training = science.training
-    baseline = f" {model_words(BASELINE).methods}" if done.has_baseline else ""
+    baseline = "".join(f" {model_words(model).methods}" for model in done.rungs)
     pooled = (
         " Each decoder was trained once with each seed, on the same folds, and decisions were pooled."
         if done.n_seeds > 1
@@ -133,6 +133,21 @@ def _training_in_words(science: Science, protocol: Mapping[str, Any], done: Comp
         " matched to its own audio among all audio representations of the batch, and the reverse (cosine similarity,"
         f" temperature {training.temperature:g}).{alone}{baseline} Training used {_optimiser_in_words(training)},"
         f" {_epoch_in_words(science)}; {_seeds_in_words(protocol, done)}) {_end_in_words(science)}.{pooled}"
+        f"{_start_in_words(science)}"
+    )
+
+
+def _start_in_words(science: Science) -> str:
+    """Describe the closed-form decoder that a network contains."""
+    if not decoder_words(science.training.encoders).is_started:
+        return ""
+    return (
+        " After training, the components of a closed-form decoder, fitted to the same training data, were appended to"
+        " the representations of PredANN and of the network that knows the moment: multiband ridge regression or"
+        " canonical correlation analysis (de Cheveigné et al., 2018), whichever told the moments of the validation data"
+        " apart better. The share of the learned part in the power of the representation, from 0 to 1, and the"
+        " temperature of the song logits were chosen by the same measure. The shrinkage of the whitening was that of"
+        " the closed-form decoder, for all networks."
     )
 
 

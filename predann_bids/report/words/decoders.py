@@ -17,10 +17,13 @@ class DecoderWords:
         Paragraph of the methods text; `{features}` stands for the audio features, as `FeatureWords.name` has them.
     features : str
         Audio features that its audio network takes, by their name in `FEATURE_WORDS`.
+    is_started : bool
+        Whether it contains a closed-form decoder.
     """
 
     methods: str
     features: str = "log-mel"
+    is_started: bool = False
 
 
 def decoder_words(decoder: str) -> DecoderWords:
@@ -51,6 +54,7 @@ DECODER_WORDS: dict[str, DecoderWords] = {
         " of the EEG is trained to predict that of the audio at the same moment. It is compared (cosine similarity)"
         " with the audio's representation at every moment of every song in the training set; the EEG's logit for a song"
         " is the evidence summed over that song's moments, so the moment need not be known.",
+        is_started=True,
     ),
     "2d": DecoderWords(methods=_published("images of channels by time", "3 by 3"), features="waveform"),
     "1d": DecoderWords(methods=_published("series of channels", "3"), features="waveform"),

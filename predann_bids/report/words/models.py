@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from predann_bids.report import words
 
 PREDANN, BASELINE, OWN_MOMENT, BAND_POWER = "predann", "baseline", "own_moment", "band_power"
+CLOSED_FORM = ("linear", "linear_whitened", "ridge", "cca")
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,16 @@ MODEL_WORDS: dict[str, ModelWords] = {
         inside="the network trained on song labels only",
         colour="#D55E00",
         marker="s",
-        methods="The baseline is the same network without the PredANN objective (weight 0), trained on the song label"
-        " alone.",
+        methods="The baseline is a network of the same kind without the PredANN objective (weight 0), trained on the"
+        " song label alone, with the song logits that the test uses.",
     ),
     OWN_MOMENT: ModelWords(
         name="Own moment",
         inside="the network that knows the moment but not the PredANN objective",
         colour="#56B4E9",
         marker="h",
-        methods="Between the two stands a network without the PredANN objective (weight 0) whose song logits, in"
-        " training, count the moment that was playing.",
+        methods="Between the two stands a network that is like PredANN in everything but the objective: its weight is"
+        " 0, and the song logits, in training, count the moment that was playing.",
     ),
     "linear": ModelWords(
         name="Linear decoder",

@@ -82,7 +82,19 @@ def record(
 def make_parts(
     session: Session, features: Sequence[Doubles], seed: np.random.SeedSequence, background: str = "stationary"
 ) -> Parts:
-    """Make what `record` adds up; parameters as there."""
+    """Make what `record` adds up.
+
+    Parameters
+    ----------
+    session, features, seed
+        As in `record`.
+    background : str
+        Key of `BACKGROUNDS`.
+
+    Returns
+    -------
+    Parts
+    """
     rngs = {part: np.random.default_rng(_child(seed, number)) for number, part in enumerate(PARTS)}
     seen, rest, power = BACKGROUNDS[background](session, rngs)
     return Parts(rest, response(seen, draw_listener(seen.electrodes, rngs["listener"]), features), power)

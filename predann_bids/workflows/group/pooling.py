@@ -10,14 +10,11 @@ import pandas as pd
 from predann_bids.data.copies import Limits, limits_of
 from predann_bids.errors import UnusableData, people
 from predann_bids.learning.comparison import compare, compare_all, compare_with_control
-from predann_bids.learning.confounds.order import order_scores
 from predann_bids.learning.evaluation import WindowPredictions, predictions_table, score
 from predann_bids.learning.models import BAND_POWER, BASELINE, MODELS, PREDANN
 from predann_bids.learning.permutation import Exchange
 from predann_bids.workflows.group.studies import Study
 
-ORDERING = 1005  # seed of what is drawn, beside those of the training
-STATE_KEYS = ("accuracy", "ci95", "balanced_accuracy", "balanced_ci95")
 CONTROL_KEYS = ("accuracy", "ci95", "balanced_ci95", "match_accuracy", "match_ci95", "match_chance")
 Predicted = Mapping[str, WindowPredictions]  # by the name of the model
 
@@ -45,7 +42,7 @@ def scored(study: Study, predictions: Predicted) -> dict[str, Any]:
         "protocol": study.protocol(),
         "chance": 1 / len(labels) if by_logits else first["match_chance"],
         "models": {name: scores.get(name) for name, model in MODELS.items() if model.scored},
-        "comparison": compare(pair[0], pair[1], scoring) if len(pair) == 2 else None,
+        "comparison": compare(pair[0], pair[1], scoring, BASELINE.compared_by) if len(pair) == 2 else None,
         "comparisons": compare_all(models, scoring),
     }
 
@@ -75,30 +72,6 @@ def prediction_table(study: Study, predictions: Predicted) -> pd.DataFrame:
     labels, scoring = study.material.labels, study.scoring
     tables = [predictions_table(windows, labels, scoring, model=name) for name, windows in predictions.items()]
     return pd.concat(tables, ignore_index=True)
-
-
-def order_of(study: Study) -> dict[str, Any]:
-    """Measure how well the order of the presentations gives songs away: the value `order` of metrics.json.
-
-    Orders within a participant count where the same people are trained on and tested.
-    """
-    trials = study.material.trials
-    same_people = any(
-        {trials[stretch.trial].participant for stretch in split.train}
-        & {trials[stretch.trial].participant for stretch in split.test}
-        for split in study.splits
-    )
-    return order_scores(trials, within_people=same_people, seed=[study.science.training.seed, ORDERING])
-
-
-def state_scores(study: Study, predictions: Predicted) -> dict[str, Any] | None:
-    """Score what the state of the recordings says of the songs: the value `recording_state` of metrics.json."""
-    windows = predictions.get(BAND_POWER.name)
-    if windows is None:
-        return None
-    labels = study.material.labels
-    scores = score(windows, labels, study.scoring)
-    return {key: scores[key] for key in STATE_KEYS} | {"chance": 1 / len(labels)}
 
 
 def control_scores(main: Study, real: Predicted, controls: Mapping[str, tuple[Study, Predicted]]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class GroupOutcome:
 
     def lines(self) -> list[str]:
         """Say it in a few lines."""
+        from predann_bids.report.group.believe import believe_sentence
         from predann_bids.report.group.sentences import results_sentence
 
         if self.metrics is None:
@@ -49,7 +50,8 @@ class GroupOutcome:
         shown = self.report or self.directory / "metrics.json"
         warnings = self.metrics.get("warnings") or ()
         gravest = [f"Warning: {warnings[0]['text']}"] if warnings else []
-        return [results_sentence(self.metrics), *gravest, f"Report: {shown}"]
+        believe = [sentence] if (sentence := believe_sentence(self.metrics)) else []
+        return [results_sentence(self.metrics), *believe, *gravest, f"Report: {shown}"]
 
 
 @dataclass(frozen=True)

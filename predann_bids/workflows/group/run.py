@@ -16,6 +16,7 @@ from predann_bids.errors import WrongUsage
 from predann_bids.files import write_json, write_text
 from predann_bids.models.decoder import DECODERS
 from predann_bids.progress import Progress
+from predann_bids.workflows.group.checks import lags_of, order_of, state_scores, strength_of
 from predann_bids.workflows.group.fits import ModelFit, read_history, read_outputs
 from predann_bids.workflows.group.fitting import train_all
 from predann_bids.workflows.group.nulls import permutation_tests
@@ -24,10 +25,8 @@ from predann_bids.workflows.group.pooling import (
     Predicted,
     control_scores,
     copies_limit,
-    order_of,
     prediction_table,
     scored,
-    state_scores,
 )
 from predann_bids.workflows.group.request import GroupOutcome, Request
 from predann_bids.workflows.group.uses import measured_uses
@@ -128,6 +127,8 @@ def _metrics(plan: Plan, predictions: Mapping[Path, Predicted]) -> dict[str, Any
     real = predictions[main.directory]
     metrics["order"] = order_of(main)
     metrics["recording_state"] = state_scores(main, real)
+    metrics |= strength_of(main, real)
+    metrics["response_lags"] = lags_of(main, plan.fits_of(main))
     metrics["control"] = control_scores(main, real, controls) if controls else None
     probed = evaluation.probe and DECODERS[main.science.training.encoders].can_be_probed
     metrics["uses"] = measured_uses(main, plan.fits_of(main), plan.execution) if probed else None
