@@ -110,7 +110,13 @@ def test_permuted_labels_may_take_a_yes_back(metrics: dict[str, Any]) -> None:
 def test_difference_that_holms_correction_removes_is_no_plain_yes(metrics: dict[str, Any]) -> None:
     for row in metrics["comparisons"]:
         row |= {"p_value": 0.04, "p_holm": 0.12}
-    assert "By song logits, yes, but not after Holm's correction" in answer(metrics, "networks without it")
+    assert "song labels only, yes, but not after Holm's correction" in answer(metrics, "networks without it")
+
+
+def test_of_closed_form_decoders_only_the_best_is_answered_about(metrics: dict[str, Any]) -> None:
+    found = answer(metrics, "closed-form decoder (CCA)")
+    assert found.startswith("By song logits, yes: +13.0 points")
+    assert "ridge" not in found
 
 
 def test_what_was_not_computed_is_named_with_its_option() -> None:

@@ -16,7 +16,7 @@ Retrieval = Mapping[str, Any]  # of one kind
 
 SIGNIFICANT = 0.05
 ONE_CANDIDATE = 0.999
-ROUNDING = 1e-9
+ROUNDING = 0.005  # differences that whole percentages may hide
 
 
 # What kind of run it was

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predann_bids.report import text
+from predann_bids.report.group.believe import rivals
 from predann_bids.report.group.controls import control_findings, control_verdict, least_exceeded
 from predann_bids.report.group.sentences import judged_in_words
 from predann_bids.report.scores import (
@@ -23,7 +24,7 @@ from predann_bids.report.scores import (
     split_results,
 )
 from predann_bids.report.words.decisions import BY_LOGITS, BY_MATCH, COMPARED, Way, lower_first
-from predann_bids.report.words.models import BASELINE, CLOSED_FORM, OWN_MOMENT, model_words
+from predann_bids.report.words.models import BASELINE, OWN_MOMENT, model_words
 from predann_bids.report.words.splits import question_about, split_words
 
 NO_INTERVAL = "unknown, because no interval could be computed"
@@ -67,7 +68,7 @@ def answers(metrics: Mapping[str, Any]) -> list[Answer]:
         _comparison_answer(
             metrics, model, (BASELINE, OWN_MOMENT), f"Does {model_words(model).name} beat networks without it?"
         ),
-        _comparison_answer(metrics, model, CLOSED_FORM, "Does it beat closed-form decoders?"),
+        _best_rival_answer(metrics, model),
         _seed_answer(metrics, model),
         *(_split_answer(result.split, result.content) for result in split_results(metrics)[1:]),
         _moment_answer(scores),
@@ -202,6 +203,12 @@ def _comparison_answer(metrics: Mapping[str, Any], model: str, others: Sequence[
         return None
     named = len({row["second"] for row in rows}) > 1
     return Answer(question, " ".join(_difference(row, named=named) for row in rows), "comparisons")
+
+
+def _best_rival_answer(metrics: Mapping[str, Any], model: str) -> Answer | None:
+    best = list(dict.fromkeys(rival.model for rival in rivals(metrics)))
+    names = " and ".join(model_words(name).name for name in best)
+    return _comparison_answer(metrics, model, best, f"Does it beat the best closed-form decoder ({names})?")
 
 
 def _difference(row: Mapping[str, Any], *, named: bool) -> str:
