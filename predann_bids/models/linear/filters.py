@@ -118,7 +118,7 @@ def canonical_filters(
     FilterBanks
         For each pair of regularisations.
     """
-    from scipy.linalg import cholesky, solve_triangular, svd
+    from scipy.linalg import cholesky, eigh, solve_triangular
 
     of_eeg, crossed, of_audio = covariances.matrices()
     scale = np.sqrt(np.maximum(np.diag(of_audio), TINY))  # features have different units
@@ -128,10 +128,12 @@ def canonical_filters(
         eeg_root = cholesky(_regularised(of_eeg, alpha), lower=True)
         half = solve_triangular(eeg_root, crossed, lower=True)
         for audio_root in audio_roots:
-            left, correlations, right = svd(solve_triangular(audio_root, half.T, lower=True).T, full_matrices=False)
-            kept = slice(0, components)
-            eeg = solve_triangular(eeg_root, left[:, kept] * correlations[kept], lower=True, trans="T")
-            audio = solve_triangular(audio_root, right[kept].T * correlations[kept], lower=True, trans="T")
+            whole = solve_triangular(audio_root, half.T, lower=True).T
+            # the singular vectors of `whole`, by way of its small side
+            squares, right = (part[..., ::-1][..., :components] for part in eigh(whole.T @ whole))
+            correlations = np.sqrt(squares.clip(min=0))
+            eeg = solve_triangular(eeg_root, whole @ right, lower=True, trans="T")
+            audio = solve_triangular(audio_root, right * correlations, lower=True, trans="T")
             yield FilterBanks(
                 _laid_out(eeg, lags.number), lags.first, _laid_out(audio / scale[:, None], 2 * lags.reach + 1)
             )
