@@ -181,8 +181,8 @@ class Training(Section):
     )
     baseline: bool = Field(
         True,
-        description="Also train the matched model with PredANN weight 0.",
-        json_schema_extra=option("--no-baseline", help="Do not train the matched model with PredANN weight 0."),
+        description="Also train networks with PredANN weight 0: on the song label alone, and with the moment known.",
+        json_schema_extra=option("--no-baseline", help="Do not train the networks with PredANN weight 0."),
     )
 
     @model_validator(mode="before")
@@ -215,8 +215,8 @@ class Evaluation(Section):
     resamples: int = Field(9999, ge=99, description="Sign flips in the sign-flip test of a difference.")
     linear: bool = Field(
         True,
-        description="Also evaluate the linear reference, a backward temporal response function.",
-        json_schema_extra=option("--no-linear", help="Do not evaluate the linear reference."),
+        description="Also evaluate decoders that are solved for in closed form: linear, multiband ridge, CCA.",
+        json_schema_extra=option("--no-linear", help="Do not evaluate decoders that are solved for in closed form."),
     )
     probe: bool = Field(
         True,
