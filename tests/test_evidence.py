@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+import predann_bids
 from predann_bids.cli import make_command, run
 from predann_bids.tools.simulation.dataset import simulate
 from predann_bids.tools.simulation.settings import Simulation
@@ -184,6 +185,17 @@ def test_every_split_runs_to_the_end(dataset, derivatives, tmp_path, split):
     assert metrics["protocol"]["split"] == split
     assert metrics["models"]["predann"]["match_accuracy"] is not None
     assert (metrics["models"]["predann"]["accuracy"] is None) == (split == "stimulus")
+
+
+def test_a_network_on_windows_that_are_scaled_by_themselves_contains_no_closed_form_decoder(
+    dataset, derivatives, tmp_path
+):
+    output = shutil.copytree(derivatives, tmp_path / "out")
+    by_window = tmp_path / "window.toml"
+    by_window.write_text(CONFIG + "[windows]\nscaling = 'window'\n")
+    more = ("--no-baseline", "--no-linear", "--no-probe", "--epochs", "1", "--no-report")
+    directory = group_run(dataset, output, "--config", by_window, *more)
+    assert predann_bids.load_decoder(directory).settings.filters == ()
 
 
 def test_permutations_within_recordings_train_every_decoder_anew(dataset, derivatives, config, tmp_path):

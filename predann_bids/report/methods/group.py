@@ -139,7 +139,7 @@ def _training_in_words(science: Science, protocol: Mapping[str, Any], done: Comp
 
 def _start_in_words(science: Science) -> str:
     """Describe the closed-form decoder that a network contains."""
-    if not decoder_words(science.training.encoders).is_started:
+    if not decoder_words(science.training.encoders).is_started or science.windows.scaling != "recording":
         return ""
     return (
         " After training, the components of a closed-form decoder, fitted to the same training data, were appended to"

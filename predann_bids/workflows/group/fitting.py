@@ -186,10 +186,8 @@ def source_features(fit: ModelFit) -> str:
 
 def source_of(fit: ModelFit) -> Any:
     """Open what a fit takes windows from, as its decoder wants it."""
-    model, science = fit.model, fit.science
-    features = source_features(fit)
-    by_window = model.in_epochs and science.windows.scaling == "window"
-    return fit.study.material.source(science, features, by_window=by_window)
+    by_window = fit.model.in_epochs and fit.science.windows.scaling == "window"
+    return fit.study.material.source(fit.science, source_features(fit), by_window=by_window)
 
 
 def blueprint_of(fit: ModelFit, source: Any) -> Blueprint:
@@ -237,6 +235,12 @@ def _solved(fit: ModelFit, source: Any, name: str, shrinkage: float | None = SHR
     return solve(kind, source, fit.split, settings)
 
 
+def _can_start(fit: ModelFit, blueprint: Blueprint) -> bool:
+    """Whether a network can contain a closed-form decoder, which is solved for from EEG scaled by recordings."""
+    by_recording = fit.science.windows.scaling == "recording"
+    return can_be_started(decoder_class(fit)) and by_recording and blueprint.bands <= MOST_FEATURES
+
+
 def _start(fit: ModelFit, source: Any) -> Any:
     """Return the closed-form decoder that a network contains: the one that does best on validation data.
 
@@ -262,7 +266,7 @@ def _train(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
     blueprint, execution, split = blueprint_of(fit, source), fit.execution, _to_train_on(fit)
     if not uses_accelerator(execution):
         refuse_too_little_memory(fit.science.training, len(split.train), blueprint.audio_s, execution.mem_gb)
-    start = _start(fit, source) if can_be_started(decoder_class(fit)) and blueprint.bands <= MOST_FEATURES else None
+    start = _start(fit, source) if _can_start(fit, blueprint) else None
     settings = decoder_class(fit).settings_for(blueprint)
     if start:
         worker.advance(0, f"{fit.title}: closed-form decoder solved for")
