@@ -57,10 +57,10 @@ def caveats(metrics: Mapping[str, Any]) -> list[Caveat]:
     """
     leak = _leak(metrics)
     warnings = [
+        _artefact(metrics),  # whatever the split
         _within_recording(metrics),
         _fingerprint(metrics),
         leak,
-        _artefact(metrics),
         _order(metrics),
         _recording_state(metrics, said=leak is not None),
         _duplicates(metrics),
