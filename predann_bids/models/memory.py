@@ -45,8 +45,8 @@ def evidence(z: Tensor, memory: Tensor, lengths: Tensor, temperature: float, *, 
 def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bool = False) -> tuple[Tensor, Tensor]:
     """Compute the similarity with every moment of every song.
 
-    This is a cross-correlation, computed by fast Fourier transforms: as z has mean zero over time, the mean of the
-    remembered window drops out of the product, and its norm follows from running means of values and of squares.
+    This is a cross-correlation: as z has mean zero over time, the mean of the remembered window drops out of the
+    product, and its norm follows from running means of values and of squares.
 
     Parameters
     ----------
@@ -76,22 +76,13 @@ def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bo
     if int(lengths.max()) < frames:
         raise RuntimeError("the decoder remembers no song as long as a window; call remember() first")
     unit = F.normalize(z.flatten(1), dim=1).view_as(z)
-    products = _correlated(memory, unit)[..., ::MOMENT_STRIDE]  # (B, S, M)
+    products = F.conv1d(memory, unit, stride=MOMENT_STRIDE)  # (S, B, M)
     squares = F.avg_pool1d(memory.square(), frames, MOMENT_STRIDE)
     means = F.avg_pool1d(memory, frames, MOMENT_STRIDE)
-    power = (squares - means.square()).sum(dim=1) * frames  # (S, M)
+    power = (squares - means.square()).sum(dim=1, keepdim=True) * frames  # (S, 1, M)
     similarities = products / power.clamp(min=1e-8).sqrt()
     last = torch.arange(products.shape[2], device=z.device) * MOMENT_STRIDE + frames
-    return similarities, last[None] <= lengths[:, None]
-
-
-def _correlated(memory: Tensor, z: Tensor) -> Tensor:
-    """Sum z (B, D, T) times each stretch of the same length of memory (S, D, longest): (B, S, longest - T + 1)."""
-    n = memory.shape[2]  # what wraps around comes after the moments that exist
-    conjugate = torch.fft.rfft(z, n).conj()
-    # song by song, so that songs that are equal get scores that are exactly equal
-    products = [torch.fft.irfft((torch.fft.rfft(song, n) * conjugate).sum(dim=1), n) for song in memory]
-    return torch.stack(products, dim=1)[..., : n - z.shape[2] + 1]
+    return similarities.transpose(0, 1), last[None] <= lengths[:, None]
 
 
 def at_one_moment(z: Tensor, memory: Tensor, lengths: Tensor, first: Tensor, *, by_feature: bool = False) -> Tensor:
