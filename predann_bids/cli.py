@@ -13,7 +13,7 @@ import click
 from predann_bids import __version__
 from predann_bids.command import BidsAppCommand
 from predann_bids.config import Science, read_selection, resolve
-from predann_bids.errors import MissingInput, PredannError, UnknownAnalysisLevel, WrongUsage, in_words
+from predann_bids.errors import NothingSelected, PredannError, UnknownAnalysisLevel, WrongUsage, in_words
 from predann_bids.options import PATH, option_groups, typed_science
 
 if TYPE_CHECKING:
@@ -126,10 +126,17 @@ def _fail(sentence: str, code: int, verbose: bool) -> int:
 def _one(given: dict[str, Any], argument: str, option: str, name: str) -> Any:
     values = [value for value in (given[argument], given[option]) if value is not None]
     if not values:
-        raise WrongUsage(f"{name} is missing. Usage: predann-bids {USAGE} [OPTIONS].")
+        raise WrongUsage(f"{name} is missing. Usage: predann-bids {USAGE} [OPTIONS].{_swallowed(given)}")
     if len(values) == 2 and values[0] != values[1]:
         raise WrongUsage(f"{name} is given twice, as '{values[0]}' and as '{values[1]}'.")
     return values[0]
+
+
+def _swallowed(given: Mapping[str, Any]) -> str:
+    """Say that an option which takes a list has taken an argument, if it has taken a directory."""
+    lists = {name: words for name, words in given.items() if isinstance(words, tuple)}
+    taken = next((name for name, words in lists.items() if any(Path(str(word)).is_dir() for word in words)), None)
+    return f" --{taken.replace('_', '-')} takes all that follows it: give it after the arguments." if taken else ""
 
 
 def science_of(given: Mapping[str, Any]) -> Science:
@@ -139,12 +146,16 @@ def science_of(given: Mapping[str, Any]) -> Science:
 
 def selection_of(given: Mapping[str, Any]) -> Selection:
     """Gather which recordings were typed, or else written in the configuration file; options may be missing."""
+    from predann_bids.bids.finding.labels import read_labels
     from predann_bids.bids.recordings import Selection, read_filter_file
 
     written = read_selection(given["config"]) if given.get("config") else {}
+    if written.get("participants") == []:
+        raise NothingSelected(f"{given['config']}: [selection] has an empty list of participants: nobody is selected.")
+    root = given.get("bids_dir") or given.get("input_dataset")
 
     def labels(entity: str, prefix: str) -> tuple[str, ...]:
-        typed = read_labels(given[f"{entity}_label"], prefix)
+        typed = read_labels(given[f"{entity}_label"], prefix, root)
         return typed or tuple(written.get(f"{entity}s", ()))
 
     return Selection(
@@ -155,34 +166,6 @@ def selection_of(given: Mapping[str, Any]) -> Selection:
         filters=read_filter_file(given["bids_filter_file"]) if given["bids_filter_file"] else {},
         database_dir=given["bids_database_dir"],
     )
-
-
-def read_labels(words: Sequence[str], prefix: str) -> tuple[str, ...]:
-    """Return labels as they were typed, or read from files that were typed, without prefix and each once.
-
-    Raises
-    ------
-    MissingInput
-        A file of labels does not exist.
-    WrongUsage
-        It is not a text file.
-    """
-    labels: list[str] = []
-    for word in words:
-        if Path(word).is_file():
-            labels += _read_label_file(Path(word))
-        elif "/" in word:
-            raise MissingInput(f"The label file {word} does not exist.")
-        else:
-            labels.append(word)
-    return tuple(dict.fromkeys(label.removeprefix(prefix) for label in labels))
-
-
-def _read_label_file(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8").split()
-    except UnicodeDecodeError as error:
-        raise WrongUsage(f"{file} is not a text file with one label per line.") from error
 
 
 def execution_of(given: Mapping[str, Any]) -> Execution:

@@ -14,10 +14,21 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 
 
 class ListOption(click.Option):
-    """An option that takes all the values up to the next option, as users of BIDS Apps type them."""
+    """An option that takes all the values up to the next option, as users of BIDS Apps type them.
 
-    def __init__(self, names: Sequence[str], **settings: Any) -> None:
+    Parameters
+    ----------
+    names : sequence of str
+        As `click.Option` takes them.
+    may_be_empty : bool
+        Hand on one empty value if there is none, as a script with an empty list types it.
+    **settings
+        As `click.Option` takes them.
+    """
+
+    def __init__(self, names: Sequence[str], *, may_be_empty: bool = False, **settings: Any) -> None:
         super().__init__(names, multiple=True, **settings)
+        self.may_be_empty = may_be_empty
 
 
 class WrittenHelp(click.Command):
@@ -73,8 +84,10 @@ class BidsAppCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Rewrite lists and underscores before click parses."""
-        lists = frozenset(name for option in self.params if isinstance(option, ListOption) for name in option.opts)
-        return super().parse_args(ctx, expand_arguments(args, lists))
+        lists = [option for option in self.params if isinstance(option, ListOption)]
+        flags = frozenset(name for option in lists for name in option.opts)
+        emptiable = frozenset(name for option in lists if option.may_be_empty for name in option.opts)
+        return super().parse_args(ctx, expand_arguments(args, flags, emptiable))
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Show arguments as required even if options may stand for them."""
@@ -112,11 +125,14 @@ def write_groups(groups: Mapping[str, Records], formatter: click.HelpFormatter) 
             formatter.write_dl(records)
 
 
-def expand_arguments(arguments: Sequence[str], list_flags: frozenset[str]) -> list[str]:
+def expand_arguments(
+    arguments: Sequence[str], list_flags: frozenset[str], emptiable: frozenset[str] = frozenset()
+) -> list[str]:
     """Rewrite a command line so that click can parse it.
 
     Underscores in option names become hyphens (`--participant_label`), and a list option is repeated for each of its
-    values (``--participant-label 01 02`` becomes ``--participant-label 01 --participant-label 02``).
+    values (``--participant-label 01 02`` becomes ``--participant-label 01 --participant-label 02``). One without any
+    is given an empty value if it may be empty; click says of all others that they lack one.
     """
     expanded: list[str] = []
     current, is_empty = "", False  # the list option whose values are being read, and whether it has none yet
@@ -128,7 +144,7 @@ def expand_arguments(arguments: Sequence[str], list_flags: frozenset[str]) -> li
             argument = name.replace("_", "-") + equals + value
         if argument.startswith("-") and not _is_number(argument):
             if is_empty:
-                expanded.append(current)  # click says that it lacks a value
+                expanded += _without_values(current, emptiable)
             current, is_empty = (argument, True) if argument in list_flags else ("", False)
             if not current:
                 expanded.append(argument)
@@ -137,7 +153,11 @@ def expand_arguments(arguments: Sequence[str], list_flags: frozenset[str]) -> li
             is_empty = False
         else:
             expanded.append(argument)
-    return [*expanded, current] if is_empty else expanded
+    return [*expanded, *_without_values(current, emptiable)] if is_empty else expanded
+
+
+def _without_values(flag: str, emptiable: frozenset[str]) -> list[str]:
+    return [flag, ""] if flag in emptiable else [flag]
 
 
 def _is_number(text: str) -> bool:

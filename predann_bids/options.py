@@ -125,11 +125,19 @@ def selection_options(*, without: Collection[str] = ()) -> Iterator[click.Option
         ListOption(
             ["--participant-label", "--subject-label"],
             metavar="LABEL...",
-            help="Participants to use, with or without 'sub-'; or a file with one label per line. [default: all]",
+            may_be_empty=True,
+            help="Participants to use, with or without 'sub-'; or a file with one label per line or a column"
+            " participant_id. [default: all]",
         ),
-        ListOption(["--session-label"], metavar="LABEL...", help="Sessions to use. [default: all]"),
-        ListOption(["--task-label"], metavar="LABEL...", help="Tasks to use. [default: all]"),
-        ListOption(["--run-label"], metavar="LABEL...", help="Runs to use. [default: all]"),
+        *(
+            ListOption(
+                [f"--{entity}-label"],
+                metavar="LABEL...",
+                may_be_empty=True,
+                help=f"{entity.capitalize()}s to use. [default: all]",
+            )
+            for entity in ("session", "task", "run")
+        ),
         click.Option(["--stimuli-dir"], type=PATH, help="Directory of the audio files. [default: BIDS_DIR/stimuli]"),
         click.Option(
             ["--stimulus-map"],

@@ -5,8 +5,10 @@ import click
 import pytest
 
 from predann_bids import __version__
-from predann_bids.cli import make_command, read_labels, run
+from predann_bids.bids.finding.labels import read_labels
+from predann_bids.cli import make_command, run
 from predann_bids.command import ListOption, expand_arguments
+from predann_bids.errors import NothingSelected
 from predann_bids.options import science_flags
 
 LISTS = frozenset({"--participant-label", "--fold"})
@@ -36,6 +38,62 @@ def test_labels_are_taken_with_and_without_prefix_once_each():
 def test_labels_may_stand_in_a_file_one_per_line(tmp_path):
     (tmp_path / "labels.txt").write_text("sub-03\n04\n")
     assert read_labels([str(tmp_path / "labels.txt")], "sub-") == ("03", "04")
+
+
+@pytest.mark.parametrize("typed", ["01 02", "01,02", "sub-01, sub-02", "01;02", " 01\t02 ", "01,,02,01"])
+def test_several_labels_may_stand_in_one_word(typed):
+    assert read_labels([typed], "sub-") == ("01", "02")
+
+
+@pytest.mark.parametrize("content", [
+    b"\xef\xbb\xbfsub-01\r\nsub-02\r\n", "sub-01\nsub-02\n".encode("utf-16"), b"01\r02\r", b"# chosen\n01, 02\n",
+    b"participant_id\nsub-01\nsub-02\n", b"age\tparticipant_id\n20\tsub-01\nn/a\tsub-02\n30\tn/a\n",
+    b'"participant_id","age"\n"sub-01","20"\n"sub-02","30"\n', b"participant_id\tsex\r\n01\tf\r\n\r\n02\tm",
+])  # fmt: skip
+def test_a_file_of_labels_may_come_from_any_program(tmp_path, content):
+    (tmp_path / "labels.tsv").write_bytes(content)
+    assert read_labels([str(tmp_path / "labels.tsv")], "sub-") == ("01", "02")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", b"# nobody\n", b"participant_id\n", b" \t \r\n"])
+def test_a_file_without_labels_selects_nobody(tmp_path, content):
+    (tmp_path / "labels.txt").write_bytes(content)
+    with pytest.raises(NothingSelected, match=r"labels\.txt holds no label"):
+        read_labels([str(tmp_path / "labels.txt")], "sub-")
+
+
+@pytest.mark.parametrize("words", [[""], [" "], [","], ["", ""]])
+def test_an_empty_list_of_labels_selects_nobody(words):
+    with pytest.raises(NothingSelected, match="--task-label names nothing"):
+        read_labels(words, "task-")
+
+
+def test_a_label_of_the_dataset_is_no_file_that_happens_to_be_called_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ds" / "sub-01" / "ses-pre").mkdir(parents=True)
+    for name in ("01", "pre", "2", "others"):
+        (tmp_path / name).write_text("03")
+    assert read_labels(["01"], "sub-", tmp_path / "ds") == ("01",)
+    assert read_labels(["pre"], "ses-", tmp_path / "ds") == ("pre",)
+    assert read_labels(["2"], "run-", tmp_path / "ds") == ("2",)
+    assert read_labels(["others"], "sub-", tmp_path / "ds") == ("03",)
+
+
+@pytest.mark.parametrize("typed", ["--participant-label", "--run-label --skip-bids-validation", "--session-label -v"])
+def test_a_list_of_labels_that_a_script_left_empty_selects_nobody(capsys, tmp_path, typed):
+    assert run(make_command(), ["ds", str(tmp_path / "out"), "participant", *typed.split()]) == 18
+    assert "names nothing" in capsys.readouterr().err
+
+
+def test_a_configuration_with_an_empty_list_of_participants_selects_nobody(capsys, tmp_path):
+    (tmp_path / "c.toml").write_text("[selection]\nparticipants = []\n")
+    assert run(make_command(), ["ds", str(tmp_path / "out"), "participant", "--config", str(tmp_path / "c.toml")]) == 18
+    assert "empty list of participants" in capsys.readouterr().err
+
+
+def test_arguments_that_a_list_has_taken_are_pointed_out(capsys, tmp_path):
+    assert run(make_command(), ["--participant-label", "01", str(tmp_path), "out", "participant"]) == 64
+    assert "--participant-label takes all that follows it" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import scipy.signal
 import soundfile
 from mne_bids import BIDSPath, read_raw_bids
 
-from predann_bids.bids.index import LastIndex
+from predann_bids.bids.finding.index import LastIndex
 from predann_bids.bids.recordings import Selection, find_recordings
 
 STEM = "sub-01/eeg/sub-01_task-music_desc-preproc"

@@ -7,7 +7,7 @@ import numpy as np
 import pybv
 import pytest
 
-from predann_bids.bids.labels import comparable
+from predann_bids.bids.finding.labels import comparable
 from predann_bids.bids.recordings import Recording, Selection, find_recordings, read_filter_file
 from predann_bids.bids.spans import BadSpan, bad_spans, from_events
 from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected, UnusableData, WrongUsage

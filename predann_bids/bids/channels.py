@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from predann_bids.bids.formats import numbered
-from predann_bids.bids.sidecars import Table, read_table
+from predann_bids.bids.tables import Table, read_columns
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
@@ -63,7 +63,7 @@ def apply_channels(raw: BaseRaw, path: Path | None) -> list[str]:
     list of str
         What a reader should know.
     """
-    table = read_table(path) if path else {}
+    table = read_columns(path) if path else {}
     if path and "name" not in table:
         notes = [f"{path} has no column 'name': it is not used."]
         return notes + _guess_types(raw, raw.ch_names) + _in_volts(raw, {})

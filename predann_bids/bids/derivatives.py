@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ class DerivativePaths:
     @classmethod
     def of(cls, recording: Recording, output_dir: Path) -> DerivativePaths:
         """Name the files that `recording` becomes."""
-        return cls(output_dir / recording.directory / f"{recording.name}_desc-preproc")
+        name = re.sub("_desc-[^_]+", "", recording.name)  # a name has one description, and it is the last entity
+        return cls(output_dir / recording.directory / f"{name}_desc-preproc")
 
     @property
     def header(self) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from predann_bids.bids.channels import plain_name
-from predann_bids.bids.sidecars import Table, read_table
+from predann_bids.bids.tables import Table, read_columns
 from predann_bids.errors import PredannError
 from predann_bids.files import read_json
 
@@ -37,7 +37,7 @@ def apply_positions(raw: BaseRaw, electrodes: Path | None, coordsystem: Path | N
     """
     if electrodes is None:
         return []
-    table = read_table(electrodes)
+    table = read_columns(electrodes)
     if not {"name", "x", "y", "z"} <= set(table):
         return [f"{electrodes} has not the columns name, x, y and z: its positions are not used."]
     system, notes = _system(electrodes, coordsystem)

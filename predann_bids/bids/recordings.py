@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from predann_bids.bids import formats
 from predann_bids.bids.channels import apply_channels
-from predann_bids.bids.filters import read_filter_file as read_filter_file
+from predann_bids.bids.finding.filters import read_filter_file as read_filter_file
+from predann_bids.bids.finding.index import LastIndex, find_eeg, participants_on_disk
+from predann_bids.bids.finding.labels import comparable
+from predann_bids.bids.finding.strays import strays
+from predann_bids.bids.finding.versions import how_to_choose, one_version_each
 from predann_bids.bids.formats import EXTENSIONS
-from predann_bids.bids.index import LastIndex, find_eeg, participants_on_disk
-from predann_bids.bids.labels import comparable
+from predann_bids.bids.names import IDENTITY, parse
 from predann_bids.bids.positions import apply_positions
-from predann_bids.bids.sidecars import entities_of, merged_json, nearest
-from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected
+from predann_bids.bids.sidecars import merged_json, nearest
+from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected, UnusableData
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
@@ -71,6 +74,8 @@ class Recording:
         The file and the dataset.
     duplicates : tuple of pathlib.Path
         The same recording in other formats, which are not read.
+    rivals : tuple of pathlib.Path
+        Other versions of it, of which nothing says which to read.
     """
 
     participant: str
@@ -80,6 +85,7 @@ class Recording:
     path: Path
     root: Path
     duplicates: tuple[Path, ...] = ()
+    rivals: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -111,8 +117,9 @@ class Recording:
         MissingInput
             The recording, its data, or a sidecar is not there, or a link to content that was not fetched.
         UnusableData
-            It cannot be read, or was cut off.
+            It cannot be read, was cut off, or has rivals.
         """
+        self.require_choice()
         opened = formats.open_raw(self.path)
         raw, notes = opened.raw, list(opened.warnings)
         metadata = self.metadata()
@@ -124,6 +131,15 @@ class Recording:
             notes.append(f"{self.path} is read; {others} beside it holds the same recording and is not.")
         raw.info["line_freq"] = _positive(metadata.get("PowerLineFrequency"))
         return Reading(raw, tuple(notes))
+
+    def require_choice(self) -> None:
+        """Raise `UnusableData` if there are several versions of the recording and nothing says which to read."""
+        if self.rivals:
+            names = ", ".join(path.name for path in (self.path, *self.rivals))
+            raise UnusableData(
+                f"{self.path.parent} holds {len(self.rivals) + 1} versions of one recording ({names}); choose one with"
+                f" --bids-filter-file, which holds for example {how_to_choose(self.path)}."
+            )
 
     def metadata(self) -> dict[str, Any]:
         """Merge all JSON sidecars that apply to the recording; the nearer wins (inheritance principle)."""
@@ -159,10 +175,23 @@ def check_dataset(root: Path) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The recordings of a dataset, and sentences about files that look like EEG and are not used."""
+
+    recordings: tuple[Recording, ...]
+    notes: tuple[str, ...] = ()
+
+
 def find_recordings(
     root: Path, selection: Selection = Selection(), last_index: LastIndex | None = None
 ) -> list[Recording]:
-    """List the EEG recordings of a dataset in the order of their names, each in one format.
+    """List the EEG recordings of a dataset in the order of their names; see `list_recordings`."""
+    return list(list_recordings(root, selection, last_index).recordings)
+
+
+def list_recordings(root: Path, selection: Selection = Selection(), last_index: LastIndex | None = None) -> Listing:
+    """List the EEG recordings of a dataset in the order of their names, each in one format and one version.
 
     Only the EEG files of the selected participants are indexed: pybids takes minutes for all of hundreds of them. With
     `last_index`, pybids is not asked again while the names of these files stay the same.
@@ -184,18 +213,31 @@ def find_recordings(
     _check_participants(selection.participants, present, root)
     wanted = selection.participants or tuple(present)
     query = _query(selection)
+    _refuse_empty(selection)
     found = find_eeg(root, wanted, query, selection.filters, selection.database_dir, last_index) if wanted else []
-    recordings = _in_one_format(sorted(_recording(path, entities, root) for path, entities in found))
+    others = strays(root, wanted)
+    recordings = _in_one_format(sorted(_recording(path, root) for path in found))
     if not recordings and selection.is_restricted:
         filters = query | dict(selection.filters)
         raise NothingSelected(
             f"The filters {filters} select no EEG recording of {root}. {_present(root, wanted)}Loosen them."
         )
     if not recordings:
+        told = "".join(f" {note}" for note in others)
         raise MissingInput(
             f"{root} holds no EEG recording ({', '.join(EXTENSIONS)}) of participants {', '.join(wanted) or '(none)'}."
+            f"{told}"
         )
-    return recordings
+    chosen, notes = one_version_each([recording.path for recording in recordings], selection.filters)
+    by_path = {recording.path: recording for recording in recordings}
+    kept = tuple(replace(by_path[path], rivals=rivals) for path, rivals in chosen.items())
+    return Listing(kept, (*others, *notes))
+
+
+def _refuse_empty(selection: Selection) -> None:
+    empty = [entity for entity, value in selection.filters.items() if value == []]
+    if empty:
+        raise NothingSelected(f"The filter file asks for {empty[0]} = [], which selects nothing. Name a label.")
 
 
 def _query(selection: Selection) -> dict[str, Any]:
@@ -209,10 +251,11 @@ def _query(selection: Selection) -> dict[str, Any]:
 
 def _present(root: Path, wanted: tuple[str, ...]) -> str:
     """Say which tasks, sessions and runs there are to choose from."""
-    names = [path.name for label in wanted[:20] for path in (root / f"sub-{label}").rglob("*_eeg.*")]
+    files = [path for label in wanted[:20] for path in (root / f"sub-{label}").rglob("*_eeg.*")]
+    names = [name for path in files if (name := parse(path.name))]
     there = []
     for entity in ("task", "ses", "run"):
-        labels = sorted({label for name in names if (label := entities_of(name.partition(".")[0]).get(entity))})
+        labels = sorted({name.entities[entity] for name in names if entity in name.entities})
         if labels:
             there.append(f"{entity} {', '.join(labels[:12])}{', ...' if len(labels) > 12 else ''}")
     return f"There is {'; '.join(there)}. " if there else ""
@@ -227,9 +270,11 @@ def _check_participants(wanted: tuple[str, ...], present: list[str], root: Path)
         )
 
 
-def _recording(path: Path, entities: Mapping[str, str], root: Path) -> Recording:
-    labels = {key: entities.get(key, "") for key in ("subject", "session", "task", "run")}
-    return Recording(labels["subject"], labels["session"], labels["task"], labels["run"], path, root)
+def _recording(path: Path, root: Path) -> Recording:
+    name = parse(path.name)
+    assert name is not None  # `find_eeg` finds no others
+    participant, session, task, run = (name.entities.get(entity, "") for entity in IDENTITY)
+    return Recording(participant, session, task, run, path, root)
 
 
 def _in_one_format(recordings: list[Recording]) -> list[Recording]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from predann_bids.bids.names import parse
 from predann_bids.errors import MissingInput
 from predann_bids.files import read_json
 
 # an entity that sidecars may have though the recording lacks it
 OPTIONAL_ENTITIES = {"electrodes": {"space"}, "coordsystem": {"space"}}
-
-Table = dict[str, list[str]]
-
-
-def entities_of(name: str) -> dict[str, str]:
-    """Split a BIDS file name, without its extension, into entities: ``{"sub": "01", "task": "music"}``."""
-    return dict(part.split("-", 1) for part in name.split("_") if "-" in part)
 
 
 def applicable(recording: Path, root: Path, suffix: str, extension: str) -> Iterator[Path]:
@@ -35,16 +29,18 @@ def applicable(recording: Path, root: Path, suffix: str, extension: str) -> Iter
     suffix, extension : str
         Suffix and extension of the sidecars, such as 'channels' and '.tsv'.
     """
-    own = entities_of(recording.stem)
+    name = parse(recording.name)
+    own = name.entities.items() if name else {}.items()
     free = OPTIONAL_ENTITIES.get(suffix, set())
     for directory in (parent for parent in recording.parents if parent == root or root in parent.parents):
         matching = []
-        for path in directory.glob(f"*{suffix}{extension}"):
-            stem = path.name.removesuffix(extension)
-            theirs = entities_of(stem)
-            bound = {entity: label for entity, label in theirs.items() if entity not in free}
-            if stem.split("_")[-1] == suffix and bound.items() <= own.items():
-                matching.append((-len(bound), len(theirs), path.name, path))
+        for path in directory.iterdir():
+            other = parse(path.name)
+            if other is None or (other.suffix, other.extension.lower()) != (suffix, extension):
+                continue
+            bound = {entity: label for entity, label in other.entities.items() if entity not in free}
+            if bound.items() <= own:
+                matching.append((-len(bound), len(other.entities), path.name, path))
         yield from (path for *_, path in sorted(matching))
 
 
@@ -79,32 +75,6 @@ def merged_json(recording: Path, root: Path, suffix: str) -> dict[str, Any]:
             raise not_fetched(path)
         merged = read_json(path) | merged
     return merged
-
-
-def read_table(path: Path) -> Table:
-    """Read a table of tab-separated text into columns of stripped cells; missing cells are ``n/a``.
-
-    UTF-8 is tried first, with or without a byte order mark, then Windows' western encoding.
-    """
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    rows = [[cell.strip().strip('"') for cell in line.split("\t")] for line in text.splitlines() if line.strip()]
-    if not rows:
-        return {}
-    head = rows[0]
-    return {
-        column: [row[place] if place < len(row) and row[place] else "n/a" for row in rows[1:]]
-        for place, column in enumerate(head)
-        if column
-    }
-
-
-def row_of(table: Mapping[str, list[str]], index: int) -> dict[str, str]:
-    """One row of a table."""
-    return {column: cells[index] for column, cells in table.items()}
 
 
 def is_dangling(path: Path) -> bool:

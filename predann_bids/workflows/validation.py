@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from predann_bids.bids.index import participants_on_disk
-from predann_bids.bids.labels import comparable
+from predann_bids.bids.finding.index import participants_on_disk
+from predann_bids.bids.finding.labels import comparable
 from predann_bids.bids.music.cues import read_events
+from predann_bids.bids.names import parse
 from predann_bids.bids.recordings import Selection, check_dataset
-from predann_bids.bids.sidecars import entities_of
 from predann_bids.errors import InvalidDataset, MissingInput, PredannError
 from predann_bids.files import read_json
 
@@ -169,7 +169,11 @@ def _is_about(path: Path, bids_dir: Path, selection: Selection) -> bool:
     *directories, name = path.relative_to(bids_dir).parts
     if any(not directory.startswith(("sub-", "ses-")) and directory != "eeg" for directory in directories):
         return False
-    theirs = {key: label for part in (*directories, name) for key, label in entities_of(part.partition(".")[0]).items()}
+    parsed = parse(name)
+    if parsed is None:  # no file of the dataset
+        return False
+    places = dict(directory.split("-", 1) for directory in directories if "-" in directory)
+    theirs = places | dict(parsed.entities)
     wanted = {
         "sub": selection.participants,
         "ses": selection.sessions,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from predann_bids.cli import read_labels
+from predann_bids.bids.finding.labels import read_labels
 from predann_bids.command import BidsAppCommand, ListOption
 from predann_bids.options import PATH
 

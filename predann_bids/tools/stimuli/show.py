@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from predann_bids.bids.music.stimulus_map import find_map, read_map
-from predann_bids.bids.recordings import Selection, find_recordings
+from predann_bids.bids.recordings import Selection, list_recordings
 from predann_bids.console import plain_console, say
 from predann_bids.errors import CannotCreateOutput, SomeParticipantsFailed, UnusableData
 from predann_bids.files import write_text
@@ -65,7 +65,10 @@ def show_stimuli(
     if draft and draft != STANDARD_OUTPUT:
         _refuse_target(Path(draft), bids_dir, overwrite)
     rules = read_map(find_map(stimulus_map)) if stimulus_map else None
-    recordings = find_recordings(bids_dir, selection)
+    listing = list_recordings(bids_dir, selection)
+    recordings = listing.recordings
+    for note in listing.notes:
+        say(f"Warning: {note}", stderr=True)
     audio_dir = stimuli_dir or bids_dir / "stimuli"
     inspections = []
     with Progress("Looking for music", len(recordings)) as progress:

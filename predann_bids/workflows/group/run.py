@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -85,7 +86,7 @@ def _write_down(plan: Plan) -> None:
         material = study.material
         window = material.rate.samples(study.science.windows.length)
         table = splits_table(study.splits, material.trials, material.labels, material.rate, window)
-        write_text(study.directory / "splits.tsv", table.to_csv(sep="\t", index=False))
+        write_text(study.directory / "splits.tsv", table.to_csv(sep="\t", index=False, quoting=csv.QUOTE_NONE))
     selection = {
         f"{entity}s": sorted({getattr(derivative, entity) for derivative in plan.request.derivatives} - {""})
         for entity in ("participant", "session", "task", "run")
@@ -99,7 +100,9 @@ def _pool(plan: Plan) -> GroupOutcome:
     metrics = _metrics(plan, predictions)
     tables = {study.directory: prediction_table(study, predictions[study.directory]) for study in plan.studies}
     for directory, table in tables.items():
-        write_text(directory / "predictions.tsv", table.to_csv(sep="\t", index=False, na_rep="n/a"))
+        write_text(
+            directory / "predictions.tsv", table.to_csv(sep="\t", index=False, na_rep="n/a", quoting=csv.QUOTE_NONE)
+        )
     history = read_history(plan.fits_of(main))
     write_text(plan.directory / "history.csv", history.to_csv(index=False))
     write_json(plan.directory / "metrics.json", metrics)

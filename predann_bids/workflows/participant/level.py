@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predann_bids.bids.derivatives import DerivativePaths, prepare_output, write_citation
-from predann_bids.bids.index import LastIndex
+from predann_bids.bids.finding.index import LastIndex
 from predann_bids.bids.music.stimulus_map import StimulusMap, find_map, read_map
-from predann_bids.bids.recordings import Recording, Selection, find_recordings
+from predann_bids.bids.recordings import Recording, Selection, find_recordings, list_recordings
 from predann_bids.config import Science
+from predann_bids.console import say
 from predann_bids.errors import SomeParticipantsFailed, UnusableData
 from predann_bids.files import write_text
 from predann_bids.progress import Progress
@@ -103,7 +104,9 @@ def run_participant(
     execution = execution or Execution()
     rules = read_map(find_map(stimulus_map)) if stimulus_map else None
     last_index = LastIndex(output_dir / "logs" / "last_index.json")
-    recordings = find_recordings(bids_dir, selection or Selection(), last_index)
+    listing = list_recordings(bids_dir, selection or Selection(), last_index)
+    for note in listing.notes:
+        say(f"Warning: {note}", stderr=True)
     prepare_output(output_dir, bids_dir)
     last_index.save()
     methods = preprocessing_methods(science.preprocessing)
@@ -111,7 +114,7 @@ def run_participant(
     audio_dir = stimuli_dir or bids_dir / "stimuli"
     jobs = [
         RecordingJob(r, output_dir, audio_dir, science.preprocessing, execution.overwrite, rules, execution.report)
-        for r in recordings
+        for r in listing.recordings
     ]
     outcomes = _process(jobs, execution)
     _log_failures(outcomes, output_dir)

@@ -132,6 +132,7 @@ class _Sources:
                     f" {job.output_dir}; remove it if it is not to be used."
                 )
             return RecordingOutcome(recording, "no music", warnings=tuple(notes))
+        recording.require_choice()
         require_files(recording.path)  # only now: whoever fetched nothing but the music misses no other recording
         return None if job.overwrite else _finished(recording, paths, self.fingerprint)
 

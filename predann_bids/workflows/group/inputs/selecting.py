@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from predann_bids.bids.derivatives import Derivative
-from predann_bids.bids.labels import comparable
+from predann_bids.bids.finding.labels import comparable
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Preprocessing
 from predann_bids.errors import NothingSelected, UnusableData, WrongUsage, people, some

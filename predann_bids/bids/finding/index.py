@@ -12,21 +12,40 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from predann_bids.bids.filters import to_query
+from predann_bids.bids.finding.filters import to_query
 from predann_bids.bids.formats import EXTENSIONS
+from predann_bids.bids.names import parse
 from predann_bids.errors import ReadOrWriteFailed, UnusableData, WrongUsage
 from predann_bids.files import read_json, write_json
 
 DATABASE = "layout_index.sqlite"
 OTHER_DIRECTORIES = ("code", "stimuli", "sourcedata", "derivatives", "phenotype")
-EEG_FILE = re.compile(rf"sub-.*_eeg({'|'.join(map(re.escape, EXTENSIONS))})$", re.IGNORECASE)
-
-EegFile = tuple[Path, dict[str, str]]  # with the entities in its name
+PARTICIPANT = re.compile(r"sub-([0-9a-zA-Z+]+)")
+# what names of raw EEG may hold and pybids does not know there
+FURTHER = {
+    "name": "versions",
+    "entities": [
+        {"name": name, "pattern": rf"[_/\\]+{short}-([a-zA-Z0-9+]+)"}
+        for name, short in (("description", "desc"), ("split", "split"))
+    ],
+}
+SESSION = re.compile(r"ses-([0-9a-zA-Z+]+)")
 
 
 def participants_on_disk(root: Path) -> list[str]:
-    """List the labels of all participants of a dataset, sorted."""
-    return sorted(path.name.removeprefix("sub-") for path in root.glob("sub-*") if path.is_dir())
+    """List the labels of all participants of a dataset, sorted; `sub-01 copy` and `sub-01.bak` are none."""
+    matches = (PARTICIPANT.fullmatch(path.name) for path in root.glob("sub-*") if path.is_dir())
+    return sorted(match[1] for match in matches if match)
+
+
+def is_eeg_of(path: Path, participant: str) -> bool:
+    """Whether a file lies where BIDS has EEG of a participant, and is named so."""
+    name = parse(path.name)
+    if name is None or name.suffix != "eeg" or name.extension.lower() not in EXTENSIONS:
+        return False
+    session = SESSION.fullmatch(path.parent.parent.name)
+    place = {"sub": participant} | ({"ses": session[1]} if session else {})
+    return {entity: label for entity, label in name.entities.items() if entity in ("sub", "ses")} == place
 
 
 class LastIndex:
@@ -43,19 +62,19 @@ class LastIndex:
         self._content: dict[str, Any] = {}
         self._changed = False
 
-    def answer(self, question: object, root: Path) -> list[EegFile] | None:
+    def answer(self, question: object, root: Path) -> list[Path] | None:
         """Return the EEG files if the last question was the same."""
         try:
             self._content = read_json(self._file)
             if self._content["question"] == question:
-                return [(root / path, entities) for path, entities in self._content["answer"]]
+                return [root / path for path in self._content["answer"]]
         except (OSError, UnusableData, KeyError, TypeError, ValueError):
             pass  # there is none, or somebody has changed it
         return None
 
-    def keep(self, question: object, answer: Collection[EegFile], root: Path) -> None:
+    def keep(self, question: object, answer: Collection[Path], root: Path) -> None:
         """Keep an answer, to be saved."""
-        files = [[path.relative_to(root).as_posix(), entities] for path, entities in answer]
+        files = [path.relative_to(root).as_posix() for path in answer]
         self._content, self._changed = {"question": question, "answer": files}, True
 
     def save(self) -> None:
@@ -71,7 +90,7 @@ def find_eeg(
     filters: Mapping[str, Any],
     database_dir: Path | None = None,
     last: LastIndex | None = None,
-) -> list[EegFile]:
+) -> list[Path]:
     """Find the EEG files of some participants that match a query and the filters of a filter file.
 
     Parameters
@@ -91,8 +110,8 @@ def find_eeg(
 
     Returns
     -------
-    list of (pathlib.Path, dict)
-        Files with the entities that pybids sees in their names.
+    list of pathlib.Path
+        Files that BIDS would name so, sorted.
 
     Raises
     ------
@@ -119,7 +138,7 @@ def _ask_pybids(
     query: Mapping[str, Any],
     filters: Mapping[str, Any],
     database_dir: Path | None,
-) -> list[EegFile]:
+) -> list[Path]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pybids and pandas warn of each other's deprecations
         layout = _reused(root, participants, database_dir) if database_dir else _index_eeg(root, participants)
@@ -127,15 +146,13 @@ def _ask_pybids(
             "suffix": "eeg",
             "datatype": "eeg",
             "scope": "raw",
-            "extension": [*EXTENSIONS, *map(str.upper, EXTENSIONS)],
             "subject": list(participants),
         }
-        files = layout.get(**fixed, **query)
+        paths = {file.path for file in layout.get(**fixed, **query)} & _on_disk(root, participants)
         if filters:
             # apart, so that neither loosens the other, and a regular expression is not one for `query`
-            kept = set(_filtered(layout, filters))
-            files = [file for file in files if file.path in kept]
-        return [(Path(file.path), {key: str(value) for key, value in file.entities.items()}) for file in files]
+            paths &= set(_filtered(layout, filters))
+        return [Path(path) for path in sorted(paths)]
 
 
 def _filtered(layout: Any, filters: Mapping[str, Any]) -> list[str]:
@@ -154,9 +171,8 @@ def _index_eeg(root: Path, participants: Collection[str]) -> Any:
     endings = "|".join(extension.lstrip(".") for extension in EXTENSIONS)
     wanted = rf"/sub-(?:{labels})(?:/ses-[^/]+)?(?:/eeg(?:/[^/]+_eeg\.(?:{endings}))?)?$"
     ignore = re.compile(rf"^(?!{wanted})", re.IGNORECASE)
-    return BIDSLayout(
-        root, validate=False, indexer=BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[ignore])
-    )
+    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[ignore])
+    return BIDSLayout(root, validate=False, indexer=indexer, config=["bids", FURTHER])
 
 
 # -- kept indexes ------------------------------------------------------------------------------------------------------
@@ -184,14 +200,18 @@ def _load(root: Path, database_dir: Path) -> Any:
 
 
 def _indexed(layout: Any, participants: Collection[str]) -> set[str]:
-    files = layout.get(suffix="eeg", datatype="eeg", subject=list(participants), return_type="file")
-    return {file for file in files if EEG_FILE.match(Path(file).name)}
+    files = layout.get(suffix="eeg", datatype="eeg", return_type="file")
+    return {file for file in files if any(is_eeg_of(Path(file), label) for label in participants)}
 
 
 def _on_disk(root: Path, participants: Collection[str]) -> set[str]:
-    directories = (root / f"sub-{label}" for label in participants)
-    files = (file for d in directories for pattern in ("eeg/*", "ses-*/eeg/*") for file in d.glob(pattern))
-    return {str(file) for file in files if EEG_FILE.match(file.name)}
+    return {
+        str(file)
+        for label in participants
+        for pattern in ("eeg/*", "ses-*/eeg/*")
+        for file in (root / f"sub-{label}").glob(pattern)
+        if is_eeg_of(file, label)
+    }
 
 
 def _make(root: Path, database_dir: Path) -> None:
@@ -203,7 +223,7 @@ def _make(root: Path, database_dir: Path) -> None:
         database_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=database_dir, prefix=".writing-") as beside:
             indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=ignore)
-            layout = BIDSLayout(root, validate=False, indexer=indexer, database_path=beside)
+            layout = BIDSLayout(root, validate=False, indexer=indexer, config=["bids", FURTHER], database_path=beside)
             layout.session.close()
             (Path(beside) / DATABASE).replace(database_dir / DATABASE)
     except OSError as error:

@@ -1,0 +1,166 @@
+"""Read and write tables of tab-separated text, as BIDS defines them and as other programs write them.
+
+BIDS has no quoting: a quotation mark is a character like any other, and a line end ends a row. Programs that quote all
+the same put marks around a whole cell and double those inside; such cells, and no others, lose them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from predann_bids.errors import UnusableData
+from predann_bids.files import write_text
+
+Row = dict[str, str]
+Table = dict[str, list[str]]
+
+LINE_END = re.compile(r"\r\n|\r|\n")  # those of Windows, of old Macs, and of everybody else
+QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+WESTERN = "cp1252"
+
+
+TABLE = "a table of tab-separated text"
+
+
+def read_text(path: Path, *, kind: str = "text", otherwise: str | None = None) -> str:
+    """Read text in UTF-8, with or without a byte order mark, or in UTF-16, as Excel saves "Unicode text".
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    kind : str
+        What it should be, for the message.
+    otherwise : str, optional
+        Encoding to read it in if it is in neither.
+
+    Raises
+    ------
+    UnusableData
+        It is not text.
+    """
+    content = path.read_bytes()
+    encoding = "utf-16" if content.startswith(UTF_16) else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        if otherwise is None:
+            raise UnusableData(f"{path} is not {kind} in UTF-8. Save it as such.") from error
+        text = content.decode(otherwise, errors="replace")
+    if "\0" in text:
+        raise UnusableData(f"{path} is not {kind}: it holds zero bytes. Copy or fetch it again.")
+    return text
+
+
+def read_cells(path: Path, *, otherwise: str | None = None) -> list[list[str]]:
+    """Read a table as a list of cells for each line of the file, without blanks around them and empty ones at the end.
+
+    The first line holds the names of the columns. A blank line is an empty list, so that positions are line numbers.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    otherwise : str, optional
+        Encoding to read it in if it is neither UTF-8 nor UTF-16.
+
+    Raises
+    ------
+    UnusableData
+        It is no text, or a line has more cells than the first.
+    """
+    lines = [_cells(line) for line in LINE_END.split(read_text(path, kind=TABLE, otherwise=otherwise))]
+    while lines and not lines[-1]:
+        lines.pop()
+    for number, cells in enumerate(lines, 1):
+        if len(cells) > len(lines[0]):
+            raise UnusableData(
+                f"{path} is not {TABLE}: line {number} has {len(cells)} cells, but the header has"
+                f" {len(lines[0])} names."
+            )
+    return lines
+
+
+def _cells(line: str) -> list[str]:
+    cells = [_unquoted(cell.strip()) for cell in line.split("\t")]
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
+
+
+def _unquoted(cell: str) -> str:
+    quoted = QUOTED.fullmatch(cell)
+    return quoted[1].replace('""', '"').strip() if quoted else cell
+
+
+def read_columns(path: Path) -> Table:
+    """Read a table into columns of text; missing cells are ``n/a``, and blank lines are no rows.
+
+    What is not UTF-8 or UTF-16 is read in Windows' western encoding.
+
+    Raises
+    ------
+    UnusableData
+        See `read_cells`.
+    """
+    head, *rows = [cells for cells in read_cells(path, otherwise=WESTERN) if cells] or [[]]
+    return {
+        name: [row[place] if place < len(row) and row[place] else "n/a" for row in rows]
+        for name, place in _places(head).items()
+    }
+
+
+def read_rows(path: Path, *, required: Sequence[str] = ()) -> tuple[list[str], list[Row]]:
+    """Read a table into its columns' names and a row of text for each further line, blank ones among them.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    required : sequence of str
+        Columns that it must have.
+
+    Returns
+    -------
+    list of str, list of dict
+        Row `i` is line `i + 2` of the file. Missing cells are empty.
+
+    Raises
+    ------
+    UnusableData
+        It is empty, lacks a column, or is no table; see `read_cells`.
+    """
+    lines = read_cells(path)
+    if not any(lines):
+        needed = f" with the columns {' and '.join(required)}" if required else ""
+        raise UnusableData(f"{path} is empty: expected a table{needed}.")
+    head, *others = lines
+    missing = sorted(set(required) - set(head))
+    if missing:
+        hint = " Separate the columns with tabs." if len(head) == 1 else ""
+        raise UnusableData(
+            f"{path} has no column {' and '.join(missing)}; BIDS requires {' and '.join(required)}.{hint}"
+        )
+    places = _places(head)
+    rows = [{name: row[place] if place < len(row) else "" for name, place in places.items()} for row in others]
+    return list(places), rows
+
+
+def _places(head: Sequence[str]) -> dict[str, int]:
+    """Return the place of each column; of those of one name, the first counts."""
+    return {name: head.index(name) for name in head if name}
+
+
+def table_text(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Lay out a table as BIDS wants it, without quoting; what would end a cell or a row becomes a blank."""
+    lines = ("\t".join(re.sub(r"[\t\r\n]+", " ", str(cell)) for cell in row) for row in (names, *rows))
+    return "\n".join(lines) + "\n"
+
+
+def write_table(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table, whole or not at all; see `table_text`."""
+    write_text(path, table_text(names, rows))
