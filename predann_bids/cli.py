@@ -179,6 +179,7 @@ def execution_of(given: Mapping[str, Any]) -> Execution:
         overwrite=given["overwrite"],
         report=not given["no_report"],
         stop_on_first_crash=given["stop_on_first_crash"],
+        missing_audio=given.get("missing_audio") or "skip",
         accelerator=given["accelerator"],
         devices=given["devices"],
         num_nodes=given["num_nodes"],

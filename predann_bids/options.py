@@ -203,6 +203,14 @@ def running_options() -> Iterator[click.Option]:
     yield click.Option(["--overwrite"], is_flag=True, help="Redo finished work.")
     yield click.Option(["--no-report"], is_flag=True, help="Do not write HTML reports.")
     yield click.Option(["--stop-on-first-crash"], is_flag=True, help="Stop as soon as one participant fails.")
+    yield click.Option(
+        ["--missing-audio"],
+        type=click.Choice(["skip", "fail"]),
+        default="skip",
+        show_default=True,
+        help="What to do with presentations whose audio is missing or cannot be used: leave them out, and list them at"
+        " the end, or fail the recording.",
+    )
     yield click.Option(["-v", "--verbose"], count=True, help="After an error, also print the traceback.")
     yield click.Option(
         ["--accelerator"],

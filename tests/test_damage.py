@@ -18,6 +18,7 @@ import pytest
 import soundfile
 from scipy.io import savemat
 
+from predann_bids.bids.tables import read_columns
 from predann_bids.errors import TryAgain
 from predann_bids.tools.simulation.dataset import simulate
 from predann_bids.tools.simulation.settings import Simulation
@@ -200,28 +201,8 @@ class Kind:
 
 FATAL = [
     # events and audio
-    Kind("missing audio", replace(EVENTS, "song-01.wav", "gone.wav"), MISSING,
-         (f"{EVENTS}, line 3", "'gone.wav' is not in", "--stimuli-dir")),
-    Kind("audio outside of stimuli", replace(EVENTS, "song-01.wav", "../song.wav"), USABLE,
-         (f"{EVENTS}, line 3", "lies outside of")),
-    Kind("link to audio that was not fetched",
-         both(break_link("stimuli/new.wav"), replace(EVENTS, "song-01.wav", "new.wav")), MISSING,
-         (f"{EVENTS}, line 3", "new.wav", "datalad get")),
-    Kind("zero-length audio", both(write("stimuli/new.wav", ""), replace(EVENTS, "song-01.wav", "new.wav")), USABLE,
-         ("stimuli/new.wav is empty", f"{EVENTS}, line 3")),
-    Kind("text named .wav", both(write("stimuli/new.wav", "la la la"), replace(EVENTS, "song-01.wav", "new.wav")),
-         USABLE, ("stimuli/new.wav cannot be read as audio", "WAV, FLAC", f"{EVENTS}, line 3")),
-    Kind("audio that was cut off within its header",
-         both(write("stimuli/new.wav", b"RIFF\x24\0\0\0WAVEfm"), replace(EVENTS, "song-01.wav", "new.wav")), USABLE,
-         ("stimuli/new.wav cannot be read as audio", f"{EVENTS}, line 3")),
-    Kind("audio without samples", both(audio(0, "new.wav"), replace(EVENTS, "song-01.wav", "new.wav")), USABLE,
-         ("stimuli/new.wav holds no sound", f"{EVENTS}, line 3")),
-    Kind("audio shorter than a window", both(audio(1, "new.wav"), replace(EVENTS, "song-01.wav", "new.wav")), USABLE,
-         (f"{EVENTS}, line 3", "new.wav lasts 1.00 s", "less than a window (3 s)")),
     Kind("onset beyond the end", write(EVENTS, table("onset duration stim_file", "5000 6 song-01.wav")), USABLE,
          (f"{EVENTS}, line 2", "5000 s, outside the recording")),
-    Kind("negative onset", write(EVENTS, table("onset duration stim_file", "-3 6 song-01.wav")), USABLE,
-         (f"{EVENTS}, line 2", "-3 s, outside the recording")),
     Kind("onset that is no number", write(EVENTS, "onset\tduration\tstim_file\n\nsoon\t6\tsong-01.wav\n"), USABLE,
          (f"{EVENTS}, line 3", "'soon' is not a number of seconds")),
     Kind("two pieces at once", write(EVENTS, table("onset duration stim_file", "2 6 song-01.wav", "2 6 song-02.wav")),
@@ -274,6 +255,80 @@ FATAL = [
     Kind("a recording of one second", samples(lambda data: data[:RATE]), USABLE,
          (f"{EVENTS}, line 3", "outside the recording (0 to 1 s)")),
 ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Damage that makes one of a participant's presentations useless."""
+
+    name: str
+    damage: Callable[[Path], object]
+    words: tuple[str, ...]
+
+
+LOST = [
+    Lost("missing audio", replace(EVENTS, "song-01.wav", "gone.wav"),
+         (f"{EVENTS}, line 3", "'gone.wav' is not in", "--stimuli-dir")),
+    Lost("audio outside of stimuli", replace(EVENTS, "song-01.wav", "../song.wav"),
+         (f"{EVENTS}, line 3", "lies outside of")),
+    Lost("link to audio that was not fetched",
+         both(break_link("stimuli/new.wav"), replace(EVENTS, "song-01.wav", "new.wav")),
+         (f"{EVENTS}, line 3", "new.wav", "datalad get")),
+    Lost("zero-length audio", both(write("stimuli/new.wav", ""), replace(EVENTS, "song-01.wav", "new.wav")),
+         ("stimuli/new.wav is empty", f"{EVENTS}, line 3")),
+    Lost("text named .wav", both(write("stimuli/new.wav", "la la la"), replace(EVENTS, "song-01.wav", "new.wav")),
+         ("stimuli/new.wav cannot be read as audio", "WAV, FLAC", f"{EVENTS}, line 3")),
+    Lost("audio that was cut off within its header",
+         both(write("stimuli/new.wav", b"RIFF\x24\0\0\0WAVEfm"), replace(EVENTS, "song-01.wav", "new.wav")),
+         ("stimuli/new.wav cannot be read as audio", f"{EVENTS}, line 3")),
+    Lost("audio without samples", both(audio(0, "new.wav"), replace(EVENTS, "song-01.wav", "new.wav")),
+         ("stimuli/new.wav holds no sound", f"{EVENTS}, line 3")),
+    Lost("audio shorter than a window", both(audio(1, "new.wav"), replace(EVENTS, "song-01.wav", "new.wav")),
+         (f"{EVENTS}, line 3", "new.wav lasts 1.00 s", "less than a window (3 s)")),
+    Lost("a duration with a decimal comma", lambda root: change_row(root, 1, "6,5"),
+         (f"{EVENTS}, line 3", "the duration '6,5' is not a number", "write 6.5")),
+    Lost("an onset that is not known", lambda root: change_row(root, 0, "n/a"),
+         (f"{EVENTS}, line 3", "the onset is not known")),
+    Lost("an onset with a decimal comma", lambda root: change_row(root, 0, "2,5"),
+         (f"{EVENTS}, line 3", "write 2.5")),
+]  # fmt: skip
+
+
+def change_row(root, column, text):
+    lines = [line.split("\t") for line in (root / EVENTS).read_text().splitlines()]
+    lines[2][column] = text
+    (root / EVENTS).write_text("\n".join(map("\t".join, lines)) + "\n")
+
+
+@pytest.mark.parametrize("kind", LOST, ids=lambda kind: kind.name)
+def test_a_presentation_that_cannot_be_used_costs_nothing_else(kind, ds, run, tmp_path):
+    kind.damage(ds)
+    code, out, err = run()
+    assert code == 1, err
+    for words in ("Some presentations cannot be used", *kind.words):
+        assert words in said(err)
+    assert statuses(out) == {"sub-01": "done", "sub-02": "done"}
+    events = [read_columns(tmp_path / f"out/{EVENTS}".replace("01", number).replace("_events", "_desc-preproc_events"))
+              for number in ("01", "02")]  # fmt: skip
+    assert "unusable" not in events[1]
+    assert len(events[0]["unusable"]) == len(events[1]["onset"])
+    (reason,) = [cell for cell in events[0]["unusable"] if cell != "n/a"]
+    assert reason in said(err).replace(f"{ds}/", "")
+
+    code, out, again = run()
+    assert (code, statuses(out)) == (1, {"sub-01": "kept", "sub-02": "kept"})
+    assert all(words.replace(f"{ds}/", "") in said(again) for words in kind.words)
+
+    code, _, err = run("--missing-audio", "fail")
+    assert code == 1
+    assert "Some participants failed" in said(err)
+
+
+def test_music_that_began_before_the_recording_is_used_from_there_on(ds, run):
+    write(EVENTS, table("onset duration stim_file", "-3 6.5 song-01.wav"))(ds)
+    code, _, err = run()
+    assert code == 0
+    assert "where the recording begins" in err
 
 
 @pytest.mark.parametrize("kind", FATAL, ids=lambda kind: kind.name)
@@ -361,7 +416,7 @@ TOLERATED = [
     Kind("recording shorter than the music", samples(lambda data: data[: round(20.5 * RATE)]), 0,
          ("its sidecar says", "it may have been cut off", f"{EVENTS}, line 5", "where the recording ends")),
     Kind("channels.tsv of other channels", other_channels, 0, (TABLE, "Q1")),
-    Kind("rubbish as channels.tsv", write(TABLE, bytes(range(256))), 0, (f"{TABLE} has no column 'name'",)),
+    Kind("rubbish as channels.tsv", write(TABLE, bytes(range(256))), 0, (f"{TABLE} is not a table", "not used")),
     Kind("channel names twice", both(replace(HEADER, "Ch2=Fz", "Ch2=Cz"), remove(TABLE, POSITIONS, SYSTEM)), 0, ()),
     Kind("positions missing", no_electrodes, 0, ()),
     Kind("positions all at one point", positions(lambda place: 0 * place + 0.05), 0, ()),
@@ -440,7 +495,7 @@ def test_no_permission_to_read_audio_is_told(ds, run, monkeypatch):
     write("stimuli/song-01.wav", "stands for content that libsndfile may not read")(ds)
     real = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path).suffix != ".wav" and real(path, mode))
-    code, _, err = run()
+    code, _, err = run("--missing-audio", "fail")
     assert code == 74
     assert "stimuli/song-01.wav cannot be read: there is no permission" in said(err)
 

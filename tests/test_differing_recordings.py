@@ -74,9 +74,9 @@ def gathered(output, dataset, **windows):
 
 def gathered_as(output, dataset, science):
     derivatives = read_derivatives(output)
-    audio = find_audio(derivatives, [dataset / "stimuli"])
+    found = find_audio(derivatives, [dataset / "stimuli"])
     kept = output / "group" / ".audio"
-    return gather(derivatives, audio, science, Execution(n_procs=1), features=["log-mel"], directory=kept)
+    return gather(found, science, Execution(n_procs=1), features=["log-mel"], directory=kept)
 
 
 def fingerprints(output, dataset, **windows):

@@ -197,8 +197,8 @@ def request_for(output, dataset, flags=None):
     """What a run with the configuration of the finished one asks for, but for some flags."""
     science = resolve(file=output / "group" / "predann" / "config.toml", flags=flags)
     derivatives = read_derivatives(output)
-    audio = find_audio(derivatives, [output / "stimuli"] if (output / "stimuli").is_dir() else [dataset / "stimuli"])
-    return Request(dataset, output, "predann", science, tuple(derivatives), audio, Execution())
+    found = find_audio(derivatives, [output / "stimuli"] if (output / "stimuli").is_dir() else [dataset / "stimuli"])
+    return Request(dataset, output, "predann", science, found.derivatives, found.files, Execution())
 
 
 def test_folds_can_be_done_one_by_one_and_the_last_run_pools_them(output, group, dataset, config, tmp_path, app):

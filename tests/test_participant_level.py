@@ -157,7 +157,7 @@ def test_a_finished_run_repeated_asks_and_draws_nothing_again(dataset_copy, tmp_
         pytest.fail("this was done before")
 
     for work in (
-        "bids.index._ask_pybids",
+        "bids.finding.index._ask_pybids",
         "workflows.participant.level.do_all",
         "report.quality.page.quality_page",
     ):

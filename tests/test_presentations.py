@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predann_bids.bids.music.presentations import from_table, resolve_presentations, to_table
+from predann_bids.bids.music.unusable import sentences
+from predann_bids.bids.tables import read_columns, write_table
 from predann_bids.errors import MissingInput, UnusableData
 
 SECONDS = {"a.wav": 10.0, "b.wav": 20.0, "beep.wav": 0.5}
@@ -52,8 +54,10 @@ def test_the_row_tells_the_length_when_music_was_stopped_early(resolve):
     assert resolve(["5\t7.5\tb.wav"]).presentations[0].duration == 7.5
 
 
-def test_no_presentation_outlasts_its_audio(resolve):
-    assert resolve(["5\t99\ta.wav"]).presentations[0].duration == 10
+def test_a_row_that_says_more_than_its_audio_lasts_is_cut_with_a_warning(resolve):
+    resolution = resolve(["5\t99\ta.wav"])
+    assert resolution.presentations[0].duration == 10
+    assert "cut from 99.00 to 10.00 s, where the audio ends" in resolution.warnings[0]
 
 
 def test_a_presentation_is_cut_at_the_next_one_with_a_warning(resolve):
@@ -76,8 +80,45 @@ def test_a_presentation_shorter_than_a_window_is_left_out_with_a_warning(resolve
 
 
 def test_missing_audio_is_reported_by_file_and_row_with_the_remedy(resolve):
-    with pytest.raises(MissingInput, match=r"events\.tsv, line 3: the audio 'c\.wav' is not in .*--stimuli-dir"):
-        resolve(["5\t10\ta.wav", "40\t10\tc.wav"])
+    with pytest.raises(MissingInput, match=r"events\.tsv, line 2: the audio 'c\.wav' is not in .*--stimuli-dir"):
+        resolve(["5\t10\tc.wav"])
+
+
+@pytest.mark.parametrize(("row", "said"), [
+    ("40\t10\tc.wav", "the audio 'c.wav' is not in"), ("40\t10\tbeep.wav", "less than a window"),
+    ("n/a\t10\tb.wav", "the onset is not known"), ("soon\t10\tb.wav", "the onset 'soon' is not a number"),
+    ("40,5\t10\tb.wav", "write 40.5"), ("40\t6,5\tb.wav", "the duration '6,5' is not a number of seconds; write 6.5"),
+])  # fmt: skip
+def test_a_presentation_that_cannot_be_used_costs_no_other(resolve, row, said):
+    resolution = resolve(["5\t10\ta.wav", row])
+    assert [p.label for p in resolution.presentations] == ["a"]
+    (lost,) = resolution.unusable
+    assert (lost.line, lost.label) == (3, Path(row.split("\t")[2]).stem)
+    assert said in lost.reason
+
+
+def test_a_presentation_ends_where_one_begins_that_cannot_be_used(resolve):
+    assert resolve(["5\tn/a\tb.wav", "12\t10\tmissing.wav"]).presentations[0].duration == 7
+
+
+def test_rows_with_the_same_fault_are_told_together(resolve):
+    resolution = resolve(["5\t10\ta.wav", "30\t10\tc.wav", "60\t10\tc.wav", "80\t10\td.wav"])
+    first, other = sentences(resolution.unusable)
+    assert "line 3 (and 1 more rows): the audio 'c.wav'" in first
+    assert "line 5: the audio 'd.wav'" in other
+
+
+def test_music_that_began_before_the_recording_is_cut_there(resolve):
+    resolution = resolve(["-2\t10\ta.wav"])
+    (presentation,) = resolution.presentations
+    assert (presentation.onset, presentation.duration, presentation.audio_start) == (0, 8, 2)
+    assert "where the recording begins" in resolution.warnings[0]
+
+
+def test_music_that_ended_before_the_recording_is_left_out(resolve):
+    resolution = resolve(["-20\t10\ta.wav", "5\t10\ta.wav"])
+    assert [p.onset for p in resolution.presentations] == [5]
+    assert "left out" in " ".join(resolution.warnings)
 
 
 def test_audio_shorter_than_a_window_is_unusable(resolve):
@@ -85,15 +126,21 @@ def test_audio_shorter_than_a_window_is_unusable(resolve):
         resolve(["5\t10\tbeep.wav"])
 
 
-@pytest.mark.parametrize("onset", ["100", "2000", "-1"])
+@pytest.mark.parametrize("onset", ["100", "2000"])
 def test_an_onset_outside_the_recording_is_unusable(resolve, onset):
     with pytest.raises(UnusableData, match=r"line 2: 'a\.wav' begins at .* outside the recording"):
         resolve([f"{onset}\t10\ta.wav"])
 
 
-@pytest.mark.parametrize("onset", ["n/a", "soon", "nan"])
+@pytest.mark.parametrize("onset", ["soon", "1:20", "5,0", "5 s", "1_0", "inf"])
 def test_an_onset_that_is_no_number_is_unusable(resolve, onset):
     with pytest.raises(UnusableData, match="not a number of seconds"):
+        resolve([f"{onset}\t10\ta.wav"])
+
+
+@pytest.mark.parametrize("onset", ["n/a", "nan", "NA", ""])
+def test_an_onset_that_is_not_known_is_unusable(resolve, onset):
+    with pytest.raises(UnusableData, match="the onset is not known"):
         resolve([f"{onset}\t10\ta.wav"])
 
 
@@ -143,5 +190,17 @@ def test_presentations_never_overlap_and_never_leave_the_recording(tmp_path_fact
 def test_presentations_survive_the_way_through_a_file(resolve, tmp_path):
     found = resolve(["5\t10\ta.wav", "40.125\t20\tb.wav"]).presentations
     path: Path = tmp_path / "derivative.tsv"
-    to_table(found).to_csv(path, sep="\t", index=False)
+    write_table(path, *to_table(found))
     assert from_table(path) == found
+
+
+def test_a_derivative_s_table_names_what_cannot_be_used_and_why(resolve, tmp_path):
+    resolution = resolve(["5\t10\ta.wav", "n/a\t10\tb.wav", "40\t10\tgone.wav"])
+    path = tmp_path / "derivative.tsv"
+    write_table(path, *to_table(resolution.presentations, resolution.unusable))
+    table = read_columns(path)
+    assert table["trial_type"] == ["a", "gone", "b"]
+    assert table["stim_file"] == ["a.wav", "n/a", "n/a"]
+    assert table["onset"] == ["5.0", "40.0", "n/a"]
+    assert ["is not in" in reason for reason in table["unusable"]] == [False, True, False]
+    assert from_table(path) == resolution.presentations

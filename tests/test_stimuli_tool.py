@@ -87,7 +87,7 @@ def test_only_chosen_participants_are_looked_at(tool, dataset):
     assert code == 0
     assert "sub-01_task-music" in out
     assert "sub-02_task-music" not in out
-    assert "6 usable presentations" in out
+    assert "10 usable presentations" in out
 
 
 def test_a_map_is_applied_and_what_has_no_effect_is_told(tool, plain, tmp_path):
@@ -159,11 +159,20 @@ def test_long_lists_are_cut_unless_all_is_asked_for(tool, dataset_copy):
 def test_missing_audio_is_marked_and_its_code_is_that_of_the_participant_level(tool, dataset_copy):
     (dataset_copy / "stimuli" / "song-02.wav").unlink()
     code, out, err = tool(dataset_copy)
-    assert code == 66
+    assert code == 1
     assert cells(row_with(out, "song-02.wav", "MISSING"))[3:] == ["4", "4 of 4"]
-    assert "PROBLEM" in row_with(out, "sub-01_task-music │")
+    assert "1 presentation not usable" in row_with(out, "sub-01_task-music │")
+    assert "4 of 4 participants have presentations that cannot be used" in err
     assert "line" in err
     assert "song-02.wav" in err
+
+
+def test_no_audio_at_all_ends_with_the_code_of_missing_input(tool, dataset_copy):
+    for song in (dataset_copy / "stimuli").iterdir():
+        song.unlink()
+    code, out, err = tool(dataset_copy)
+    assert code == 66
+    assert "PROBLEM" in row_with(out, "sub-01_task-music │")
     assert "3 more recordings with problems" in err
 
 
@@ -177,8 +186,8 @@ def test_some_participants_with_problems_are_told_together_with_code_1(tool, dat
     assert "the audio 'other.wav' is not in" in problems
     assert "sub-03_task-music_events.tsv, line" in problems
     assert "the onset 'soon' is not a number of seconds" in problems
-    assert "6 usable presentations" in out
-    assert "2 of 4 participants have problems" in err
+    assert "10 usable presentations" in out
+    assert "2 of 4 participants have presentations that cannot be used" in err
 
 
 def test_problems_that_differ_only_in_their_place_are_told_once(tool, dataset_copy):
@@ -580,7 +589,7 @@ def test_names_match_whatever_their_case_accents_punctuation_and_zeros(values, a
 def test_audio_that_cannot_be_read_is_marked(tool, dataset_copy):
     (dataset_copy / "stimuli" / "song-02.wav").write_text("no audio")
     code, out, err = tool(dataset_copy)
-    assert code == 65
+    assert code == 1
     assert "UNREADABLE" in row_with(out, "song-02.wav", "4 of 4")
     assert "song-02.wav" in err
 

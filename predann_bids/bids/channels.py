@@ -12,6 +12,7 @@ import numpy as np
 
 from predann_bids.bids.formats import numbered
 from predann_bids.bids.tables import Table, read_columns
+from predann_bids.errors import UnusableData
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
@@ -63,7 +64,10 @@ def apply_channels(raw: BaseRaw, path: Path | None) -> list[str]:
     list of str
         What a reader should know.
     """
-    table = read_columns(path) if path else {}
+    try:
+        table = read_columns(path) if path else {}
+    except UnusableData as error:
+        return [f"{error} It is not used.", *_guess_types(raw, raw.ch_names), *_in_volts(raw, {})]
     if path and "name" not in table:
         notes = [f"{path} has no column 'name': it is not used."]
         return notes + _guess_types(raw, raw.ch_names) + _in_volts(raw, {})

@@ -29,6 +29,10 @@ EVENTS_SIDECAR = {
     "audio_start": {"Description": "Place in the audio file at which the presentation begins", "Units": "s"},
 }
 
+UNUSABLE_SIDECAR = {
+    "unusable": {"Description": "Why this presentation is not used, although the recording's events tell of it"}
+}
+
 CITATION = """\
 # Methods
 
@@ -104,6 +108,11 @@ class Derivative:
     paths: DerivativePaths
     presentations: tuple[Presentation, ...]
     sidecar: Mapping[str, Any]
+
+    @property
+    def unusable(self) -> tuple[str, ...]:
+        """Sentences about presentations that the participant level could not use."""
+        return tuple(self.sidecar.get("Presentations", {}).get("Unusable", ()))
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from predann_bids.bids.channels import plain_name
 from predann_bids.bids.tables import Table, read_columns
-from predann_bids.errors import PredannError
+from predann_bids.errors import PredannError, UnusableData
 from predann_bids.files import read_json
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ def apply_positions(raw: BaseRaw, electrodes: Path | None, coordsystem: Path | N
     """
     if electrodes is None:
         return []
-    table = read_columns(electrodes)
+    try:
+        table = read_columns(electrodes)
+    except UnusableData as error:
+        return [f"{error} Its positions are not used."]
     if not {"name", "x", "y", "z"} <= set(table):
         return [f"{electrodes} has not the columns name, x, y and z: its positions are not used."]
     system, notes = _system(electrodes, coordsystem)

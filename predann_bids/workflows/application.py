@@ -15,7 +15,7 @@ from rich.table import Column, Table
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Science
 from predann_bids.console import plain_console, say
-from predann_bids.errors import CannotCreateOutput, WrongUsage
+from predann_bids.errors import CannotCreateOutput, SomeParticipantsFailed, WrongUsage
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.validation import validate_dataset
 
@@ -88,6 +88,8 @@ def run_level(
             )
             for line in outcome.lines():
                 say(line)
+            if outcome.lost:
+                raise SomeParticipantsFailed(outcome.lost)
 
 
 @contextmanager

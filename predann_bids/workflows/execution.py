@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -37,6 +37,8 @@ class Execution:
         Write HTML reports.
     stop_on_first_crash : bool
         Do not go on with other participants after one has failed.
+    missing_audio : {"skip", "fail"}
+        Whether presentations whose audio cannot be used are left out and told, or fail their recording.
     work_dir : Path, optional
         Directory for temporary files.
     accelerator, devices, num_nodes, precision : str, str, int, str
@@ -51,6 +53,7 @@ class Execution:
     overwrite: bool = False
     report: bool = True
     stop_on_first_crash: bool = False
+    missing_audio: Literal["skip", "fail"] = "skip"
     work_dir: Path | None = None
     accelerator: str = "auto"
     devices: str = "1"

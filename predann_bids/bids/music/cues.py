@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +9,13 @@ from pathlib import Path, PurePosixPath
 
 from predann_bids.bids.music.events import read_events as read_events
 from predann_bids.bids.music.events import read_rows as read_rows
+from predann_bids.bids.music.numbers import MISSING, as_seconds, not_seconds
 from predann_bids.bids.music.stimuli import AudioFile, Stimuli, names_audio
 from predann_bids.bids.music.stimulus_map import ENTITIES, MapRule, StimulusMap, fill_in, is_among
-from predann_bids.errors import PredannError, UnusableData, WrongUsage
+from predann_bids.bids.music.unusable import Unusable
+from predann_bids.errors import PredannError, WrongUsage
+
+PLAIN = MapRule(0, {}, {}, "")  # of a row that no rule is about: it changes nothing
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Cues:
     ----------
     music : tuple of Cue
         In the order of their onsets.
+    unusable : tuple of Unusable
+        Music whose audio, onset or duration cannot be used.
     ignored : mapping
         Reason to the lines of events.tsv that it holds for.
     notes : tuple of str
@@ -71,6 +76,7 @@ class Cues:
     """
 
     music: tuple[Cue, ...]
+    unusable: tuple[Unusable, ...] = ()
     ignored: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     times_are_of_the_recording: bool = True
@@ -106,8 +112,8 @@ def find_cues(
 
     Raises
     ------
-    MissingInput, UnusableData, WrongUsage
-        Audio is missing or an onset is no number, or a rule cannot be filled in; the message names file and row.
+    UnusableData
+        The events cannot be read. What cannot be used of single rows is returned, not raised.
     """
     known = {name: (entities or {}).get(name, "") for name in ENTITIES}
     rules = stimulus_map.about(known) if stimulus_map else ()
@@ -130,104 +136,94 @@ def _decides(rule: MapRule, rows: Sequence[Mapping[str, str]]) -> bool:
 
 
 class _Search:
-    """The cues and problems of one recording so far."""
+    """What is found out about the music of one recording, row by row."""
 
     def __init__(self, events: str, stimuli: Stimuli, entities: Mapping[str, str], map_path: Path | None) -> None:
         self._events, self._stimuli, self._entities, self._map_path = events, stimuli, entities, map_path
         self._cues: list[Cue] = []
-        self._problems: dict[tuple[type[PredannError], str], list[str]] = defaultdict(list)
+        self._unusable: list[Unusable] = []
         self._notes: dict[str, None] = {}
         self.ignored: dict[str, list[int]] = defaultdict(list)
 
     def take_recording(self, rule: MapRule) -> None:
         where = f"{self._map_path}, line {rule.line}"
-        found = self._ruled(where, rule, self._entities)
-        if found:
-            self._add(where, 0, 0.0, None, found, rule, self._label(where, rule, found, self._entities))
+        self._take(where, 0, {}, self._entities, rule, None)
 
     def take_row(
         self, line: int, row: Mapping[str, str], rows: Sequence[Mapping[str, str]], rules: Sequence[MapRule]
     ) -> None:
-        where = f"{self._events}, line {line}"
         rule = next((rule for rule in rules if rule.matches(row)), None)
         if rule is None and not names_audio(row.get("stim_file", "")):
             reason = "no rule of the map matches, and stim_file names no audio" if rules else "stim_file names no audio"
             self.ignored[reason].append(line)
             return
-        marker = _number(row["onset"])
-        if marker is None:
-            self._problems[
-                UnusableData, f"the onset '{row['onset']}' is not a number of seconds; give it, or remove the row"
-            ].append(where)
-            return
-        values = {**row, **self._entities}
-        found = self._ruled(where, rule, values) if rule else self._locate(where, row["stim_file"])
-        if found:
-            label = self._label(where, rule, found, values)
-            end = _end_after(marker, rule, rows) if rule else None
-            self._add(where, line, marker, _number(row["duration"]), found, rule, label, end)
+        marker = as_seconds(row["onset"])
+        end = _end_after(marker, rule, rows) if rule and marker is not None else None
+        self._take(f"{self._events}, line {line}", line, row, {**row, **self._entities}, rule, end)
 
-    def _ruled(self, where: str, rule: MapRule, values: Mapping[str, str]) -> AudioFile | None:
-        name = self._fill(where, rule, rule.audio, values)
-        return self._locate(where, name) if name else None
-
-    def _locate(self, where: str, name: str) -> AudioFile | None:
+    def _take(
+        self,
+        where: str,
+        line: int,
+        row: Mapping[str, str],
+        values: Mapping[str, str],
+        rule: MapRule | None,
+        end: float | None,
+    ) -> None:
+        effect = rule or PLAIN
+        wanted, label = row.get("stim_file", ""), ""
+        onset, duration = as_seconds(row.get("onset", "0")), as_seconds(row.get("duration", ""))
         try:
-            found = self._stimuli.locate(name)
+            if rule:
+                wanted = self._fill(rule, rule.audio, values)
+                label = self._fill(rule, rule.label, values) if rule.label else ""
+            if onset is None:
+                raise not_seconds("onset", row["onset"])
+            if duration is None and effect.duration is None and end is None and row.get("duration", "") not in MISSING:
+                raise not_seconds("duration", row["duration"])
+            found = self._locate(wanted)
         except PredannError as error:
-            self._problems[type(error), str(error)].append(where)
-            return None
+            named = label or PurePosixPath(wanted).stem
+            start = None if onset is None else onset + effect.onset_shift
+            self._unusable.append(Unusable(where, line, start, duration, named, wanted, error))
+            return
+        label = label or PurePosixPath(found.name).stem
+        start = onset + effect.onset_shift
+        self._cues.append(
+            Cue(
+                where,
+                line,
+                onset,
+                start,
+                duration,
+                found.path,
+                label,
+                found.name,
+                effect.audio_start,
+                effect.duration,
+                end,
+            )
+        )
+
+    def _locate(self, name: str) -> AudioFile:
+        found = self._stimuli.locate(name)
         if found.note:
             self._notes[f"{found.note} in {self._stimuli.directory}."] = None
         return found
 
-    def _fill(self, where: str, rule: MapRule, template: str, values: Mapping[str, str]) -> str | None:
+    def _fill(self, rule: MapRule, template: str, values: Mapping[str, str]) -> str:
         try:
             return fill_in(template, values)
         except KeyError as error:
-            self._problems[
-                WrongUsage,
+            raise WrongUsage(
                 f"line {rule.line} of {self._map_path} asks for {{{error.args[0]}}} in '{template}', for which there is"
-                " no value here",
-            ].append(where)
-            return None
-
-    def _label(self, where: str, rule: MapRule | None, found: AudioFile, values: Mapping[str, str]) -> str:
-        label = self._fill(where, rule, rule.label, values) if rule and rule.label else None
-        return label or PurePosixPath(found.name).stem
-
-    def _add(
-        self,
-        where: str,
-        line: int,
-        marker: float,
-        duration: float | None,
-        found: AudioFile,
-        rule: MapRule | None,
-        label: str,
-        end: float | None = None,
-    ) -> None:
-        shift, audio_start, stated = (rule.onset_shift, rule.audio_start, rule.duration) if rule else (0.0, 0.0, None)
-        cue = Cue(
-            where, line, marker, marker + shift, duration, found.path, label, found.name, audio_start, stated, end
-        )
-        self._cues.append(cue)
+                " no value here"
+            ) from error
 
     def result(self, *, times_are_of_the_recording: bool) -> Cues:
-        if self._problems:
-            (kind, sentence), places = next(iter(self._problems.items()))
-            others = len(self._problems) - 1
-            more = f" There {'are' if others > 1 else 'is'} {others} more such problem{'s' * (others > 1)}."
-            raise kind(f"{_listed(places)}: {sentence}.{more if others else ''}")
         music = sorted(self._cues, key=lambda cue: (cue.onset, cue.line))
         ignored = {reason: tuple(lines) for reason, lines in self.ignored.items()}
-        return Cues(tuple(music), ignored, tuple(self._notes), times_are_of_the_recording)
-
-
-def _listed(places: Sequence[str]) -> str:
-    """Name the first of several rows of one file, and how many more there are."""
-    more = f" (and {len(places) - 1} more rows)" if len(places) > 1 else ""
-    return f"{places[0]}{more}"
+        return Cues(tuple(music), tuple(self._unusable), ignored, tuple(self._notes), times_are_of_the_recording)
 
 
 def _end_after(marker: float, rule: MapRule, rows: Sequence[Mapping[str, str]]) -> float | None:
@@ -235,16 +231,8 @@ def _end_after(marker: float, rule: MapRule, rows: Sequence[Mapping[str, str]]) 
     if not rule.end_values:
         return None
     ends = [
-        _number(row["onset"])
+        as_seconds(row["onset"])
         for row in rows
         if any(is_among(row.get(column), rule.end_values) for column in rule.columns)
     ]
     return min((end for end in ends if end is not None and end > marker), default=None)
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

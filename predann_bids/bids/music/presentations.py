@@ -6,17 +6,14 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from predann_bids.bids.music.cues import Cue, Cues, find_cues, read_rows
+from predann_bids.bids.music.numbers import MISSING
 from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
+from predann_bids.bids.music.unusable import Unusable, as_error
 from predann_bids.errors import PredannError, UnusableData
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CUT_TOLERANCE_S = 0.01  # events tables round to milliseconds
 LISTED_ONE_BY_ONE = 3  # warnings of a kind; more are put into one sentence
@@ -54,10 +51,11 @@ class Presentation:
 
 @dataclass(frozen=True)
 class Resolution:
-    """The presentations of a recording in the order of their onsets, and warnings about them."""
+    """The presentations of a recording in the order of their onsets, warnings about them, and what cannot be used."""
 
     presentations: tuple[Presentation, ...]
     warnings: tuple[str, ...] = ()
+    unusable: tuple[Unusable, ...] = ()
 
 
 def resolve_cues(
@@ -91,17 +89,30 @@ def resolve_cues(
     Raises
     ------
     UnusableData
-        Music begins outside the recording, two pieces begin at once, or audio is shorter than `shortest`.
+        Music begins after the end of the recording, or two pieces begin at once.
+    PredannError
+        Nothing can be used: the error of the first that cannot.
     """
     remarks: Remarks = defaultdict(list)
     presentations = []
+    unusable = list(cues.unusable)
     music = _without_repetitions(cues.music, remarks)
-    for cue, following in zip_longest(music, music[1:]):
-        next_onset = following.onset if following else math.inf
-        presentation = _resolve_one(cue, next_onset, recording_seconds, shortest, audio_seconds, remarks)
+    onsets = [cue.onset for cue in music] + [one.onset for one in cues.unusable if one.onset is not None]
+    for cue in music:
+        next_onset = min((onset for onset in onsets if onset > cue.onset), default=math.inf)
+        _refuse_outside(cue, recording_seconds)
+        try:
+            seconds = _seconds_left(cue, shortest, audio_seconds)
+        except PredannError as error:
+            unusable.append(Unusable(cue.where, cue.line, cue.onset, cue.duration, cue.label, cue.stim_file, error))
+            continue
+        presentation = _resolve_one(cue, next_onset, recording_seconds, shortest, seconds, remarks)
         if presentation:
             presentations.append(presentation)
-    return Resolution(tuple(presentations), (*cues.notes, *_sentences(remarks)))
+    if unusable and not presentations:
+        raise as_error(unusable)
+    ordered = tuple(sorted(unusable, key=lambda one: one.line))
+    return Resolution(tuple(presentations), (*cues.notes, *_sentences(remarks)), ordered)
 
 
 def _without_repetitions(music: Sequence[Cue], remarks: Remarks) -> list[Cue]:
@@ -121,42 +132,40 @@ def _without_repetitions(music: Sequence[Cue], remarks: Remarks) -> list[Cue]:
     return kept
 
 
-def _resolve_one(
-    cue: Cue,
-    next_onset: float,
-    recording_seconds: float,
-    shortest: float,
-    audio_seconds: Callable[[Path], float],
-    remarks: Remarks,
-) -> Presentation | None:
-    first = cue.onset if cue.onset == cue.marker else max(cue.onset, 0.0)  # a shift may lead before the recording
-    if not (cue.marker >= 0 and 0 <= first < recording_seconds):
+def _refuse_outside(cue: Cue, recording_seconds: float) -> None:
+    if cue.onset >= recording_seconds or cue.marker >= recording_seconds:
         raise UnusableData(
             f"{cue.where}: '{cue.stim_file}' begins at {cue.onset:g} s, outside the recording"
             f" (0 to {recording_seconds:g} s). Onsets must be seconds from the start of this file."
         )
-    try:
-        seconds = audio_seconds(cue.audio)
-    except PredannError as error:
-        raise type(error)(f"{cue.where}: {error}") from error
+
+
+def _seconds_left(cue: Cue, shortest: float, audio_seconds: Callable[[Path], float]) -> float:
+    """Return how many seconds the audio lasts from what was played first."""
+    seconds = audio_seconds(cue.audio)
     if seconds < shortest:
+        raise UnusableData(f"the audio {cue.audio} lasts {seconds:.2f} s, less than a window ({shortest:g} s)")
+    if cue.audio_start >= seconds:
         raise UnusableData(
-            f"{cue.where}: the audio {cue.audio} lasts {seconds:.2f} s, less than a window ({shortest:g} s)."
+            f"audio_start is {cue.audio_start:g} s, but the audio {cue.audio} lasts only {seconds:.2f} s"
         )
-    left = seconds - cue.audio_start
-    if left <= 0:
-        raise UnusableData(
-            f"{cue.where}: audio_start is {cue.audio_start:g} s, but the audio {cue.audio} lasts only {seconds:.2f} s."
-        )
+    return seconds - cue.audio_start
+
+
+def _resolve_one(
+    cue: Cue, next_onset: float, recording_seconds: float, shortest: float, left: float, remarks: Remarks
+) -> Presentation | None:
+    first = max(cue.onset, 0.0)  # music may have begun before the recording
     duration = _duration(cue, left, next_onset, shortest)
     if duration > left + CUT_TOLERANCE_S:
         _remark_cut(remarks, cue, duration, left, "the audio ends")
     duration = min(duration, left)
     if first > cue.onset:
-        _remark_cut(remarks, cue, duration, duration - (first - cue.onset), "the recording begins")
-        duration -= first - cue.onset
+        room = max(0.0, duration - (first - cue.onset))
+        _remark_cut(remarks, cue, duration, room, "the recording begins")
+        duration = room
     for limit, reason in ((recording_seconds, "the recording ends"), (next_onset, "the next begins")):
-        room = limit - first
+        room = max(0.0, limit - first)
         if duration > room + CUT_TOLERANCE_S:
             _remark_cut(remarks, cue, duration, room, reason)
         duration = min(duration, room)
@@ -172,9 +181,9 @@ def _duration(cue: Cue, left: float, next_onset: float, shortest: float) -> floa
         return cue.stated
     # an end that comes after the next onset belongs to a later presentation: this one was played to its end
     if cue.end is not None and cue.onset < cue.end <= next_onset:
-        return min(cue.end - cue.onset, left)
+        return cue.end - cue.onset
     if cue.duration is not None and cue.duration >= shortest:
-        return min(cue.duration, left)
+        return cue.duration
     return left
 
 
@@ -229,30 +238,39 @@ def resolve_presentations(
     return resolve_cues(cues, recording_seconds=recording_seconds, shortest=shortest, audio_seconds=audio_seconds)
 
 
-def to_table(presentations: Sequence[Presentation]) -> pd.DataFrame:
-    """Lay out presentations as the events table of a derivative, one row each."""
-    import pandas as pd
+COLUMNS = ("onset", "duration", "trial_type", "stim_file", "audio_start")
 
-    return pd.DataFrame(
-        [
-            {
-                "onset": round(p.onset, 6),
-                "duration": round(p.duration, 6),
-                "trial_type": p.label,
-                "stim_file": p.stim_file,
-                "audio_start": round(p.audio_start, 6),
-            }
-            for p in presentations
-        ],
-        columns=["onset", "duration", "trial_type", "stim_file", "audio_start"],
-    )
+
+def to_table(
+    presentations: Sequence[Presentation], unusable: Sequence[Unusable] = ()
+) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    """Lay out presentations as the events table of a derivative: its columns, and a row for each.
+
+    What cannot be used has a row with the reason in a further column, which is not there if all can be used.
+    """
+    rows = [
+        (round(p.onset, 6), round(p.duration, 6), p.label, p.stim_file, round(p.audio_start, 6)) for p in presentations
+    ]
+    if not unusable:
+        return COLUMNS, list(rows)
+    lost = [(_known(one.onset), _known(one.duration), one.label or "n/a", "n/a", "n/a", one.reason) for one in unusable]
+    return (*COLUMNS, "unusable"), sorted([*((*row, "n/a") for row in rows), *lost], key=_by_onset)
+
+
+def _known(seconds: float | None) -> object:
+    return "n/a" if seconds is None else round(seconds, 6)
+
+
+def _by_onset(row: Sequence[object]) -> float:
+    return row[0] if isinstance(row[0], float) else math.inf
 
 
 def from_table(path: Path) -> tuple[Presentation, ...]:
-    """Read the presentations of a derivative back."""
+    """Read the presentations of a derivative back, without what cannot be used."""
     return tuple(
         Presentation(
             row["trial_type"], row["stim_file"], float(row["onset"]), float(row["duration"]), float(row["audio_start"])
         )
         for row in read_rows(path)
+        if row.get("unusable", "n/a") in MISSING
     )

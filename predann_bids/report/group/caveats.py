@@ -64,6 +64,7 @@ def caveats(metrics: Mapping[str, Any]) -> list[Caveat]:
         _order(metrics),
         _recording_state(metrics, said=leak is not None),
         _duplicates(metrics),
+        _missing_stimuli(metrics),
         _below_linear(metrics),
     ]
     return [warning for warning in warnings if warning]
@@ -221,6 +222,18 @@ def _duplicates(metrics: Mapping[str, Any]) -> Caveat | None:
     )
     title = "Some songs hold the same audio, which no decoder can tell apart."
     return Caveat("duplicate_stimuli", title, tuple(filter(None, paragraphs)))
+
+
+def _missing_stimuli(metrics: Mapping[str, Any]) -> Caveat | None:
+    rows = metrics.get("unusable_stimuli") or ()
+    if not rows:
+        return None
+    named = text.listed([f"{row['stimulus']} ({text.count(row['presentations'], 'presentation')})" for row in rows])
+    return Caveat(
+        "missing_stimuli",
+        "Some songs are left out, because their audio cannot be used.",
+        (f"These are {named}. The other songs are told apart without them, which is easier.",),
+    )
 
 
 def _reachable(limit: Mapping[str, float | None]) -> str:

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from predann_bids.bids.music.cues import Cue, find_cues, read_events
-from predann_bids.bids.music.presentations import Presentation, resolve_cues
-from predann_bids.bids.music.stimuli import AudioFile, Stimuli, names_audio
+from predann_bids.bids.music.presentations import Presentation, Resolution, resolve_cues
+from predann_bids.bids.music.stimuli import Stimuli, names_audio
 from predann_bids.bids.music.stimulus_map import ENTITIES, NOTHING, StimulusMap
+from predann_bids.bids.music.unusable import Unusable
 from predann_bids.bids.recordings import Recording
 from predann_bids.errors import MissingInput, PredannError, ReadOrWriteFailed
 from predann_bids.signals.audio import audio_seconds
@@ -41,13 +42,13 @@ class RecordingInspection:
     recording : Recording
         The recording.
     music : tuple of Cue
-        All music that its events and the stimulus map ask for, whether or not its audio exists.
+        All music that its events and the stimulus map ask for and whose audio exists.
     presentations : tuple of Presentation
         Presentations that would be used; empty if there is a problem.
     ignored : mapping
         Why rows are not music, to the kinds of these rows and their numbers.
-    missing : frozenset of str
-        Audio files that are asked for and do not exist.
+    unusable : tuple of Unusable
+        Music whose audio, onset or duration cannot be used.
     rules : frozenset of int
         Lines of the stimulus map that apply to this recording.
     values : mapping
@@ -64,7 +65,7 @@ class RecordingInspection:
     music: tuple[Cue, ...] = ()
     presentations: tuple[Presentation, ...] = ()
     ignored: Mapping[str, Counter[str]] = field(default_factory=dict)
-    missing: frozenset[str] = frozenset()
+    unusable: tuple[Unusable, ...] = ()
     rules: frozenset[int] = frozenset()
     values: Mapping[str, Counter[str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -74,9 +75,14 @@ class RecordingInspection:
 
     @property
     def stimuli(self) -> list[Stimulus]:
-        """Stimulus of each presentation; if there is a problem, of all music that is asked for."""
-        source = self.music if self.problem else self.presentations
-        return [Stimulus(one.label, one.stim_file) for one in source]
+        """Stimulus of each presentation and of what cannot be used; if there is a problem, of all that is asked for."""
+        usable = self.music if self.problem else self.presentations
+        return [Stimulus(one.label, one.stim_file) for one in (*usable, *self.unusable)]
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Audio files that are asked for and do not exist."""
+        return frozenset(one.stim_file for one in self.unusable if isinstance(one.error, MissingInput))
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,11 @@ class DatasetInspection:
     def failing(self) -> list[RecordingInspection]:
         """Recordings with a problem."""
         return [one for one in self.recordings if one.problem]
+
+    @property
+    def incomplete(self) -> list[RecordingInspection]:
+        """Recordings with presentations that cannot be used, among others that can."""
+        return [one for one in self.recordings if one.unusable and not one.problem]
 
     def counts_by_stimulus(self) -> dict[Stimulus, Counter[str]]:
         """Return how often each participant is presented with each stimulus."""
@@ -146,7 +157,7 @@ def inspect_recordings(
     shortest : float
         Presentations shorter than this, in seconds, are left out.
     """
-    stimuli = _StimuliAndMissing(stimuli_dir)
+    stimuli = Stimuli(stimuli_dir)
     seconds_of = cache(audio_seconds)
     for recording in recordings:
         try:
@@ -158,23 +169,9 @@ def inspect_recordings(
             yield RecordingInspection(recording, problem=ReadOrWriteFailed(reason))
 
 
-@dataclass(frozen=True)
-class _StimuliAndMissing(Stimuli):
-    """A stimuli directory that notes which audio is missing instead of failing."""
-
-    missing: set[str] = field(default_factory=set)
-
-    def locate(self, wanted: str) -> AudioFile:
-        try:
-            return super().locate(wanted)
-        except PredannError:
-            self.missing.add(wanted)
-            return AudioFile(self.directory / wanted, wanted)
-
-
 def _inspect(
     recording: Recording,
-    stimuli: _StimuliAndMissing,
+    stimuli: Stimuli,
     stimulus_map: StimulusMap | None,
     shortest: float,
     seconds_of: Callable[[Path], float],
@@ -183,27 +180,22 @@ def _inspect(
     entities = entities_of(recording)
     cues = find_cues(events, stimuli, stimulus_map=stimulus_map, entities=entities)
     table = read_events(events) if events else pd.DataFrame()
-    missing = frozenset(cue.stim_file for cue in cues.music) & stimuli.missing
     length, remarks, closed = _length(recording) if cues.music else (math.inf, (), "")
-    presentations: tuple[Presentation, ...] = ()
-    warnings = cues.notes
+    resolution = Resolution((), cues.notes, cues.unusable)
     problem = None
     try:
-        if missing:  # fails with the sentence that names file and row
-            find_cues(events, Stimuli(stimuli.directory), stimulus_map=stimulus_map, entities=entities)
         resolution = resolve_cues(cues, recording_seconds=length, shortest=shortest, audio_seconds=seconds_of)
-        presentations, warnings = resolution.presentations, resolution.warnings
     except PredannError as error:
         problem = error
     return RecordingInspection(
         recording,
         cues.music,
-        presentations,
+        resolution.presentations,
         {reason: _kinds(table, lines) for reason, lines in cues.ignored.items() if lines},
-        missing,
+        resolution.unusable,
         _rules_that_match(stimulus_map, entities, table) if stimulus_map else frozenset(),
         {name: _values(table, name) for name in stimulus_map.columns & set(table)} if stimulus_map else {},
-        warnings,
+        resolution.warnings,
         (*remarks, *(["no events.tsv"] if events is None else [])),
         closed,
         problem,

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
+from predann_bids.bids.music.unusable import sentences
 from predann_bids.errors import PredannError
 from predann_bids.signals.audio import audio_seconds
 from predann_bids.tools.stimuli.hints import hints
@@ -37,16 +38,19 @@ def show(dataset: DatasetInspection, console: Console, *, shown: int | None = SH
             console.print(table)
     sections = {
         "Warnings": _alike([text for one in dataset.recordings for text in one.warnings]),
-        "Problems": _alike([f"{one.problem}" for one in dataset.failing]),
+        "Problems": _alike(
+            [f"{one.problem}" for one in dataset.failing]
+            + [sentence for one in dataset.incomplete for sentence in sentences(one.unusable)]
+        ),
         "Worth a look": list(hints(dataset)),
     }
-    for title, sentences in sections.items():
-        if sentences:
+    for title, told in sections.items():
+        if told:
             console.print(f"\n{title}", style="bold")
-            for sentence in sentences[:shown]:
+            for sentence in told[:shown]:
                 console.print(f"- {sentence}", soft_wrap=True)
-            if shown and len(sentences) > shown:
-                console.print(f"... and {len(sentences) - shown} more (-v shows all)")
+            if shown and len(told) > shown:
+                console.print(f"... and {len(told) - shown} more (-v shows all)")
     console.print(f"\n{_summary(dataset)}", soft_wrap=True)
 
 
@@ -81,6 +85,8 @@ def _remarks(one: RecordingInspection) -> Iterator[str]:
         yield "PROBLEM, see below"
     elif not one.presentations:
         yield "no music"
+    if one.unusable:
+        yield f"{number(len(one.unusable), 'presentation')} not usable, see below"
     if one.missing:
         yield f"{number(len(one.missing), 'audio file')} missing"
     if one.warnings:
@@ -115,7 +121,7 @@ def _stimuli_table(dataset: DatasetInspection, shown: int | None) -> Table:
 def _length(audio: Path) -> str:
     try:
         return f"{audio_seconds(audio):.2f}"
-    except PredannError:
+    except (PredannError, OSError):
         return "UNREADABLE"
 
 
@@ -149,6 +155,8 @@ def _alike(sentences: Sequence[str]) -> list[str]:
 def _summary(dataset: DatasetInspection) -> str:
     presentations = [p for one in dataset.recordings for p in one.presentations]
     failing = f"; problems in {number(len(dataset.failing), 'recording')}" if dataset.failing else ""
+    lost = sum(len(one.unusable) for one in dataset.incomplete)
+    failing += f"; {number(lost, 'presentation')} not usable" if lost else ""
     minutes = sum(p.duration for p in presentations) / 60
     return (
         f"{number(len(dataset.recordings), 'recording')} of {number(len(dataset.participants), 'participant')}:"

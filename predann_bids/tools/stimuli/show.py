@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from predann_bids.bids.music.stimulus_map import find_map, read_map
+from predann_bids.bids.music.unusable import sentences
 from predann_bids.bids.recordings import Selection, list_recordings
 from predann_bids.console import plain_console, say
 from predann_bids.errors import CannotCreateOutput, SomeParticipantsFailed, UnusableData
@@ -92,6 +93,12 @@ def show_stimuli(
 def _raise_problems(dataset: DatasetInspection) -> None:
     if dataset.failing:
         _raise_failures(dataset)
+    if dataset.incomplete:
+        first = dataset.incomplete[0]
+        raise SomeParticipantsFailed(
+            f"{len({one.recording.participant for one in dataset.incomplete})} of {len(dataset.participants)}"
+            f" participants have presentations that cannot be used. {sentences(first.unusable)[0]}"
+        )
     if not any(one.presentations for one in dataset.recordings):
         expected = "matches a rule of the stimulus map or names" if dataset.stimulus_map else "names"
         raise UnusableData(

@@ -87,8 +87,10 @@ def run_group(
     science = science.model_copy(update={"preprocessing": preprocessing_of(derivatives)})
     # the participant level has put the audio that it used, wherever that was, beside the derivatives
     audio_dirs = [stimuli_dir] if stimuli_dir else [bids_dir / "stimuli", output_dir / "stimuli"]
-    audio = find_audio(derivatives, audio_dirs)
-    request = Request(bids_dir, output_dir, label, science, tuple(derivatives), audio, execution, from_model)
+    found = find_audio(derivatives, audio_dirs, execution.missing_audio)
+    request = Request(
+        bids_dir, output_dir, label, science, found.derivatives, found.files, execution, from_model, found.lost
+    )
     finished = None if execution.overwrite else request.finished()
     if finished:
         return finished

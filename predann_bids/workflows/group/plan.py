@@ -20,6 +20,7 @@ from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import ModelFit, list_fits
 from predann_bids.workflows.group.given import Given, as_trained, given_notes, read_given
+from predann_bids.workflows.group.inputs.audio import FoundAudio
 from predann_bids.workflows.group.inputs.material import Material, gather
 from predann_bids.workflows.group.inputs.notes import preset_notes
 from predann_bids.workflows.group.request import Request
@@ -85,8 +86,7 @@ def make_plan(request: Request) -> Plan:
     models = [MODELS[name] for name in given.models] if given else evaluated_models(science)
     kinds = {DECODERS[model.decoder or science.training.encoders] for model in models}
     material, notes = gather(
-        request.derivatives,
-        request.audio,
+        FoundAudio(request.audio, request.derivatives, request.lost),
         science,
         request.execution,
         features={kind.features_for(science.training) for kind in kinds},

@@ -12,6 +12,7 @@ from predann_bids.bids.derivatives import Derivative
 from predann_bids.config import Science, science_hash
 from predann_bids.files import read_json, write_json
 from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.group.inputs.lost import LostStimulus
 
 NOTE = ".finished.json"
 FOLDERS = ("fold-*", "also/*/fold-*", "control/*/fold-*", "figures", "tables")
@@ -38,6 +39,13 @@ class GroupOutcome:
     metrics: Mapping[str, Any] | None
     report: Path | None
     missing_folds: tuple[int, ...] = ()
+
+    @property
+    def lost(self) -> str:
+        """Say which stimuli were left out because their audio cannot be used; empty if none."""
+        rows = (self.metrics or {}).get("unusable_stimuli") or ()
+        names = ", ".join(f"{row['stimulus']} ({row['presentations']} presentations)" for row in rows)
+        return f"The audio of some stimuli cannot be used, and they are left out: {names}." if rows else ""
 
     def lines(self) -> list[str]:
         """Say it in a few lines."""
@@ -74,6 +82,8 @@ class Request:
         How to run.
     from_model : Path, optional
         A decoder that was trained elsewhere.
+    lost : tuple of LostStimulus
+        Stimuli that are left out, because their audio is missing.
     """
 
     bids_dir: Path
@@ -84,6 +94,7 @@ class Request:
     audio: Mapping[str, Path]
     execution: Execution
     from_model: Path | None = None
+    lost: tuple[LostStimulus, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -100,7 +111,8 @@ class Request:
         names = [derivative.name for derivative in self.derivatives]
         audio = [[label, *_state(file)] for label, file in self.audio.items()]
         model = [_state(file) for file in _files_of(self.from_model)]
-        return science_hash(self.science, names, self.sources, audio, model, str(self.from_model), __version__)
+        lost = [[[one.label, one.presentations] for one in self.lost]] if self.lost else []
+        return science_hash(self.science, names, self.sources, audio, model, str(self.from_model), __version__, *lost)
 
     def finished(self) -> GroupOutcome | None:
         """Return the outcome of a run that has done exactly this and whose files are as it left them."""

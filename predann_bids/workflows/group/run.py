@@ -138,6 +138,7 @@ def _metrics(plan: Plan, predictions: Mapping[Path, Predicted]) -> dict[str, Any
     metrics["also"] = {study.name: scores[study.name] for study in also}
     metrics["copies"] = [dict(row) for row in main.material.copy_rows]
     metrics["copies_limit"] = copies_limit(main)
+    metrics["unusable_stimuli"] = [one.row() for one in main.material.lost]
     metrics["warnings"] = [caveat.plain() for caveat in caveats(metrics)]
     return metrics
 

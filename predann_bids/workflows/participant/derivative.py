@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from predann_bids.bids.derivatives import EVENTS_SIDECAR, DerivativePaths, provide_stimuli, write_positions
+from predann_bids.bids.derivatives import (
+    EVENTS_SIDECAR,
+    UNUSABLE_SIDECAR,
+    DerivativePaths,
+    provide_stimuli,
+    write_positions,
+)
 from predann_bids.bids.music.presentations import Resolution, to_table
+from predann_bids.bids.music.unusable import Unusable, sentences
 from predann_bids.bids.recordings import Recording
 from predann_bids.bids.spans import BadSpan
+from predann_bids.bids.tables import write_table
 from predann_bids.config import Preprocessing, hashed
 from predann_bids.files import write_json, write_text
 from predann_bids.signals.brainvision import write_brainvision
@@ -83,8 +91,8 @@ def write_derivative(made: Made, output_dir: Path, stimuli_dir: Path) -> None:
     presentations = made.resolution.presentations
     provide_stimuli((p.stim_file for p in presentations), stimuli_dir, output_dir)
     write_text(paths.channels, _channel_table(made.preprocessed, made.config))
-    write_text(paths.events, to_table(presentations).to_csv(sep="\t", index=False, na_rep="n/a"))
-    write_json(paths.events_sidecar, EVENTS_SIDECAR)
+    write_table(paths.events, *to_table(presentations, _unusable(made)))
+    write_json(paths.events_sidecar, EVENTS_SIDECAR | (UNUSABLE_SIDECAR if made.resolution.unusable else {}))
     write_json(paths.sidecar, _sidecar(made))
 
 
@@ -125,6 +133,7 @@ def _sidecar(made: Made) -> dict[str, Any]:
     source = recording.metadata()
     filters = {step.name: step.parameters for step in done.steps if step.name in ("notch", "zapline", "band-pass")}
     seconds = sum(p.duration for p in presentations)
+    lost = sentences(_unusable(made))
     return {
         "Description": "Preprocessed EEG; see PreprocessingSteps",
         "Sources": [f"bids:raw:{recording.path.relative_to(recording.root).as_posix()}"],
@@ -149,10 +158,20 @@ def _sidecar(made: Made) -> dict[str, Any]:
             "Seconds": round(seconds, 3),
             "UsableSeconds": made.quality["usable_s"],
             "Warnings": [warning.replace(f"{recording.root}/", "") for warning in made.resolution.warnings],
+            **({"Unusable": lost} if lost else {}),
         },
         "ScienceHash": made.fingerprint,
         "SourceFingerprint": made.origin,
     }
+
+
+def _unusable(made: Made) -> list[Unusable]:
+    """Return what cannot be used, with paths relative to the dataset, as a derivative says where it comes from."""
+    root = f"{made.recording.root}/"
+    return [
+        replace(one, where=one.where.replace(root, ""), error=type(one.error)(one.reason.replace(root, "")))
+        for one in made.resolution.unusable
+    ]
 
 
 def _reference_in_words(done: Preprocessed) -> str:

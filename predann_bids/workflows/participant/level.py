@@ -113,8 +113,17 @@ def run_participant(
     write_citation(output_dir, methods, references(methods))
     audio_dir = stimuli_dir or bids_dir / "stimuli"
     jobs = [
-        RecordingJob(r, output_dir, audio_dir, science.preprocessing, execution.overwrite, rules, execution.report)
-        for r in listing.recordings
+        RecordingJob(
+            recording,
+            output_dir,
+            audio_dir,
+            science.preprocessing,
+            execution.overwrite,
+            rules,
+            look_for_onsets=execution.report,
+            missing_audio=execution.missing_audio,
+        )
+        for recording in listing.recordings
     ]
     outcomes = _process(jobs, execution)
     _log_failures(outcomes, output_dir)
@@ -232,10 +241,13 @@ def _raise_failures(
     if failures and {recording.participant for recording in failures} == participants:
         kind = next(iter(failures.values())).kind or UnusableData
         raise kind("\n".join(lines))
+    lost = [sentence for outcome in outcomes for sentence in outcome.unusable]
     if failures or failed_reports:
         raise SomeParticipantsFailed(
-            "Some participants failed; the rest is complete:\n" + "\n".join([*lines, *failed_reports])
+            "Some participants failed; the rest is complete:\n" + "\n".join([*lines, *failed_reports, *lost])
         )
+    if lost:
+        raise SomeParticipantsFailed("Some presentations cannot be used; all others are complete:\n" + "\n".join(lost))
     if not any(outcome.status in ("done", "kept") for outcome in outcomes):
         reason = f"no rule of {rules.path} matches, and" if rules else "without --stimulus-map,"
         raise UnusableData(

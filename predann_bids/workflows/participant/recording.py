@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from predann_bids import __version__
 from predann_bids.bids.derivatives import DerivativePaths, source_fingerprint
 from predann_bids.bids.formats import require_files
+from predann_bids.bids.music.clocks import settle_onsets
 from predann_bids.bids.music.cues import Cues, find_cues, read_rows
 from predann_bids.bids.music.presentations import Resolution, resolve_cues
 from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
+from predann_bids.bids.music.unusable import as_error, sentences
 from predann_bids.bids.recordings import Recording
 from predann_bids.bids.spans import BadSpan, bad_spans, from_events
 from predann_bids.config import Preprocessing, science_hash
@@ -38,6 +40,7 @@ class RecordingOutcome:
     music_s: float = 0.0
     bad_channels: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()  # a sentence for each fault, with file and row
     failure: Failure | None = None
 
 
@@ -59,6 +62,8 @@ class RecordingJob:
         Rules that say which music was played.
     look_for_onsets : bool
         Measure the response to onsets in the music.
+    missing_audio : str
+        "fail" to fail a recording with presentations that cannot be used, "skip" to leave those out.
     workers : int
         Threads to use.
     """
@@ -70,6 +75,7 @@ class RecordingJob:
     overwrite: bool
     stimulus_map: StimulusMap | None = None
     look_for_onsets: bool = False
+    missing_audio: str = "skip"
     workers: int = 1
 
     @property
@@ -124,6 +130,8 @@ class _Sources:
         """Return what can be said without opening the recording: that it has no music, or is finished."""
         job, recording = self.job, self.job.recording
         paths = DerivativePaths.of(recording, job.output_dir)
+        if self.cues.unusable and (not self.cues.music or job.missing_audio == "fail"):
+            raise as_error(self.cues.unusable)
         if not self.cues.music:
             notes = [f"{recording.path} has no events.tsv."] if self.events is None else []
             if paths.sidecar.is_file():
@@ -134,7 +142,7 @@ class _Sources:
             return RecordingOutcome(recording, "no music", warnings=tuple(notes))
         recording.require_choice()
         require_files(recording.path)  # only now: whoever fetched nothing but the music misses no other recording
-        return None if job.overwrite else _finished(recording, paths, self.fingerprint)
+        return None if job.overwrite else _finished(recording, paths, self.fingerprint, job.missing_audio)
 
 
 def _process_locked(job: RecordingJob) -> RecordingOutcome:
@@ -142,14 +150,18 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
     if outcome := sources.outcome():
         return outcome
     reading = recording.open()
-    raw, cues = reading.raw, sources.cues
+    raw = reading.raw
+    rows = read_rows(sources.events) if sources.events else []
+    cues, notes = settle_onsets(sources.cues, rows, float(raw.info["sfreq"]), sources.events)
     resolution = resolve_cues(
         cues,
         recording_seconds=raw.n_times / raw.info["sfreq"],
         shortest=job.config.shortest,
         audio_seconds=_audio_seconds,
     )
-    resolution = replace(resolution, warnings=(*reading.warnings, *resolution.warnings))
+    if resolution.unusable and job.missing_audio == "fail":
+        raise as_error(resolution.unusable)
+    resolution = replace(resolution, warnings=(*reading.warnings, *notes, *resolution.warnings))
     if not resolution.presentations:
         return RecordingOutcome(recording, "no music", warnings=resolution.warnings)
     spans = _bad_spans(raw, sources.events, cues)
@@ -165,6 +177,7 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
         sum(p.duration for p in resolution.presentations),
         done.bad_channels,
         resolution.warnings,
+        tuple(sentences(resolution.unusable)),
     )
 
 
@@ -175,12 +188,12 @@ def _audio_seconds(audio: Path) -> float:
     return audio_seconds(audio)
 
 
-def _finished(recording: Recording, paths: DerivativePaths, fingerprint: str) -> RecordingOutcome | None:
+def _finished(recording: Recording, paths: DerivativePaths, fingerprint: str, missing: str) -> RecordingOutcome | None:
     needed = (paths.sidecar, paths.header, paths.header.with_suffix(".eeg"), paths.events, paths.channels)
     if not all(path.is_file() for path in needed):
         return None
     sidecar = read_json(paths.sidecar)
-    if sidecar.get("ScienceHash") != fingerprint:
+    if sidecar.get("ScienceHash") != fingerprint or (sidecar["Presentations"].get("Unusable") and missing == "fail"):
         return None
     summary = sidecar["Presentations"]
     return RecordingOutcome(
@@ -190,6 +203,7 @@ def _finished(recording: Recording, paths: DerivativePaths, fingerprint: str) ->
         summary["Seconds"],
         tuple(sidecar["BadChannels"]),
         tuple(summary["Warnings"]),
+        tuple(summary.get("Unusable", ())),
     )
 
 

@@ -12,10 +12,11 @@ import numpy as np
 from predann_bids.arrays import Singles
 from predann_bids.bids.derivatives import Derivative
 from predann_bids.data.kept import map_array
-from predann_bids.errors import MissingInput, UnusableData, people
+from predann_bids.errors import PredannError, UnusableData
 from predann_bids.progress import Progress
 from predann_bids.timing import Rate
 from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.group.inputs.lost import LostStimulus, leave_out, missing, one_stimulus
 from predann_bids.workflows.processes import Worker, do_all
 
 if TYPE_CHECKING:
@@ -69,39 +70,63 @@ class StimulusAudio:
         return [np.round(spectra.mean(axis=1, dtype=np.float64), 4).tolist() for spectra in self.arrays(SPECTRA)]
 
 
-def find_audio(derivatives: Sequence[Derivative], stimuli_dirs: Sequence[Path]) -> dict[str, Path]:
-    """Find the audio file of each stimulus, by label; the first directory that has it is taken.
+@dataclass(frozen=True)
+class FoundAudio:
+    """Where the audio of a run's stimuli is.
+
+    Parameters
+    ----------
+    files : mapping of str to Path
+        Label of each stimulus to its audio file, sorted.
+    derivatives : tuple of Derivative
+        The recordings, with the presentations of these stimuli alone.
+    lost : tuple of LostStimulus
+        Stimuli whose audio is missing.
+    """
+
+    files: Mapping[str, Path]
+    derivatives: tuple[Derivative, ...]
+    lost: tuple[LostStimulus, ...] = ()
+
+
+def find_audio(
+    derivatives: Sequence[Derivative], stimuli_dirs: Sequence[Path], missing_audio: str = "fail"
+) -> FoundAudio:
+    """Find the audio file of each stimulus; the first directory that has it is taken.
+
+    Parameters
+    ----------
+    derivatives : sequence of Derivative
+        Preprocessed recordings.
+    stimuli_dirs : sequence of Path
+        Where audio may be.
+    missing_audio : {"skip", "fail"}
+        Whether stimuli without audio are left out.
 
     Raises
     ------
     MissingInput
-        Audio is missing.
+        Audio is missing, and not to be skipped, or of all but one stimulus.
     UnusableData
         One name stands for several files, or there is only one stimulus.
     """
     files: dict[str, Path] = {}
+    errors: dict[str, PredannError] = {}
     for derivative in derivatives:
         for presentation in derivative.presentations:
             candidates = [directory / presentation.stim_file for directory in stimuli_dirs]
             audio = next((file for file in candidates if file.is_file()), None)
             if audio is None:
-                raise MissingInput(
-                    f"{derivative.paths.events}: the audio '{presentation.stim_file}' is not in"
-                    f" {' or '.join(str(directory) for directory in stimuli_dirs)}."
-                    " Put it there, or say where it is with --stimuli-dir."
-                )
-            if files.setdefault(presentation.label, audio) != audio:
+                errors[presentation.label] = missing(derivative.paths.events, presentation.stim_file, stimuli_dirs)
+            elif files.setdefault(presentation.label, audio) != audio:
                 raise UnusableData(
                     f"{derivative.paths.events}: '{presentation.label}' names {audio} and {files[presentation.label]};"
                     " one name must stand for one stimulus."
                 )
+    kept, lost = leave_out(derivatives, errors, missing_audio)
     if len(files) < 2:
-        raise UnusableData(
-            f"There is only one stimulus ({next(iter(files), 'none')}) in the recordings of"
-            f" {people(derivative.participant for derivative in derivatives)}, so nothing to tell apart. Select more"
-            " recordings."
-        )
-    return dict(sorted(files.items()))
+        raise one_stimulus(files, derivatives)
+    return FoundAudio({label: files[label] for label in sorted(set(files) - set(errors))}, tuple(kept), lost)
 
 
 @dataclass(frozen=True)
@@ -114,7 +139,7 @@ class _FeatureTask:
 
 def read_audio_features(
     files: Sequence[Path], features: Sequence[str], rate: Rate, directory: Path, execution: Execution
-) -> StimulusAudio:
+) -> tuple[StimulusAudio, dict[Path, PredannError]]:
     """Compute the features of all stimuli that are not kept yet.
 
     Parameters
@@ -129,21 +154,30 @@ def read_audio_features(
         Where features are kept.
     execution : Execution
         How to run.
+
+    Returns
+    -------
+    StimulusAudio
+        Features of the stimuli whose audio can be used, in their order.
+    dict of Path to PredannError
+        What is wrong with the others.
     """
     from predann_bids.models.decoder import SMALL_GB
 
     names = tuple(dict.fromkeys((SPECTRA, *features)))
     tasks = [_FeatureTask(file, name, rate.hz, directory) for name in names for file in files]
     kept: dict[tuple[str, Path], Path] = {}
+    errors: dict[Path, PredannError] = {}
     with Progress("Reading audio", len(tasks)) as progress:
         processes = execution.processes_for(SMALL_GB)
         for finished in do_all(compute_features, tasks, processes, preload=PRELOAD, on_beat=progress.beat):
             if finished.failure:
-                raise (finished.failure.kind or UnusableData)(finished.failure.message)
-            assert finished.value
-            kept[finished.task.features, finished.task.audio] = finished.value
+                errors[finished.task.audio] = (finished.failure.kind or UnusableData)(finished.failure.message)
+            elif finished.value:
+                kept[finished.task.features, finished.task.audio] = finished.value
             progress.advance(note=finished.task.audio.name)
-    return StimulusAudio({name: tuple(kept[name, file] for file in files) for name in names}, rate)
+    good = [file for file in files if file not in errors]
+    return StimulusAudio({name: tuple(kept[name, file] for file in good) for name in names}, rate), errors
 
 
 def compute_features(task: _FeatureTask, worker: Worker) -> Path:  # noqa: ARG001 - one unit of work, soon done

@@ -21,9 +21,10 @@ from predann_bids.signals.brainvision import map_brainvision, read_positions
 from predann_bids.signals.montage import Montage, Place, Target
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.group.inputs.audio import StimulusAudio, read_audio_features
+from predann_bids.workflows.group.inputs.audio import FoundAudio, StimulusAudio, read_audio_features
 from predann_bids.workflows.group.inputs.channels import choose_channels, refuse_different_rates
 from predann_bids.workflows.group.inputs.copies import find_classes
+from predann_bids.workflows.group.inputs.lost import LostStimulus, leave_out, lost_notes
 from predann_bids.workflows.group.inputs.notes import window_notes
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Material:
         Which stimuli hold the same audio.
     copy_rows : tuple of mapping
         The value `copies` of metrics.json, which also names the stimuli that were merged.
+    lost : tuple of LostStimulus
+        Stimuli whose audio cannot be used.
     """
 
     headers: tuple[Path, ...]
@@ -77,6 +80,7 @@ class Material:
     montage: Montage | None = None
     copies: tuple[Copy, ...] = ()
     copy_rows: tuple[Mapping[str, Any], ...] = ()
+    lost: tuple[LostStimulus, ...] = ()
 
     def source(self, science: Science, features: str, *, by_window: bool = False) -> AnySource:
         """Open the stores that windows are taken from.
@@ -157,8 +161,7 @@ class Material:
 
 
 def gather(
-    derivatives: Sequence[Derivative],
-    audio: Mapping[str, Path],
+    found: FoundAudio,
     science: Science,
     execution: Execution,
     *,
@@ -170,10 +173,8 @@ def gather(
 
     Parameters
     ----------
-    derivatives : sequence of Derivative
-        Preprocessed recordings.
-    audio : mapping of str to Path
-        Label of each stimulus to its audio file.
+    found : FoundAudio
+        Preprocessed recordings, and the audio of their stimuli.
     science : Science
         Configuration; its preprocessing is that of the derivatives.
     execution : Execution
@@ -195,12 +196,18 @@ def gather(
     Raises
     ------
     UnusableData
-        Audio cannot be read, windows of only one stimulus are left, or channels cannot be interpolated.
+        Windows of only one stimulus are left, or channels cannot be interpolated.
+    PredannError
+        Audio cannot be read, and is not to be skipped.
     """
+    rate = Rate(map_brainvision(found.derivatives[0].paths.header).rate_hz)
+    files = tuple(found.files.values())
+    kept, errors = read_audio_features(files, tuple(features), rate, directory, execution)
+    wrong = {label: errors[file] for label, file in found.files.items() if file in errors}
+    derivatives, lost = leave_out(found.derivatives, wrong, execution.missing_audio)
+    lost, labels = (*found.lost, *lost), tuple(label for label in found.files if label not in wrong)
     recordings = [map_brainvision(derivative.paths.header) for derivative in derivatives]
     refuse_different_rates(derivatives, recordings)
-    labels, rate = tuple(audio), Rate(recordings[0].rate_hz)
-    kept = read_audio_features(tuple(audio.values()), tuple(features), rate, directory, execution)
     trials = list_trials(
         derivatives,
         labels,
@@ -217,9 +224,10 @@ def gather(
     _refuse_single_songs(trials, labels, rate.samples(science.windows.length))
     channels = choose_channels(derivatives, recordings, science.windows.channels, target)
     of_copies = copy_notes(classes.rows, merging=science.windows.copies == "merge")
-    for note in of_copies:
+    of_lost = lost_notes(found.derivatives, lost)
+    for note in (*of_lost, *of_copies):
         say(f"Warning: {note}", stderr=True)
-    notes = (*channels.notes, *of_copies, *window_notes(trials, labels, science.windows, rate))
+    notes = (*of_lost, *channels.notes, *of_copies, *window_notes(trials, labels, science.windows, rate))
     material = Material(
         headers=tuple(derivative.paths.header for derivative in derivatives),
         trials=tuple(trials),
@@ -233,6 +241,7 @@ def gather(
         montage=channels.montage,
         copies=classes.copies,
         copy_rows=classes.rows,
+        lost=lost,
     )
     return material, notes
 
