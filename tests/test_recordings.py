@@ -9,7 +9,7 @@ import pytest
 
 from predann_bids.bids.finding.labels import comparable
 from predann_bids.bids.recordings import Recording, Selection, find_recordings, read_filter_file
-from predann_bids.bids.spans import BadSpan, bad_spans, from_events
+from predann_bids.bids.spans import BadSpan, bad_spans, from_events, unreadable_marks
 from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected, UnusableData, WrongUsage
 
 NAMES = ["Fp1", "Cz", "Oz", "Pz"]
@@ -447,6 +447,18 @@ def test_bad_stretches_among_events():
     expected = (BadSpan(1.5, 2.0, "BAD_eyes"), BadSpan(3.0, 0.0, "boundary"), BadSpan(5.0, 0.0, "bad"))
     assert from_events(events) == expected
     assert from_events([{name: row[name] for name in names[:2]} for row in events]) == ()
+
+
+@pytest.mark.parametrize(("onset", "duration", "said"), [
+    ("5,0", "2", "line 3: 'BAD_jump' has the onset '5,0'"), ("5", "2,5", "has the duration '2,5'"),
+    ("n/a", "2", "has the unknown onset"), ("soon", "x", "has the onset 'soon' and the duration 'x'"),
+])  # fmt: skip
+def test_a_mark_without_a_time_that_can_be_read_is_told(onset, duration, said):
+    rows = [{"onset": "1", "duration": "n/a", "trial_type": "BAD_eye"}]
+    rows += [{"onset": onset, "duration": duration, "trial_type": "BAD_jump"}]
+    rows += [{"onset": "n/a", "duration": "x", "trial_type": "response"}]
+    (told,) = unreadable_marks(rows)
+    assert said in told
 
 
 def test_recordings_are_ordered_and_can_be_sent_to_other_processes(one):

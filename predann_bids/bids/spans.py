@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from predann_bids.bids.numbers import MISSING, as_seconds
 
 # "bad" and "BAD_muscle", but not the song "Bad Romance"; MNE writes "BAD boundary", BrainVision Analyzer "Bad Interval"
 BAD = re.compile(r"(?i:bad(_|$)|bad (interval|boundary|segment|epoch))|BAD\b")
@@ -58,14 +60,33 @@ def from_events(rows: Sequence[Mapping[str, str]]) -> tuple[BadSpan, ...]:
     rows : sequence of mapping
         The events as text, with `n/a` where it says so; see `read_rows`.
     """
-    music = {index for index, row in enumerate(rows) if row.get("stim_file", "n/a").strip() not in ("", "n/a")}
-    marks = (
-        (_seconds(row["onset"]), _seconds(row["duration"]), text.strip())
-        for index, row in enumerate(rows)
-        if index not in music
-        for text in [next((t for t in (row.get("trial_type"), row.get("value")) if t and _is_mark(t.strip())), "")]
-    )
+    marks = ((_seconds(row["onset"]), _seconds(row["duration"]), text) for _, row, text in _marked(rows))
     return _spans(mark for mark in marks if math.isfinite(mark[0]))
+
+
+def unreadable_marks(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Tell of rows of an events.tsv that mark something as bad, without a time that can be read."""
+    told = []
+    for index, row, text in _marked(rows):
+        cells = {column: row[column] for column in ("onset", "duration")}
+        wrong = [
+            f"{column} '{cell}'" for column, cell in cells.items() if cell not in MISSING and as_seconds(cell) is None
+        ]
+        if cells["onset"] in MISSING:
+            wrong.insert(0, "unknown onset")
+        if wrong:
+            told.append(f"line {index + 2}: '{text}' has the {' and the '.join(wrong)}, so nothing is marked as bad.")
+    return told
+
+
+def _marked(rows: Sequence[Mapping[str, str]]) -> Iterator[tuple[int, Mapping[str, str], str]]:
+    """List the rows that mark something, with their text."""
+    for index, row in enumerate(rows):
+        if row.get("stim_file", "n/a").strip() not in ("", "n/a"):
+            continue  # music, whatever it is called
+        texts = [cell.strip() for cell in (row.get("trial_type"), row.get("value")) if cell]
+        if marks := [text for text in texts if _is_mark(text)]:
+            yield index, row, marks[0]
 
 
 def _is_mark(text: str) -> bool:

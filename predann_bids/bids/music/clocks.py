@@ -9,7 +9,7 @@ import numpy as np
 
 from predann_bids.arrays import Doubles
 from predann_bids.bids.music.cues import Cue, Cues
-from predann_bids.bids.music.numbers import as_seconds
+from predann_bids.bids.numbers import as_seconds
 from predann_bids.errors import UnusableData
 
 COUNTING_SAMPLES = 1.5  # samples are counted from 0 or from 1, and rounded

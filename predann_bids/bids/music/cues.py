@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from predann_bids.bids.music.events import read_events as read_events
 from predann_bids.bids.music.events import read_rows as read_rows
-from predann_bids.bids.music.numbers import MISSING, as_seconds, not_seconds
 from predann_bids.bids.music.stimuli import AudioFile, Stimuli, names_audio
 from predann_bids.bids.music.stimulus_map import ENTITIES, MapRule, StimulusMap, fill_in, is_among
 from predann_bids.bids.music.unusable import Unusable
+from predann_bids.bids.numbers import MISSING, as_seconds, not_seconds
 from predann_bids.errors import PredannError, WrongUsage
 
 PLAIN = MapRule(0, {}, {}, "")  # of a row that no rule is about: it changes nothing

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from predann_bids.bids.music.cues import Cue, Cues, find_cues, read_rows
-from predann_bids.bids.music.numbers import MISSING
 from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
 from predann_bids.bids.music.unusable import Unusable, as_error
+from predann_bids.bids.numbers import MISSING
 from predann_bids.errors import PredannError, UnusableData
 
 CUT_TOLERANCE_S = 0.01  # events tables round to milliseconds

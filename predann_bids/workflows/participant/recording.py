@@ -17,7 +17,7 @@ from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
 from predann_bids.bids.music.unusable import as_error, sentences
 from predann_bids.bids.recordings import Recording
-from predann_bids.bids.spans import BadSpan, bad_spans, from_events
+from predann_bids.bids.spans import BadSpan, bad_spans, from_events, unreadable_marks
 from predann_bids.config import Preprocessing, science_hash
 from predann_bids.errors import PredannError, UnusableData
 from predann_bids.files import read_json
@@ -165,6 +165,8 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
     if not resolution.presentations:
         return RecordingOutcome(recording, "no music", warnings=resolution.warnings)
     spans = _bad_spans(raw, sources.events, cues)
+    unread = unreadable_marks(rows) if cues.times_are_of_the_recording else ()
+    resolution = replace(resolution, warnings=(*resolution.warnings, *(f"{sources.events}, {one}" for one in unread)))
     done = _preprocess(raw, job, resolution, spans)
     quality = _quality(raw, done, resolution, spans, _onsets(job, resolution))
     resolution = replace(resolution, warnings=(*resolution.warnings, *done.warnings))
