@@ -23,7 +23,7 @@ from predann_bids.report.group.evidence import GroupEvidence
 from predann_bids.report.group.figures import FIGURES
 from predann_bids.report.group.page import write_group_report
 from predann_bids.report.group.sections import FURTHER, LAYOUT
-from predann_bids.report.group.sentences import comparison_sentences, results_sentence
+from predann_bids.report.group.sentences import comparison_sentences, ladder, results_sentence
 from predann_bids.report.group.tables import TABLES
 from predann_bids.report.methods.group import group_methods
 from predann_bids.report.table import Column, Table
@@ -144,6 +144,14 @@ def test_interval_with_zero_shows_no_difference() -> None:
     (sentence,) = comparison_sentences(comparing(0.004, -0.02, 0.03, 0.7))
     assert "no difference can be shown" in sentence
     assert "95 % interval −2.0 to +3.0" in sentence
+
+
+def test_the_ladder_names_what_each_model_learns_from_the_least_first(evidence: GroupEvidence) -> None:
+    models = dict.fromkeys(("predann", "cca", "own_moment", "baseline"), evidence.metrics["models"]["predann"])
+    (sentence,) = ladder(evidence.metrics | {"models": models})
+    places = [sentence.index(name) for name in ("Song label only", "Own moment", "PredANN", "CCA")]
+    assert places == sorted(places)
+    assert ladder(evidence.metrics | {"models": {"predann": models["predann"]}}) == []
 
 
 # The page

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from predann_bids.report.group.sentences import comparison_sentences, permutation_sentences
+from predann_bids.report.group.sentences import comparison_sentences, ladder, permutation_sentences
 from predann_bids.report.group.uses import use_sentences
 from predann_bids.report.scores import evaluated, has_logits
 from predann_bids.report.table import Table
@@ -158,7 +158,7 @@ def _paragraphs(metrics: Mapping[str, Any], tables: Mapping[str, Table]) -> Mapp
     logits = any(map(has_logits, evaluated(metrics).values()))
     return {
         "models": [MODELS.format(logits=BY_LOGITS_AND_MATCH if logits else "By match,")],
-        "comparisons": [*comparison_sentences(metrics), *([IN_THE_TABLE] if corrected else [])],
+        "comparisons": [*ladder(metrics), *([IN_THE_TABLE] if corrected else comparison_sentences(metrics))],
         "permutation": permutation_sentences(metrics),
         "control": [CONTROLLED],
         "retrieval": [RETRIEVED],

@@ -21,7 +21,7 @@ from predann_bids.report.scores import (
     retrieval_kinds,
 )
 from predann_bids.report.words.decisions import BY_LOGITS, BY_MATCH, COMPARED, Way
-from predann_bids.report.words.models import PREDANN, model_words
+from predann_bids.report.words.models import BASELINE, CLOSED_FORM, OWN_MOMENT, PREDANN, model_words
 from predann_bids.report.words.splits import split_words
 
 
@@ -130,6 +130,16 @@ def _verdict(found: AboveChance) -> str:
 
 
 # Comparisons
+
+
+def ladder(metrics: Mapping[str, Any]) -> list[str]:
+    """Say what each model may use in training, the networks from the least to the most, then what is solved at once."""
+    rungs = [name for name in (BASELINE, OWN_MOMENT, PREDANN, *CLOSED_FORM) if name in evaluated(metrics)]
+    known = [(words.name, words.learns_from) for words in map(model_words, rungs) if words.learns_from]
+    if len(known) < 2:
+        return []
+    told = "; ".join(f"{name}, from {source}" for name, source in known)
+    return [f"What each learns from: {told}. In the test, all are given the same."]
 
 
 def comparison_sentences(metrics: Mapping[str, Any]) -> list[str]:

@@ -42,10 +42,13 @@ class ModelWords(Mark):
         Its name inside a sentence: 'its baseline'.
     methods : str
         What the methods text says about it, in sentences; empty if that is said elsewhere.
+    learns_from : str
+        What it may use in training that others may not, as the end of a sentence; empty if that is not worth telling.
     """
 
     inside: str
     methods: str = ""
+    learns_from: str = ""
 
 
 def model_words(model: str) -> ModelWords:
@@ -59,7 +62,13 @@ def add_model_words(model: str, row: ModelWords) -> None:
 
 
 MODEL_WORDS: dict[str, ModelWords] = {
-    PREDANN: ModelWords(name="PredANN", inside="PredANN", colour="#0072B2", marker="o"),
+    PREDANN: ModelWords(
+        name="PredANN",
+        inside="PredANN",
+        colour="#0072B2",
+        marker="o",
+        learns_from="the song's label, and the audio of the moment that was playing, which it learns to predict",
+    ),
     BASELINE: ModelWords(
         name="Song label only",
         inside="the network trained on song labels only",
@@ -67,6 +76,7 @@ MODEL_WORDS: dict[str, ModelWords] = {
         marker="s",
         methods="The baseline is a network of the same kind without the PredANN objective (weight 0), trained on the"
         " song label alone, with the song logits that the test uses.",
+        learns_from="the song's label alone, whatever the moment",
     ),
     OWN_MOMENT: ModelWords(
         name="Own moment",
@@ -75,6 +85,7 @@ MODEL_WORDS: dict[str, ModelWords] = {
         marker="h",
         methods="Between the two stands a network that is like PredANN in everything but the objective: its weight is"
         " 0, and the song logits, in training, count the moment that was playing.",
+        learns_from="the song's label, and which moment was playing",
     ),
     "linear": ModelWords(
         name="Linear decoder",
@@ -86,6 +97,7 @@ MODEL_WORDS: dict[str, ModelWords] = {
         " the music from the EEG at lags from 0 to 0.4 s after it, at half the sampling rate of the EEG, with the ridge"
         " parameter that did best on the validation data. Its reconstruction is correlated with the"
         " features of every candidate, at the same moment to decide by match, and at all moments for its song logits.",
+        learns_from="the onsets and the flux of the moment that was playing",
     ),
     "linear_whitened": ModelWords(
         name="Linear decoder, whitened EEG",
@@ -94,6 +106,7 @@ MODEL_WORDS: dict[str, ModelWords] = {
         marker="^",
         methods="It was evaluated twice: on EEG that was only standardised, and on EEG that was whitened as for the"
         " network.",
+        learns_from="the same, from whitened EEG",
     ),
     "ridge": ModelWords(
         name="Multiband ridge",
@@ -103,6 +116,7 @@ MODEL_WORDS: dict[str, ModelWords] = {
         methods="Multiband ridge regression reconstructs the level and the onsets of eight frequency bands as well, or"
         " the onset features alone, whichever told the moments of the validation data apart best; the shrinkage of the"
         " whitening and the ridge parameter were chosen in the same way.",
+        learns_from="the level and the onsets, in eight bands, of the moment that was playing",
     ),
     "cca": ModelWords(
         name="CCA",
@@ -112,6 +126,7 @@ MODEL_WORDS: dict[str, ModelWords] = {
         methods="Canonical correlation analysis (de Cheveigné et al., 2018) of lagged EEG with the same features at"
         " lags up to 0.13 s was regularised on both sides; shrinkage, regularisation and the number of components were"
         " chosen by how well they told the moments of the validation data apart.",
+        learns_from="the same",
     ),
     # not among the models of metrics.json, but evaluated beside them and in the fingerprint control
     BAND_POWER: ModelWords(
