@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from predann_bids.bids.formats import numbered
-from predann_bids.bids.tables import Table, read_columns
-from predann_bids.errors import UnusableData
+from predann_bids.bids.formats.units import unit_name, volts
+from predann_bids.bids.rows import match_rows
+from predann_bids.bids.tables import read_columns
+from predann_bids.errors import UnusableData, some
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
@@ -42,7 +43,6 @@ NAMED_TYPES = (
     (re.compile(r"STATUS|TRIG(GER)?|STI(M)?", re.IGNORECASE), "stim"),
     (re.compile(r"EXG|GSR|EDA|RESP(IRATION)?|TEMP|PLETH|PHOTO|AUDIO|AUX|ACC[XYZ]?|MIC|SPO2", re.IGNORECASE), "misc"),
 )
-VOLTS = {"v": 1.0, "mv": 1e-3, "uv": 1e-6, "microv": 1e-6, "nv": 1e-9, "volt": 1.0, "microvolt": 1e-6}
 # the spread of an EEG channel within a second, in volts, generously: apart by less than a factor of 10^6, so that
 # volts and microvolts cannot both be right
 PLAUSIBLE_VOLTS = (5e-8, 5e-3)
@@ -71,7 +71,7 @@ def apply_channels(raw: BaseRaw, path: Path | None) -> list[str]:
     if path and "name" not in table:
         notes = [f"{path} has no column 'name': it is not used."]
         return notes + _guess_types(raw, raw.ch_names) + _in_volts(raw, {})
-    rows, notes = _match(raw, table, path) if path else ({}, [])
+    rows, notes = match_rows(raw, table, path) if path else ({}, [])
     cells = {name: {column: values[row] for column, values in table.items()} for name, row in rows.items()}
     types = {name: cell["type"].upper() for name, cell in cells.items() if cell.get("type", "n/a") != "n/a"}
     raw.set_channel_types(
@@ -82,42 +82,7 @@ def apply_channels(raw: BaseRaw, path: Path | None) -> list[str]:
     return notes + _in_volts(raw, {name: cell.get("units", "n/a") for name, cell in cells.items()})
 
 
-# -- names -------------------------------------------------------------------------------------------------------------
-
-
-def plain_name(name: str) -> str:
-    """Reduce a channel's name to what identifies it: `EEG Fp1-REF` and `FP1.` are both `fp1`."""
-    text = re.sub(r"^(EEG|CH(?=[ _]))[ _]*(?=\S)", "", name.strip(), flags=re.IGNORECASE)
-    text = re.sub(r"[ _-](REF|LE|AVG?|AR|CAR|A1|A2|M1|M2|A1A2|LINKED)$", "", text, flags=re.IGNORECASE)
-    return re.sub(r"[ .]", "", text).lower() or name.strip().lower()
-
-
-def _match(raw: BaseRaw, table: Table, path: Path) -> tuple[dict[str, int], list[str]]:
-    """Find the row of each channel: by its name, by its plain name, or, where both ways fail, by its place."""
-    names = numbered(table["name"])
-    rows = {name: names.index(name) for name in raw.ch_names if name in names}
-    for name in [name for name in raw.ch_names if name not in rows]:
-        same = [i for i, n in enumerate(names) if plain_name(n) == plain_name(name) and i not in rows.values()]
-        if len(same) == 1:
-            raw.rename_channels({name: names[same[0]]}, verbose="error")
-            rows[names[same[0]]] = same[0]
-    notes = []
-    others = [i for i in range(len(names)) if i not in rows.values()]
-    unknown = [name for name in raw.ch_names if name not in rows]
-    if unknown and others == [raw.ch_names.index(name) for name in unknown] and len(names) == len(raw.ch_names):
-        renamed = {name: names[i] for name, i in zip(unknown, others, strict=True)}
-        raw.rename_channels(renamed, verbose="error")
-        rows |= {names[i]: i for i in others}
-        pairs = _listed([f"{old} ({new})" for old, new in renamed.items()])
-        notes.append(f"{path} calls channels otherwise than the recording does; their places are trusted: {pairs}.")
-    else:
-        stim = {n for n, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "stim"}
-        if set(unknown) - stim:
-            missing = _listed([name for name in unknown if name not in stim])
-            notes.append(f"{path} has no row for channel {missing} of the recording.")
-        if others:
-            notes.append(f"{path} names {_listed([names[i] for i in others])}, which the recording does not have.")
-    return rows, notes
+# -- types -----------------------------------------------------------------------------------------------------------
 
 
 def _guess_types(raw: BaseRaw, names: Sequence[str]) -> list[str]:
@@ -131,12 +96,7 @@ def _guess_types(raw: BaseRaw, names: Sequence[str]) -> list[str]:
     if not guessed:
         return []
     raw.set_channel_types(guessed, on_unit_change="ignore", verbose="error")
-    return [f"No channels.tsv gives the type of {_listed(guessed)}; by its name, that is not taken for EEG."]
-
-
-def _listed(names: Sequence[str] | Mapping[str, str]) -> str:
-    names = list(names)
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return [f"No channels.tsv gives the type of {some(guessed)}; by its name, that is not taken for EEG."]
 
 
 # -- units -------------------------------------------------------------------------------------------------------------
@@ -152,16 +112,16 @@ def _in_volts(raw: BaseRaw, units: Mapping[str, str]) -> list[str]:
         return []
     spread = _spread(raw, eeg)
     factors, notes = np.ones(len(eeg)), []
-    own = {name: _volts(unit) for name, unit in (getattr(raw, "_orig_units", None) or {}).items()}
+    own = {name: volts(unit) for name, unit in (getattr(raw, "_orig_units", None) or {}).items()}
     convention = 1e-6 if raw.filenames[0].suffix.lower() in (".set", ".fdt") else None
     groups: dict[tuple[float | None, float | None], list[int]] = {}
     for place, name in enumerate(eeg):
-        groups.setdefault((own.get(name, convention), _volts(units.get(name, "n/a"))), []).append(place)
+        groups.setdefault((own.get(name, convention), volts(units.get(name, "n/a"))), []).append(place)
     for (in_file, in_table), places in groups.items():
         factor, note = _factor(in_file, in_table, spread[places])
         factors[places] = factor
         if note:
-            notes.append(f"{raw.filenames[0]}, channel {_listed([eeg[place] for place in places])}: {note}.")
+            notes.append(f"{raw.filenames[0]}, channel {some([eeg[place] for place in places])}: {note}.")
     _scale(raw, eeg, factors)
     return notes
 
@@ -184,22 +144,12 @@ def _factor(in_file: float | None, in_table: float | None, spread: Doubles) -> t
         )
     if in_file and chosen != in_file:
         return chosen / read_as, (
-            f"the values are implausible in the file's unit, so they are taken as {_unit_name(chosen)}, as channels.tsv"
+            f"the values are implausible in the file's unit, so they are taken as {unit_name(chosen)}, as channels.tsv"
             " says"
         )
     if not in_file and chosen != in_table:
-        return chosen / read_as, f"no unit is given; the values are taken as {_unit_name(chosen)}"
+        return chosen / read_as, f"no unit is given; the values are taken as {unit_name(chosen)}"
     return chosen / read_as, ""
-
-
-def _volts(unit: str) -> float | None:
-    # micro has two code points, and some programs lose it
-    text = re.sub("[\u00b5\u03bc]|\u00c2\u00b5", "u", unit.strip()).lower().rstrip("s")
-    return VOLTS.get(text)
-
-
-def _unit_name(volts: float) -> str:
-    return {1.0: "V", 1e-3: "mV", 1e-6: "µV", 1e-9: "nV"}[volts]
 
 
 def _spread(raw: BaseRaw, names: Sequence[str]) -> Doubles:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from predann_bids.bids.channels import plain_name
+from predann_bids.bids.rows import plain_name
 from predann_bids.bids.tables import Table, read_columns
-from predann_bids.errors import PredannError, UnusableData
+from predann_bids.errors import PredannError, UnusableData, some
 from predann_bids.files import read_json
 
 if TYPE_CHECKING:
@@ -48,7 +48,11 @@ def apply_positions(raw: BaseRaw, electrodes: Path | None, coordsystem: Path | N
     points = {name: point * METRES.get(unit, 1.0) for name, point in _points(table).items()}
     if unit not in METRES:
         notes.append(f"{coordsystem or electrodes} gives no unit of the positions (m, cm or mm): '{unit}'.")
-    known = {plain_name(name): point for name, point in points.items()}
+    contradictory = _contradictory(table)
+    if contradictory:
+        notes.append(f"{electrodes} gives different positions for {some(contradictory)} in several rows: none is used.")
+        points = {name: point for name, point in points.items() if name not in contradictory}
+    known = _by_plain_name(points)
     own = {name: points.get(name, known.get(plain_name(name))) for name in raw.ch_names}
     positions = {name: point for name, point in own.items() if point is not None and np.isfinite(point).all()}
     if not positions:
@@ -68,6 +72,19 @@ def _system(electrodes: Path, coordsystem: Path | None) -> tuple[Mapping[str, An
 def _points(table: Table) -> dict[str, Any]:
     rows = zip(table["name"], table["x"], table["y"], table["z"], strict=True)
     return {name: np.array([_number(x), _number(y), _number(z)]) for name, x, y, z in rows}
+
+
+def _contradictory(table: Table) -> list[str]:
+    """List the electrodes that several rows put at different places."""
+    rows = set(zip(table["name"], table["x"], table["y"], table["z"], strict=True))
+    names = [name for name, *_ in rows]
+    return sorted({name for name in names if names.count(name) > 1 and name != "n/a"})
+
+
+def _by_plain_name(points: Mapping[str, Any]) -> dict[str, Any]:
+    """Give positions by plain names, where only one electrode has the plain name."""
+    plain = [plain_name(name) for name in points]
+    return {plain_name(name): point for name, point in points.items() if plain.count(plain_name(name)) == 1}
 
 
 def _number(text: str) -> float:

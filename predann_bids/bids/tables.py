@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from predann_bids.errors import UnusableData
@@ -153,6 +153,11 @@ def read_rows(path: Path, *, required: Sequence[str] = ()) -> tuple[list[str], l
 def _places(head: Sequence[str]) -> dict[str, int]:
     """Return the place of each column; of those of one name, the first counts."""
     return {name: head.index(name) for name in head if name}
+
+
+def row_of(table: Mapping[str, Sequence[str]], index: int) -> Row:
+    """One row of a table."""
+    return {column: cells[index] for column, cells in table.items()}
 
 
 def table_text(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
