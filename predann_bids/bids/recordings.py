@@ -15,16 +15,16 @@ from predann_bids.bids.finding.labels import comparable
 from predann_bids.bids.finding.strays import strays
 from predann_bids.bids.finding.versions import how_to_choose, one_version_each
 from predann_bids.bids.formats import EXTENSIONS
+from predann_bids.bids.gaps import TimeLine
 from predann_bids.bids.names import IDENTITY, parse
 from predann_bids.bids.positions import apply_positions
-from predann_bids.bids.sidecars import merged_json, nearest
+from predann_bids.bids.sidecars import applicable, merged_json, nearest
+from predann_bids.bids.stated import compare_with_sidecars
 from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected, UnusableData
+from predann_bids.files import read_json
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
-
-# shorter than its sidecar says by more than this share and this many seconds
-DURATION_TOLERANCE, DURATION_TOLERANCE_S = 0.01, 2.0
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class Reading:
-    """An opened recording, and what a reader of the results should know about its files."""
+    """An opened recording, what a reader of the results should know about its files, and where it was interrupted."""
 
     raw: BaseRaw
     warnings: tuple[str, ...] = ()
+    timeline: TimeLine = field(default_factory=TimeLine)
 
 
 @dataclass(frozen=True, order=True)
@@ -117,20 +118,21 @@ class Recording:
         MissingInput
             The recording, its data, or a sidecar is not there, or a link to content that was not fetched.
         UnusableData
-            It cannot be read, was cut off, or has rivals.
+            It cannot be read, was cut off, has rivals, or contradicts its sidecars about its sampling rate.
         """
         self.require_choice()
         opened = formats.open_raw(self.path)
         raw, notes = opened.raw, list(opened.warnings)
-        metadata = self.metadata()
-        notes += apply_channels(raw, self.sidecar("channels", ".tsv"))
-        notes += apply_positions(raw, self.sidecar("electrodes", ".tsv"), self.sidecar("coordsystem", ".json"))
-        notes += self._compare_duration(raw, metadata)
+        metadata, channels = self.metadata(), self.sidecar("channels", ".tsv")
+        notes += apply_channels(raw, channels)
+        electrodes = self.sidecar("electrodes", ".tsv")
+        notes += apply_positions(raw, electrodes, self._coordsystem_of(electrodes))
+        notes += compare_with_sidecars(self.path, opened, metadata, channels, self._stating)
         if self.duplicates:
             others = ", ".join(path.name for path in self.duplicates)
             notes.append(f"{self.path} is read; {others} beside it holds the same recording and is not.")
         raw.info["line_freq"] = _positive(metadata.get("PowerLineFrequency"))
-        return Reading(raw, tuple(notes))
+        return Reading(raw, tuple(notes), opened.timeline)
 
     def require_choice(self) -> None:
         """Raise `UnusableData` if there are several versions of the recording and nothing says which to read."""
@@ -149,12 +151,19 @@ class Recording:
         """Find the sidecar that applies to this recording by the inheritance principle, if there is one."""
         return nearest(self.path, self.root, suffix, extension)
 
-    def _compare_duration(self, raw: BaseRaw, metadata: Mapping[str, Any]) -> list[str]:
-        announced = _positive(metadata.get("RecordingDuration")) or 0.0
-        found = raw.n_times / raw.info["sfreq"]
-        if found >= announced - max(DURATION_TOLERANCE_S, DURATION_TOLERANCE * announced):
-            return []
-        return [f"{self.path} lasts {found:.1f} s, its sidecar says {announced:.1f} s; it may have been cut off."]
+    def _coordsystem_of(self, electrodes: Path | None) -> Path | None:
+        """Find the coordsystem.json of the same space as electrodes.tsv, where there are several."""
+        first = self.sidecar("coordsystem", ".json")
+        space = entities_of(electrodes.stem).get("space") if electrodes else None
+        if space is None:
+            return first
+        systems = applicable(self.path, self.root, "coordsystem", ".json")
+        return next((path for path in systems if entities_of(path.stem).get("space") == space), first)
+
+    def _stating(self, key: str) -> Path:
+        """Find the JSON sidecar that decides about a key."""
+        sidecars = list(applicable(self.path, self.root, "eeg", ".json"))
+        return next((path for path in sidecars if key in read_json(path)), self.path.with_suffix(".json"))
 
 
 def _positive(value: Any) -> float | None:
