@@ -154,16 +154,21 @@ class Recording:
     def _coordsystem_of(self, electrodes: Path | None) -> Path | None:
         """Find the coordsystem.json of the same space as electrodes.tsv, where there are several."""
         first = self.sidecar("coordsystem", ".json")
-        space = entities_of(electrodes.stem).get("space") if electrodes else None
+        space = _space(electrodes) if electrodes else None
         if space is None:
             return first
         systems = applicable(self.path, self.root, "coordsystem", ".json")
-        return next((path for path in systems if entities_of(path.stem).get("space") == space), first)
+        return next((path for path in systems if _space(path) == space), first)
 
     def _stating(self, key: str) -> Path:
         """Find the JSON sidecar that decides about a key."""
         sidecars = list(applicable(self.path, self.root, "eeg", ".json"))
         return next((path for path in sidecars if key in read_json(path)), self.path.with_suffix(".json"))
+
+
+def _space(sidecar: Path) -> str | None:
+    name = parse(sidecar.name)
+    return name.entities.get("space") if name else None
 
 
 def _positive(value: Any) -> float | None:

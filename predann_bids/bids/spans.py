@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from predann_bids.bids.gaps import TimeLine
 from predann_bids.bids.numbers import MISSING, as_seconds
 
 # "bad" and "BAD_muscle", but not the song "Bad Romance"; MNE writes "BAD boundary", BrainVision Analyzer "Bad Interval"
@@ -31,6 +32,13 @@ class BadSpan:
     onset: float
     duration: float
     description: str
+
+    def in_file(self, timeline: TimeLine) -> BadSpan:
+        """Move it from true time to where its samples are."""
+        if not timeline.gaps:
+            return self
+        start, stop = timeline.in_file(self.onset), timeline.in_file(self.onset + self.duration)
+        return BadSpan(start, stop - start, self.description)
 
 
 def bad_spans(source: Any) -> tuple[BadSpan, ...]:

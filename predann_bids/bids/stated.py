@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from predann_bids.bids.formats import Opened
-from predann_bids.bids.sidecars import Table, read_table
+from predann_bids.bids.tables import Table, read_columns
 from predann_bids.errors import UnusableData
 
 # two statements about a rate differ by more than rounding
@@ -75,7 +75,7 @@ def compare_with_sidecars(
         They disagree about the sampling rate, or so about channels and length that samples are taken for those of
         other channels.
     """
-    table = read_table(channels) if channels else {}
+    table = read_columns(channels) if channels else {}
     comparison = _Comparison(path, opened, metadata, stating)
     return [
         *comparison.rate_in_sidecar(),

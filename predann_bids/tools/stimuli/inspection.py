@@ -205,11 +205,11 @@ def _inspect(
 def _length(recording: Recording) -> tuple[float, tuple[str, ...], str]:
     """Return the length in seconds, remarks, and why the EEG cannot be opened, in which case it is endless."""
     try:
-        raw = recording.read()
+        reading = recording.open()
     except PredannError as error:
         what = "EEG not there" if isinstance(error, MissingInput) else "EEG unreadable"
         return math.inf, (f"{what}, length unknown",), str(error)
-    return raw.n_times / raw.info["sfreq"], (), ""
+    return reading.timeline.true_length(reading.raw.n_times / reading.raw.info["sfreq"]), (), ""
 
 
 def _kinds(table: pd.DataFrame, lines: Sequence[int]) -> Counter[str]:

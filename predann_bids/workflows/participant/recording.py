@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from predann_bids import __version__
 from predann_bids.bids.derivatives import DerivativePaths, source_fingerprint
 from predann_bids.bids.formats import require_files
+from predann_bids.bids.gaps import TimeLine
 from predann_bids.bids.music.clocks import settle_onsets
 from predann_bids.bids.music.cues import Cues, find_cues, read_rows
+from predann_bids.bids.music.gaps import placed_in_file
 from predann_bids.bids.music.presentations import Resolution, resolve_cues
 from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
@@ -155,16 +157,19 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
     cues, notes = settle_onsets(sources.cues, rows, float(raw.info["sfreq"]), sources.events)
     resolution = resolve_cues(
         cues,
-        recording_seconds=raw.n_times / raw.info["sfreq"],
+        recording_seconds=reading.timeline.true_length(raw.n_times / raw.info["sfreq"]),
         shortest=job.config.shortest,
         audio_seconds=_audio_seconds,
+    )
+    resolution = placed_in_file(
+        resolution, reading.timeline, shortest=job.config.shortest, recording=str(recording.path)
     )
     if resolution.unusable and job.missing_audio == "fail":
         raise as_error(resolution.unusable)
     resolution = replace(resolution, warnings=(*reading.warnings, *notes, *resolution.warnings))
     if not resolution.presentations:
         return RecordingOutcome(recording, "no music", warnings=resolution.warnings)
-    spans = _bad_spans(raw, sources.events, cues)
+    spans = _bad_spans(raw, sources.events, cues, reading.timeline)
     unread = unreadable_marks(rows) if cues.times_are_of_the_recording else ()
     resolution = replace(resolution, warnings=(*resolution.warnings, *(f"{sources.events}, {one}" for one in unread)))
     done = _preprocess(raw, job, resolution, spans)
@@ -215,9 +220,10 @@ def _origin(raw: Any) -> str:
     return samples_fingerprint(raw)
 
 
-def _bad_spans(raw: Any, events: Path | None, cues: Cues) -> tuple[BadSpan, ...]:
+def _bad_spans(raw: Any, events: Path | None, cues: Cues, timeline: TimeLine) -> tuple[BadSpan, ...]:
     """List what the file itself and its events mark as bad, unless those are the events of another stretch of time."""
-    marked = from_events(read_rows(events)) if events and cues.times_are_of_the_recording else ()
+    rows = read_rows(events) if events and cues.times_are_of_the_recording else []
+    marked = [span.in_file(timeline) for span in from_events(rows)]
     seconds = raw.n_times / raw.info["sfreq"]
     return tuple(span for span in sorted({*bad_spans(raw), *marked}) if span.onset < seconds)
 

@@ -77,10 +77,10 @@ def read_recording_events(recording: Recording) -> RecordingEvents:
 
 def _seconds(recording: Recording) -> float:
     try:
-        raw = recording.read()
+        reading = recording.open()
     except PredannError:
         return math.inf
-    return float(raw.n_times / raw.info["sfreq"])
+    return float(reading.timeline.true_length(reading.raw.n_times / reading.raw.info["sfreq"]))
 
 
 def _meanings(recording: Recording, columns: Sequence[str]) -> dict[str, dict[str, str]]:
