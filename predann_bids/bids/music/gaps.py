@@ -50,4 +50,4 @@ def placed_in_file(resolution: Resolution, timeline: TimeLine, *, shortest: floa
                 f"{recording}: '{presentation.stim_file}' at {presentation.onset:g} s {what}, as the recording has a"
                 " gap there."
             )
-    return Resolution(tuple(placed), tuple(notes))
+    return replace(resolution, presentations=tuple(placed), warnings=tuple(notes))

@@ -20,6 +20,7 @@ from predann_bids.report.methods.preprocessing import preprocessing_methods
 from predann_bids.report.methods.references import references
 from predann_bids.report.quality.participants import write_participants
 from predann_bids.report.quality.writing import write_quality
+from predann_bids.report.words.recordings import same_samples_notes
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.participant.derivative import report_path
 from predann_bids.workflows.participant.recording import (
@@ -153,7 +154,13 @@ def _process(jobs: Sequence[RecordingJob], execution: Execution) -> list[Recordi
             take(outcome)
             if outcome.failure and execution.stop_on_first_crash:
                 break
-    return sorted(outcomes, key=lambda outcome: outcome.recording)
+    return _with_copies_told(sorted(outcomes, key=lambda outcome: outcome.recording))
+
+
+def _with_copies_told(outcomes: Sequence[RecordingOutcome]) -> list[RecordingOutcome]:
+    """Warn of recordings that hold the same samples, with the first of all recordings."""
+    notes = same_samples_notes([str(o.recording.path) for o in outcomes], [o.origin for o in outcomes])
+    return [replace(o, warnings=(*o.warnings, *notes)) if o is outcomes[0] else o for o in outcomes]
 
 
 def _work_on(jobs: Sequence[RecordingJob], execution: Execution, progress: Progress) -> Iterator[RecordingOutcome]:
@@ -175,7 +182,7 @@ def _peak_gb(job: RecordingJob) -> float:
     files = [file for file in path.parent.glob(f"{path.stem}.*") if file.is_file()]  # links may lead nowhere
     size_gb = max((file.stat().st_size for file in files), default=0) / 1e9
     # MNE reads EEGLAB files as a whole
-    return PYTHON_GB + size_gb * (LOADED if path.suffix == ".set" else memory_needed(job.config))
+    return PYTHON_GB + size_gb * (LOADED if path.suffix.lower() == ".set" else memory_needed(job.config))
 
 
 def _log_failures(outcomes: Sequence[RecordingOutcome], output_dir: Path) -> None:

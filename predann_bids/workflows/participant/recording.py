@@ -44,6 +44,7 @@ class RecordingOutcome:
     warnings: tuple[str, ...] = ()
     unusable: tuple[str, ...] = ()  # a sentence for each fault, with file and row
     failure: Failure | None = None
+    origin: str = ""  # what its samples are recognised by
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
     done = _preprocess(raw, job, resolution, spans)
     quality = _quality(raw, done, resolution, spans, _onsets(job, resolution))
     resolution = replace(resolution, warnings=(*resolution.warnings, *done.warnings))
-    made = Made(recording, job.config, done, resolution, spans, quality, sources.fingerprint, _origin(raw))
+    origin = _origin(raw)
+    made = Made(recording, job.config, done, resolution, spans, quality, sources.fingerprint, origin)
     write_derivative(made, job.output_dir, job.stimuli_dir)
     return RecordingOutcome(
         recording,
@@ -185,6 +187,7 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
         done.bad_channels,
         resolution.warnings,
         tuple(sentences(resolution.unusable)),
+        origin=origin,
     )
 
 
@@ -211,6 +214,7 @@ def _finished(recording: Recording, paths: DerivativePaths, fingerprint: str, mi
         tuple(sidecar["BadChannels"]),
         tuple(summary["Warnings"]),
         tuple(summary.get("Unusable", ())),
+        origin=sidecar.get("SourceFingerprint", ""),
     )
 
 

@@ -17,6 +17,7 @@ from predann_bids.data.trials import Stretch, Trial, list_trials
 from predann_bids.data.windows import grid
 from predann_bids.errors import UnusableData, people
 from predann_bids.report.words.copies import copy_notes
+from predann_bids.report.words.recordings import same_samples_notes
 from predann_bids.signals.brainvision import map_brainvision, read_positions
 from predann_bids.signals.montage import Montage, Place, Target
 from predann_bids.timing import Rate, Span
@@ -225,9 +226,12 @@ def gather(
     channels = choose_channels(derivatives, recordings, science.windows.channels, target)
     of_copies = copy_notes(classes.rows, merging=science.windows.copies == "merge")
     of_lost = lost_notes(found.derivatives, lost)
-    for note in (*of_lost, *of_copies):
+    origins = tuple(str(derivative.sidecar.get("SourceFingerprint", "")) for derivative in derivatives)
+    of_recordings = same_samples_notes([derivative.name for derivative in derivatives], origins)
+    for note in (*of_lost, *of_copies, *of_recordings):
         say(f"Warning: {note}", stderr=True)
-    notes = (*of_lost, *channels.notes, *of_copies, *window_notes(trials, labels, science.windows, rate))
+    of_data = (*of_lost, *of_recordings, *channels.notes, *of_copies)
+    notes = (*of_data, *window_notes(trials, labels, science.windows, rate))
     material = Material(
         headers=tuple(derivative.paths.header for derivative in derivatives),
         trials=tuple(trials),
@@ -236,7 +240,7 @@ def gather(
         rate=rate,
         excluded=channels.excluded,
         channels=channels.wanted,
-        origins=tuple(str(derivative.sidecar.get("SourceFingerprint", "")) for derivative in derivatives),
+        origins=origins,
         bad=bad if any(bad) else (),
         montage=channels.montage,
         copies=classes.copies,
