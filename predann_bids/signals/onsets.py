@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from predann_bids.arrays import Bools, Doubles, Floats, Ints, Singles
-from predann_bids.errors import UnusableData
+from predann_bids.signals.audio import read_mono
 from predann_bids.signals.preprocessing.stretches import quiet
 from predann_bids.timing import Rate
 
@@ -111,13 +111,7 @@ def _flux(audio: Path) -> Doubles:
 
 
 def _spectra(audio: Path) -> Iterator[Singles]:
-    import soundfile
-
-    try:
-        sound, rate_hz = soundfile.read(str(audio), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise UnusableData(f"{audio} cannot be read as audio: {error}.") from error
-    mono = sound.mean(axis=1)
+    mono, rate_hz = read_mono(audio)
     length = round(WINDOW_S * rate_hz)
     window = np.hanning(length).astype(np.float32)
     transform = 1 << (length - 1).bit_length()  # powers of two are fast, other lengths may be very slow
