@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from predann_bids.bids.music.events import read_events as read_events
 from predann_bids.bids.music.events import read_rows as read_rows
-from predann_bids.bids.music.stimuli import AudioFile, Stimuli, names_audio
+from predann_bids.bids.music.stimuli import AudioFile, Stimuli
 from predann_bids.bids.music.stimulus_map import ENTITIES, MapRule, StimulusMap, fill_in, is_among
 from predann_bids.bids.music.unusable import Unusable
 from predann_bids.bids.numbers import MISSING, as_seconds, not_seconds
 from predann_bids.errors import PredannError, WrongUsage
 
 PLAIN = MapRule(0, {}, {}, "")  # of a row that no rule is about: it changes nothing
+
+NO_VIDEO = "stim_file names a video that is not in the directory of the stimuli"
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,10 @@ class _Search:
         self, line: int, row: Mapping[str, str], rows: Sequence[Mapping[str, str]], rules: Sequence[MapRule]
     ) -> None:
         rule = next((rule for rule in rules if rule.matches(row)), None)
-        if rule is None and not names_audio(row.get("stim_file", "")):
+        if rule is None and self._stimuli.lacks_video(row.get("stim_file", "")):
+            self.ignored[NO_VIDEO].append(line)
+            return
+        if rule is None and not self._stimuli.names_audio(row.get("stim_file", "")):
             reason = "no rule of the map matches, and stim_file names no audio" if rules else "stim_file names no audio"
             self.ignored[reason].append(line)
             return
@@ -187,7 +192,7 @@ class _Search:
             start = None if onset is None else onset + effect.onset_shift
             self._unusable.append(Unusable(where, line, start, duration, named, wanted, error))
             return
-        label = label or PurePosixPath(found.name).stem
+        label = label or self._stimuli.label(found.name)
         start = onset + effect.onset_shift
         self._cues.append(
             Cue(
@@ -221,8 +226,13 @@ class _Search:
             ) from error
 
     def result(self, *, times_are_of_the_recording: bool) -> Cues:
+        if self.ignored[NO_VIDEO] and not self._cues:
+            self._notes[
+                f"{self._events}: {len(self.ignored[NO_VIDEO])} rows name videos that are not in"
+                f" {self._stimuli.directory} and are ignored. If they were music, put their sound there as WAV files."
+            ] = None
         music = sorted(self._cues, key=lambda cue: (cue.onset, cue.line))
-        ignored = {reason: tuple(lines) for reason, lines in self.ignored.items()}
+        ignored = {reason: tuple(lines) for reason, lines in self.ignored.items() if lines}
         return Cues(tuple(music), tuple(self._unusable), ignored, tuple(self._notes), times_are_of_the_recording)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from predann_bids import __version__
-from predann_bids.bids.music.stimuli import AUDIO_EXTENSIONS
+from predann_bids.bids.music.names import AUDIO_EXTENSIONS
 from predann_bids.errors import CannotCreateOutput, MissingInput, PredannError, SomeParticipantsFailed, UnusableData
 from predann_bids.files import write_json, write_text, written_whole
 from predann_bids.signals.audio import audio_seconds

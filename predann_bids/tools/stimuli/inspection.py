@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +14,12 @@ import pandas as pd
 
 from predann_bids.bids.music.cues import Cue, find_cues, read_events
 from predann_bids.bids.music.presentations import Presentation, Resolution, resolve_cues
-from predann_bids.bids.music.stimuli import Stimuli, names_audio
+from predann_bids.bids.music.stimuli import Stimuli, readable_files
 from predann_bids.bids.music.stimulus_map import ENTITIES, NOTHING, StimulusMap
 from predann_bids.bids.music.unusable import Unusable
 from predann_bids.bids.recordings import Recording
 from predann_bids.errors import MissingInput, PredannError, ReadOrWriteFailed
-from predann_bids.signals.audio import audio_seconds
+from predann_bids.signals.audio import audio_remarks, audio_seconds
 
 UNNAMED = "(rows without trial_type and value)"
 # columns of events.tsv that hold measurements, which do not name a kind of row
@@ -137,8 +137,7 @@ def entities_of(recording: Recording) -> dict[str, str]:
 
 def audio_in(directory: Path) -> list[str]:
     """List the audio files below a directory, relative to it, without broken links."""
-    files = (path for path in directory.rglob("*") if names_audio(path.name) and path.is_file())
-    return sorted(path.relative_to(directory).as_posix() for path in files)
+    return readable_files(directory)
 
 
 def inspect_recordings(
@@ -185,6 +184,8 @@ def _inspect(
     problem = None
     try:
         resolution = resolve_cues(cues, recording_seconds=length, shortest=shortest, audio_seconds=seconds_of)
+        heard = {stimuli.directory / p.stim_file for p in resolution.presentations}
+        resolution = replace(resolution, warnings=(*resolution.warnings, *_remarks_on_audio(heard)))
     except PredannError as error:
         problem = error
     return RecordingInspection(
@@ -200,6 +201,10 @@ def _inspect(
         closed,
         problem,
     )
+
+
+def _remarks_on_audio(files: Collection[Path]) -> list[str]:
+    return [f"{file} {remark}" for file in sorted(files) for remark in audio_remarks(file)]
 
 
 def _length(recording: Recording) -> tuple[float, tuple[str, ...], str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from predann_bids.bids.music.stimuli import names_audio
+from predann_bids.bids.music.names import names_audio
 from predann_bids.tools.stimuli.wording import some
 
 FILL_IN = "FILL-IN"

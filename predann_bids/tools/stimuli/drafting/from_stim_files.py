@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from predann_bids.bids.music.stimuli import Stimuli, names_audio
+from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.errors import PredannError
 from predann_bids.tools.stimuli.drafting.counting import DatasetEvents
 from predann_bids.tools.stimuli.drafting.draft import LISTED, Draft, fill_in, in_brackets
@@ -33,10 +33,10 @@ def draft_from_stim_files(
     shortest : float
         Durations below this, in seconds, are those of markers.
     """
-    named = {value: count for value, count in events.counts("stim_file").items() if names_audio(value)}
+    stimuli = Stimuli(stimuli_dir)
+    named = {value: count for value, count in events.counts("stim_file").items() if stimuli.names_audio(value)}
     if not named:
         return None
-    stimuli = Stimuli(stimuli_dir)
     missing = sorted(name for name in named if not _exists(stimuli, name))
     durations = _durations(events, named)
     are_markers = not durations or statistics.median(durations) < shortest
