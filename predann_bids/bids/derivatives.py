@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from predann_bids.arrays import Doubles
 from predann_bids.bids.music.presentations import Presentation, from_table
 from predann_bids.bids.recordings import Recording
 from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed
-from predann_bids.files import read_json, write_json, write_text, written_whole
+from predann_bids.files import read_json, write_json, write_text
 
 # without a slash: the validator does not take `group/` for the directory
 IGNORED = ("CITATION.md", "*.html", "logs", "group", ".writing-*")
@@ -51,7 +50,7 @@ Made by PredANN-BIDS {version} from the dataset "{source}".
 - `sub-*/**/*_desc-preproc_eeg.*`: preprocessed EEG (BrainVision, 32-bit float, microvolts). The `.json` beside each
   names every step with its parameters.
 - `*_desc-preproc_events.tsv`: one row per presentation of a stimulus; seconds from the start of the file.
-- `stimuli/`: the audio, linked to the source dataset where that is possible.
+- `stimuli/`: the audio that was used; links where this dataset lies within its source, else copies.
 - `sub-*.html`: a report for each participant.
 - `participants.tsv`, `quality.html`: the quality of all recordings, outliers marked.
 - `group/NAME/`: decoders and their evaluation; begin with `report.html`.
@@ -206,29 +205,6 @@ def write_positions(recording: Recording, output_dir: Path, channels: Sequence[s
     write_text(stem.with_name(f"{stem.name}_electrodes.tsv"), "\n".join(rows) + "\n")
     system = {"EEGCoordinateSystem": "CapTrak", "EEGCoordinateUnits": "m"}
     write_json(stem.with_name(f"{stem.name}_coordsystem.json"), system)
-
-
-def provide_stimuli(names: Iterable[str], stimuli_dir: Path, output_dir: Path) -> None:
-    """Put audio where BIDS looks for what `stim_file` names: `stimuli/` of the derivative dataset.
-
-    Relative links do, as long as both datasets can only move together. Across mounts, as in a container, they would
-    point nowhere outside of it, so there the audio is copied.
-    """
-    linkable = _mount_of(stimuli_dir) == _mount_of(output_dir)
-    for name in sorted(set(names)):
-        source, target = stimuli_dir.resolve() / name, output_dir.resolve() / "stimuli" / name
-        if target.exists() and target.stat().st_size == source.stat().st_size:
-            continue
-        with written_whole(target) as beside:
-            if linkable:
-                beside.symlink_to(os.path.relpath(source, target.parent))
-            else:
-                shutil.copyfile(source, beside)
-
-
-def _mount_of(path: Path) -> Path:
-    path = path.resolve()
-    return next(parent for parent in (path, *path.parents) if parent.is_mount())
 
 
 def source_fingerprint(recording: Recording, events: Path | None, stimuli: Iterable[Path]) -> list[Any]:

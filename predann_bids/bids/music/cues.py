@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from predann_bids.bids.music.events import read_events as read_events
 from predann_bids.bids.music.events import read_rows as read_rows

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from predann_bids.bids.derivatives import (
-    EVENTS_SIDECAR,
-    UNUSABLE_SIDECAR,
-    DerivativePaths,
-    provide_stimuli,
-    write_positions,
-)
+from predann_bids.bids.derivatives import EVENTS_SIDECAR, UNUSABLE_SIDECAR, DerivativePaths, write_positions
 from predann_bids.bids.music.presentations import Resolution, to_table
+from predann_bids.bids.music.provided import provide_stimuli
 from predann_bids.bids.music.unusable import Unusable, sentences
 from predann_bids.bids.recordings import Recording
 from predann_bids.bids.spans import BadSpan

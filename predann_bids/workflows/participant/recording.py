@@ -14,7 +14,8 @@ from predann_bids.bids.gaps import TimeLine
 from predann_bids.bids.music.clocks import settle_onsets
 from predann_bids.bids.music.cues import Cues, find_cues, read_rows
 from predann_bids.bids.music.gaps import placed_in_file
-from predann_bids.bids.music.presentations import Resolution, resolve_cues
+from predann_bids.bids.music.presentations import Resolution, from_table, resolve_cues
+from predann_bids.bids.music.provided import provide_stimuli
 from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
 from predann_bids.bids.music.unusable import as_error, sentences
@@ -127,7 +128,13 @@ class _Sources:
             source_fingerprint(job.recording, self.events, self.cues.audio),
             job.stimulus_map.fingerprint(job.entities) if job.stimulus_map else [],
             __version__,
+            *([cue.label for cue in self.cues.music] if self._has_labels_of_folders else []),
         )
+
+    @property
+    def _has_labels_of_folders(self) -> bool:
+        """Whether labels depend on which other files lie in the directory of the stimuli."""
+        return any("/" in cue.label for cue in self.cues.music)
 
     def outcome(self) -> RecordingOutcome | None:
         """Return what can be said without opening the recording: that it has no music, or is finished."""
@@ -145,7 +152,11 @@ class _Sources:
             return RecordingOutcome(recording, "no music", warnings=tuple(notes))
         recording.require_choice()
         require_files(recording.path)  # only now: whoever fetched nothing but the music misses no other recording
-        return None if job.overwrite else _finished(recording, paths, self.fingerprint, job.missing_audio)
+        outcome = None if job.overwrite else _finished(recording, paths, self.fingerprint, job.missing_audio)
+        if outcome:  # the dataset may have moved, and with it what a link led to
+            used = [presentation.stim_file for presentation in from_table(paths.events)]
+            provide_stimuli(used, job.stimuli_dir, job.output_dir)
+        return outcome
 
 
 def _process_locked(job: RecordingJob) -> RecordingOutcome:
@@ -167,7 +178,8 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
     )
     if resolution.unusable and job.missing_audio == "fail":
         raise as_error(resolution.unusable)
-    resolution = replace(resolution, warnings=(*reading.warnings, *notes, *resolution.warnings))
+    odd = _remarks_on_audio(job.stimuli_dir, resolution)
+    resolution = replace(resolution, warnings=(*reading.warnings, *notes, *resolution.warnings, *odd))
     if not resolution.presentations:
         return RecordingOutcome(recording, "no music", warnings=resolution.warnings)
     spans = _bad_spans(raw, sources.events, cues, reading.timeline)
@@ -196,6 +208,13 @@ def _audio_seconds(audio: Path) -> float:
     from predann_bids.signals.audio import audio_seconds
 
     return audio_seconds(audio)
+
+
+def _remarks_on_audio(stimuli_dir: Path, resolution: Resolution) -> list[str]:
+    from predann_bids.signals.audio import audio_remarks
+
+    files = sorted({stimuli_dir / presentation.stim_file for presentation in resolution.presentations})
+    return [f"{file} {remark}" for file in files for remark in audio_remarks(file)]
 
 
 def _finished(recording: Recording, paths: DerivativePaths, fingerprint: str, missing: str) -> RecordingOutcome | None:
