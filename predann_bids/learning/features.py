@@ -10,9 +10,11 @@ import numpy as np
 from predann_bids.arrays import Singles
 from predann_bids.data.kept import map_array
 from predann_bids.errors import MissingInput, ReadOrWriteFailed, UnusableData
-from predann_bids.files import written_whole
+from predann_bids.files import read_json, write_json, written_whole
 from predann_bids.models.audio.features import FEATURES
-from predann_bids.signals.audio import read_audio
+from predann_bids.signals.audio import audio_remarks, read_audio
+
+READER = 2  # increase it when audio is read differently, so that nothing that was kept before is used
 
 
 def keep_features(audio: Path, features: str, rate_hz: float, directory: Path) -> Path:
@@ -49,7 +51,7 @@ def keep_features(audio: Path, features: str, rate_hz: float, directory: Path) -
         No features have this name.
     """
     kind = FEATURES[features]
-    version = f"{features}-{kind.version}_{rate_hz:g}Hz"
+    version = f"{features}-{kind.version}.{READER}_{rate_hz:g}Hz"
     target = directory / version / f"{_fingerprint(audio)}.npy"
     try:
         map_array(target, n_dims=2 if kind.in_frames else 1)
@@ -58,6 +60,30 @@ def keep_features(audio: Path, features: str, rate_hz: float, directory: Path) -
         with written_whole(target) as beside, beside.open("wb") as file:
             np.save(file, array)
     return target
+
+
+def keep_remarks(audio: Path, directory: Path) -> tuple[str, ...]:
+    """Find what is odd about an audio file, unless that is kept already; see `signals.audio.audio_remarks`.
+
+    Parameters
+    ----------
+    audio : Path
+        A WAV, FLAC, OGG or MP3 file.
+    directory : Path
+        Where features are cached.
+
+    Raises
+    ------
+    UnusableData, ReadOrWriteFailed, TryAgain
+        As from `keep_features`.
+    """
+    target = directory / f"remarks-{READER}" / f"{_fingerprint(audio)}.json"
+    try:
+        return tuple(read_json(target)["remarks"])
+    except (OSError, KeyError, UnusableData):
+        remarks = audio_remarks(audio)
+        write_json(target, {"remarks": remarks})
+    return remarks
 
 
 def _compute(audio: Path, features: str, rate_hz: float) -> Singles:

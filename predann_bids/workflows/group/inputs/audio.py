@@ -11,6 +11,7 @@ import numpy as np
 
 from predann_bids.arrays import Singles
 from predann_bids.bids.derivatives import Derivative
+from predann_bids.bids.music.provided import same_content
 from predann_bids.data.kept import map_array
 from predann_bids.errors import PredannError, UnusableData
 from predann_bids.progress import Progress
@@ -108,14 +109,16 @@ def find_audio(
     MissingInput
         Audio is missing, and not to be skipped, or of all but one stimulus.
     UnusableData
-        One name stands for several files, or there is only one stimulus.
+        One name stands for several files, directories hold different files of one name, or there is only one stimulus.
     """
     files: dict[str, Path] = {}
     errors: dict[str, PredannError] = {}
+    others: set[tuple[Path, Path]] = set()
     for derivative in derivatives:
         for presentation in derivative.presentations:
             candidates = [directory / presentation.stim_file for directory in stimuli_dirs]
-            audio = next((file for file in candidates if file.is_file()), None)
+            present = [file for file in candidates if file.is_file()]
+            audio = next(iter(present), None)
             if audio is None:
                 errors[presentation.label] = missing(derivative.paths.events, presentation.stim_file, stimuli_dirs)
             elif files.setdefault(presentation.label, audio) != audio:
@@ -123,10 +126,22 @@ def find_audio(
                     f"{derivative.paths.events}: '{presentation.label}' names {audio} and {files[presentation.label]};"
                     " one name must stand for one stimulus."
                 )
+            others.update((audio, other) for other in present[1:] if audio)
+    for audio, other in sorted(others):
+        _refuse_different(audio, other)
     kept, lost = leave_out(derivatives, errors, missing_audio)
     if len(files) < 2:
         raise one_stimulus(files, derivatives)
     return FoundAudio({label: files[label] for label in sorted(set(files) - set(errors))}, tuple(kept), lost)
+
+
+def _refuse_different(audio: Path, used: Path) -> None:
+    """Compare the audio of the dataset with what the participant level has used."""
+    if not same_content(audio, used):
+        raise UnusableData(
+            f"{audio} differs from {used}, which the participant level used. If the first is right, run the participant"
+            " level again, which takes it over; else say where the right audio is with --stimuli-dir."
+        )
 
 
 @dataclass(frozen=True)
@@ -182,6 +197,20 @@ def read_audio_features(
 
 def compute_features(task: _FeatureTask, worker: Worker) -> Path:  # noqa: ARG001 - one unit of work, soon done
     """Compute and keep the features of one stimulus, unless they are there."""
-    from predann_bids.learning.features import keep_features
+    from predann_bids.learning.features import keep_features, keep_remarks
 
-    return keep_features(task.audio, task.features, task.rate_hz, task.directory)
+    kept = keep_features(task.audio, task.features, task.rate_hz, task.directory)
+    if task.features == SPECTRA:
+        keep_remarks(task.audio, task.directory)
+    return kept
+
+
+def audio_notes(audio: Mapping[str, Path], directory: Path) -> tuple[str, ...]:
+    """Note what is odd about the audio of stimuli, by label, whose features are kept in a directory."""
+    from predann_bids.learning.features import keep_remarks
+
+    return tuple(
+        f"The audio of '{label}' ({file.name}) {remark}"
+        for label, file in audio.items()
+        for remark in keep_remarks(file, directory)
+    )

@@ -22,7 +22,7 @@ from predann_bids.signals.brainvision import map_brainvision, read_positions
 from predann_bids.signals.montage import Montage, Place, Target
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.group.inputs.audio import FoundAudio, StimulusAudio, read_audio_features
+from predann_bids.workflows.group.inputs.audio import FoundAudio, StimulusAudio, audio_notes, read_audio_features
 from predann_bids.workflows.group.inputs.channels import choose_channels, refuse_different_rates
 from predann_bids.workflows.group.inputs.copies import find_classes
 from predann_bids.workflows.group.inputs.lost import LostStimulus, leave_out, lost_notes
@@ -226,11 +226,12 @@ def gather(
     channels = choose_channels(derivatives, recordings, science.windows.channels, target)
     of_copies = copy_notes(classes.rows, merging=science.windows.copies == "merge")
     of_lost = lost_notes(found.derivatives, lost)
+    of_audio = audio_notes({label: found.files[label] for label in labels}, directory)
     origins = tuple(str(derivative.sidecar.get("SourceFingerprint", "")) for derivative in derivatives)
     of_recordings = same_samples_notes([derivative.name for derivative in derivatives], origins)
-    for note in (*of_lost, *of_copies, *of_recordings):
+    for note in (*of_lost, *of_audio, *of_copies, *of_recordings):
         say(f"Warning: {note}", stderr=True)
-    of_data = (*of_lost, *of_recordings, *channels.notes, *of_copies)
+    of_data = (*of_lost, *of_recordings, *channels.notes, *of_audio, *of_copies)
     notes = (*of_data, *window_notes(trials, labels, science.windows, rate))
     material = Material(
         headers=tuple(derivative.paths.header for derivative in derivatives),
