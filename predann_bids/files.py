@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from predann_bids.errors import ReadOrWriteFailed, TryAgain, UnusableData
+from predann_bids.errors import PredannError, ReadOrWriteFailed, TryAgain, UnusableData
 
 
 @contextmanager
@@ -27,15 +28,39 @@ def written_whole(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".writing-{uuid.uuid4().hex[:8]}-{path.name}")  # process ids repeat across containers
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        beside = _short_enough(beside)
         yield beside
         beside.replace(path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TryAgain(f"No space is left for {path}. Free some space and run the same command again.") from error
-        raise ReadOrWriteFailed(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise refused(path, error) from error
     finally:
         with suppress(OSError):  # renamed already, or never written
             beside.unlink()
+
+
+def _short_enough(beside: Path) -> Path:
+    """Shorten a temporary name that is longer than names may be, but keep its extension, which some writers obey."""
+    longest = 255
+    with suppress(OSError, AttributeError, ValueError):  # not everywhere can one ask
+        longest = os.pathconf(beside.parent, "PC_NAME_MAX")
+    excess = len(os.fsencode(beside.name)) - longest
+    if excess <= 0:
+        return beside
+    stem = os.fsencode(beside.stem)
+    kept = stem[: len(stem) - excess].decode("utf-8", "ignore")  # half a character is dropped
+    return beside.with_name(kept + beside.suffix)
+
+
+def refused(path: Path, error: OSError) -> PredannError:
+    """Say that a file cannot be written, and what to do about it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return TryAgain(f"No space is left for {path}. Free some space and run the same command again.")
+    reason = error.strerror or error
+    if error.errno == errno.EROFS:
+        return ReadOrWriteFailed(f"{path} cannot be written: {reason}. Make it writable, or choose another place.")
+    if error.errno == errno.ENAMETOOLONG:
+        return ReadOrWriteFailed(f"{path} cannot be written: {reason}. Choose an output directory with a shorter path.")
+    return ReadOrWriteFailed(f"{path} cannot be written: {reason}.")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from predann_bids.errors import CannotCreateOutput
-from predann_bids.workflows.application import temporary_files_in
+from predann_bids.workflows.scratch import temporary_files_in
 
 WHERE = [sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"]
 
@@ -32,10 +32,50 @@ def test_the_work_directory_is_given_up_after_an_error_too(tmp_path):
     assert tempfile.gettempdir() == before
 
 
-def test_without_a_work_directory_the_system_decides():
+def test_without_a_work_directory_the_system_decides(tmp_path):
     before = tempfile.gettempdir()
-    with temporary_files_in(None):
+    with temporary_files_in(None, tmp_path / "out"):
         assert tempfile.gettempdir() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(params=["nothing", "only the directory where the user is"])
+def no_temporary_directory(request, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    found = [] if request.param == "nothing" else [str(tmp_path / "here")]
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [os.environ.get("TMPDIR") or "", *found][-1:])
+    monkeypatch.delenv("TMPDIR", raising=False)
+
+
+@pytest.mark.usefixtures("no_temporary_directory")
+def test_where_there_is_no_temporary_directory_the_output_has_one_until_the_end(tmp_path):
+    output = tmp_path / "out"
+    with temporary_files_in(None, output), tempfile.NamedTemporaryFile() as file:
+        assert Path(file.name).is_relative_to(output / ".scratch")
+        assert Path(os.environ["TMPDIR"]) == Path(file.name).parent
+    assert list(output.iterdir()) == []
+    assert "TMPDIR" not in os.environ
+
+
+def test_caches_are_moved_where_there_is_no_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("MPLCONFIGDIR", "/chosen")
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    with temporary_files_in(tmp_path / "work"):
+        caches = Path(os.environ["NUMBA_CACHE_DIR"])
+        assert caches.parent == tmp_path / "work"
+        assert os.environ["MPLCONFIGDIR"] == "/chosen"
+    assert not caches.exists()
+    assert "NUMBA_CACHE_DIR" not in os.environ
+
+
+def test_a_home_that_can_be_written_to_is_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    with temporary_files_in(None):
+        assert "NUMBA_CACHE_DIR" not in os.environ
 
 
 def test_a_work_directory_that_cannot_be_created_is_named(tmp_path):

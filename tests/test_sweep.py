@@ -40,7 +40,8 @@ from predann_bids.report.sweep.results import (
 from predann_bids.tools.cli import tools
 from predann_bids.tools.sweep import make_command, make_sweep
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.processes import Failure, exclusive
+from predann_bids.workflows.locks import exclusive
+from predann_bids.workflows.processes import Failure
 from predann_bids.workflows.sweep.level import SweepOutcome, raise_failures, run_sweep
 
 DELAY = VariedKey("windows.delay", "delay", (0.0, 0.1, 0.2))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ from predann_bids.config import Science
 from predann_bids.console import plain_console, say
 from predann_bids.errors import CannotCreateOutput, SomeParticipantsFailed, WrongUsage
 from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.scratch import temporary_files_in
 from predann_bids.workflows.validation import validate_dataset
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def run_level(
     """
     _refuse_inside_input(output_dir, bids_dir)
     _refuse_unwritable(output_dir)
-    with temporary_files_in(execution.work_dir):
+    with temporary_files_in(execution.work_dir, output_dir):
         if validate:
             _validate(bids_dir, selection)
         common: dict[str, Any] = {"selection": selection, "stimuli_dir": stimuli_dir, "execution": execution}
@@ -90,36 +89,6 @@ def run_level(
                 say(line)
             if outcome.lost:
                 raise SomeParticipantsFailed(outcome.lost)
-
-
-@contextmanager
-def temporary_files_in(work_dir: Path | None) -> Iterator[None]:
-    """Put temporary files of this process and of those that it starts into a directory, until the block ends.
-
-    Raises
-    ------
-    CannotCreateOutput
-        The directory cannot be created.
-    """
-    if work_dir is None:
-        yield
-        return
-    try:
-        work_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotCreateOutput(
-            f"The work directory {work_dir} cannot be created: {error.strerror}. Choose another with --work-dir."
-        ) from error
-    directory, variable = tempfile.tempdir, os.environ.get("TMPDIR")
-    tempfile.tempdir = os.environ["TMPDIR"] = str(work_dir.absolute())
-    try:
-        yield
-    finally:
-        tempfile.tempdir = directory
-        if variable is None:
-            del os.environ["TMPDIR"]
-        else:
-            os.environ["TMPDIR"] = variable
 
 
 def _validate(bids_dir: Path, selection: Selection) -> None:

@@ -1,4 +1,8 @@
-"""Do work in this process or in several, and keep two processes from doing the same."""
+"""Do work in this process or in several.
+
+They talk through pipes alone. Queues and locks of `multiprocessing`, and so the pools of the standard library, are made
+of semaphores, which need a writable `/dev/shm`; containers may have none.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,19 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
-from filelock import FileLock, Timeout
-
+from predann_bids.console import say
 from predann_bids.errors import PredannError, TryAgain, in_words
 from predann_bids.registry import plugin_modules
+from predann_bids.workflows.scratch import variables
 
 Task = TypeVar("Task")
 Value = TypeVar("Value")
@@ -107,29 +111,11 @@ def do_all(
     TryAgain
         A process was killed.
     """
-    if processes == 1 or len(tasks) <= 1:
+    team = _Team.start(min(processes, len(tasks)), preload) if processes > 1 and len(tasks) > 1 else None
+    if team:
+        yield from team.do(work, tasks, on_beat, on_progress)
+    else:
         yield from (_attempt(work, task, Worker(advance=on_progress)) for task in tasks)
-        return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(preload))
-    progress, begun = context.Queue(), context.Value("i", 0)
-    with ProcessPoolExecutor(
-        min(processes, len(tasks)),
-        mp_context=context,
-        initializer=_begin,
-        initargs=(progress, os.getpid(), begun, tempfile.gettempdir(), plugin_modules()),
-    ) as pool:
-        pending = {pool.submit(_attempt_here, work, task) for task in tasks}
-        try:
-            while pending:
-                done, pending = wait(pending, timeout=BEAT_S, return_when=FIRST_COMPLETED)
-                while not progress.empty():
-                    on_progress(*progress.get())
-                on_beat()
-                yield from map(_result, done)
-        finally:
-            for future in pending:
-                future.cancel()
 
 
 def _attempt(work: Work[Task, Value], task: Task, worker: Worker) -> Finished[Task, Value]:
@@ -140,22 +126,134 @@ def _attempt(work: Work[Task, Value], task: Task, worker: Worker) -> Finished[Ta
         return Finished(task, failure=Failure.of(error))
 
 
-_worker = Worker()  # of a process that `do_all` has started, set once when it begins
+@dataclass(frozen=True)
+class _Team:
+    """Processes that wait for tasks, and the ends of the pipes to them."""
+
+    processes: Sequence[BaseProcess]
+    pipes: Sequence[Connection]
+
+    @classmethod
+    def start(cls, number: int, preload: Sequence[str]) -> _Team | None:
+        """Start processes; None if the machine allows none."""
+        problem: Exception | None = None
+        # a fork server needs a socket: not all file systems have them, and their paths must be short
+        for method in ("forkserver", "spawn"):
+            context: Any = multiprocessing.get_context(method)
+            if method == "forkserver":
+                context.set_forkserver_preload(list(preload))
+            team = cls([], [])
+            try:
+                for each in range(number):
+                    team = team.with_one_more(context, each)
+            except (OSError, EOFError) as error:
+                team.dismiss(at_once=True)
+                problem = error
+            else:
+                return team
+        say(f"No further processes can be started here ({problem}): one process does all the work.", stderr=True)
+        return None
+
+    def with_one_more(self, context: Any, number: int) -> _Team:
+        """Start one process."""
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_serve, args=(theirs, number, os.getpid(), variables(), plugin_modules()), daemon=True
+        )
+        try:
+            process.start()
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()  # so that the pipe ends when the process does
+        return _Team([*self.processes, process], [*self.pipes, ours])
+
+    def do(
+        self,
+        work: Work[Task, Value],
+        tasks: Sequence[Task],
+        on_beat: Callable[[], None],
+        on_progress: OnProgress,
+    ) -> Iterator[Finished[Task, Value]]:
+        """Hand out tasks, and yield them as they end."""
+        waiting, idle, busy = deque(tasks), list(self.pipes), set[Connection]()
+        try:
+            while waiting or busy:
+                while waiting and idle:
+                    pipe = idle.pop()
+                    _send(pipe, (work, waiting.popleft()))
+                    busy.add(pipe)
+                done: list[Finished[Task, Value]] = []
+                for pipe in [pipe for pipe in wait(busy, timeout=BEAT_S) if isinstance(pipe, Connection)]:
+                    message = _received(pipe)
+                    if isinstance(message, Finished):
+                        done.append(message)
+                        busy.remove(pipe)
+                        idle.append(pipe)
+                    else:
+                        on_progress(*message)
+                on_beat()
+                yield from done
+        except TryAgain:  # one was killed: what the others do is of no use
+            self.dismiss(at_once=True)
+            raise
+        finally:
+            self.dismiss(at_once=False)
+
+    def dismiss(self, *, at_once: bool) -> None:
+        """End the processes, those at work when they have finished what they do unless it is to be at once."""
+        for pipe in self.pipes:
+            pipe.close()
+        for process in self.processes:
+            if at_once:
+                process.terminate()
+        for process in self.processes:
+            process.join()
 
 
-def _attempt_here(work: Work[Task, Value], task: Task) -> Finished[Task, Value]:
-    return _attempt(work, task, _worker)
+def _send(pipe: Connection, message: Any) -> None:
+    with suppress(OSError):  # it was killed; `_received` says so
+        pipe.send(message)
 
 
-def _begin(queue: Any, parent: int, begun: Any, scratch: str, plugins: Sequence[str]) -> None:
-    global _worker
-    os.environ["TMPDIR"] = scratch  # the fork server may have begun when another directory was asked for
-    with begun.get_lock():
-        _worker = Worker(begun.value, lambda units, note: queue.put((units, note)))
-        begun.value += 1
+def _received(pipe: Any) -> Any:
+    try:
+        return pipe.recv()
+    except (EOFError, OSError) as error:
+        raise TryAgain(
+            "A process of this run was killed, most likely because there was not enough memory. What is finished is"
+            " kept: repeat the command with fewer processes (--n-procs) or with less memory (--mem-gb)."
+        ) from error
+
+
+def _serve(pipe: Connection, number: int, parent: int, environment: Mapping[str, str], plugins: Sequence[str]) -> None:
+    """Do tasks as they come, in a process of a team."""
+    os.environ.update(environment)  # the fork server may have begun when others were asked for
+    tempfile.tempdir = None
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     for module in plugins:
         import_module(module)
+    sending = threading.Lock()
+
+    def send(message: Any) -> None:
+        with sending:
+            pipe.send(message)
+
+    def advance(units: int, note: str) -> None:
+        with suppress(OSError):  # nobody listens any more, but what is begun is finished
+            send((units, note))
+
+    with suppress(EOFError, OSError, KeyboardInterrupt):
+        while True:
+            work, task = pipe.recv()
+            finished = _attempt(work, task, Worker(number, advance))
+            try:
+                send(finished)
+            except OSError:
+                raise
+            except Exception as error:  # a value that cannot be sent
+                send(Finished(task, failure=Failure.of(error)))
 
 
 def _end_with(parent: int) -> None:
@@ -166,33 +264,3 @@ def _end_with(parent: int) -> None:
         except ProcessLookupError:
             os._exit(1)
         time.sleep(1)
-
-
-def _result(future: Future[Finished[Task, Value]]) -> Finished[Task, Value]:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise TryAgain(
-            "A process of this run was killed, most likely because there was not enough memory. What is finished is"
-            " kept: repeat the command with fewer processes (--n-procs) or with less memory (--mem-gb)."
-        ) from error
-
-
-@contextmanager
-def exclusive(path: Path, wait_s: float = 0) -> Iterator[None]:
-    """Hold a lock on something in the output directory, and wait for it for some seconds when another has it.
-
-    Raises
-    ------
-    TryAgain
-        Another process holds it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock: Any = FileLock(path, timeout=wait_s)
-    try:
-        with lock:
-            yield
-    except Timeout as error:
-        raise TryAgain(
-            f"Another process is working on {path.stem}; repeat the command when it has finished."
-        ) from error

@@ -129,19 +129,33 @@ def _config() -> Path:
 
 @contextmanager
 def _selected(bids_dir: Path, participants: tuple[str, ...]) -> Iterator[tuple[Path, bool]]:
-    """Give a directory with links to the chosen participants, or the dataset itself and True if that is all of them.
+    """Give a directory with links to the chosen participants, or the dataset itself and True.
 
-    The validator has no option to choose participants, and takes half a minute for 500 with 8 recordings each.
+    It is the dataset itself if all are chosen, or where there can be no links. The validator has no option to choose
+    participants, and takes half a minute for 500 with 8 recordings each.
     """
     chosen = set(participants_on_disk(bids_dir)) & set(participants)
     if not chosen or len(chosen) == len(participants_on_disk(bids_dir)):
         yield bids_dir, True
         return
     with tempfile.TemporaryDirectory(prefix="predann-bids-") as scratch:
-        for path in bids_dir.absolute().iterdir():
-            if path.is_file() or path.name == "stimuli" or path.name.removeprefix("sub-") in chosen:
-                (Path(scratch) / path.name).symlink_to(path)
-        yield Path(scratch), False
+        parts = [
+            path
+            for path in bids_dir.absolute().iterdir()
+            if path.is_file() or path.name == "stimuli" or path.name.removeprefix("sub-") in chosen
+        ]
+        is_whole = not _link(parts, Path(scratch))
+        yield (bids_dir if is_whole else Path(scratch)), is_whole
+
+
+def _link(paths: Iterable[Path], directory: Path) -> bool:
+    """Make links in a directory; return whether that is possible there, which on some file systems it is not."""
+    try:
+        for path in paths:
+            (directory / path.name).symlink_to(path)
+    except OSError:
+        return False
+    return True
 
 
 # -- what it finds -----------------------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ from predann_bids.signals.scaling import SHRINKAGE
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import RANKS, ModelFit
 from predann_bids.workflows.group.inputs.material import Material
-from predann_bids.workflows.processes import Work, Worker, do_all, exclusive
+from predann_bids.workflows.locks import exclusive
+from predann_bids.workflows.processes import Work, Worker, do_all
 from predann_bids.workflows.resources import (
     device_of,
     hardware_of,

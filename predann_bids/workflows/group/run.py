@@ -31,7 +31,7 @@ from predann_bids.workflows.group.pooling import (
 )
 from predann_bids.workflows.group.request import GroupOutcome, Request
 from predann_bids.workflows.group.uses import measured_uses
-from predann_bids.workflows.processes import exclusive
+from predann_bids.workflows.locks import exclusive
 from predann_bids.workflows.resources import check_accelerator
 
 POOLING_S = 600.0  # jobs for different folds may finish at the same moment; the second pools the same once more

@@ -24,8 +24,9 @@ from predann_bids.bids.spans import BadSpan, bad_spans, from_events, unreadable_
 from predann_bids.config import Preprocessing, science_hash
 from predann_bids.errors import PredannError, UnusableData
 from predann_bids.files import read_json
+from predann_bids.workflows.locks import exclusive
 from predann_bids.workflows.participant.derivative import Made, write_derivative
-from predann_bids.workflows.processes import Failure, Worker, exclusive
+from predann_bids.workflows.processes import Failure, Worker
 
 if TYPE_CHECKING:
     from predann_bids.signals.preprocessing.preprocess import Preprocessed

@@ -21,7 +21,8 @@ from predann_bids.report.sweep.results import PointResult
 from predann_bids.workflows.application import run_level
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.selecting import select
-from predann_bids.workflows.processes import Failure, exclusive
+from predann_bids.workflows.locks import exclusive
+from predann_bids.workflows.processes import Failure
 from predann_bids.workflows.sweep.outcome import SweepOutcome, raise_failures, summarise
 from predann_bids.workflows.sweep.points import Point, Sweep
 from predann_bids.workflows.sweep.runs import Runs

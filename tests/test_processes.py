@@ -1,0 +1,93 @@
+import errno
+import multiprocessing
+import os
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from predann_bids.errors import UnusableData
+from predann_bids.workflows import processes
+from predann_bids.workflows.processes import do_all
+
+
+def squared(number, worker):
+    worker.advance(1, f"{number}")
+    if number == 3:
+        raise UnusableData("three.")
+    return number**2
+
+
+def process(_, worker):
+    return os.getpid(), worker.number, tempfile.gettempdir()
+
+
+def unsendable(_, __):
+    return threading.Lock()
+
+
+def started_here(monkeypatch, fails):
+    """Make it impossible to start processes in some ways."""
+    real = multiprocessing.get_context
+
+    def context(method):
+        found = real(method)
+        if method in fails:
+            monkeypatch.setattr(found.Process, "start", refuse)
+        return found
+
+    def refuse(_):
+        raise OSError(errno.EPERM, "AF_UNIX path too long")
+
+    monkeypatch.setattr(processes.multiprocessing, "get_context", context)
+
+
+@pytest.fixture
+def no_semaphores(monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", read_only)
+    monkeypatch.setattr("multiprocessing.heap.Arena.__init__", read_only)
+
+
+@pytest.mark.usefixtures("no_semaphores")
+def test_processes_need_no_semaphores_and_say_how_far_they_are():
+    told = []
+    done = list(do_all(squared, [1, 2, 3, 4], 2, on_progress=lambda units, note: told.append((units, note))))
+    assert {finished.task: finished.value for finished in done} == {1: 1, 2: 4, 3: None, 4: 16}
+    assert [finished.failure.message for finished in done if finished.failure] == ["three."]
+    assert sorted(told) == [(1, "1"), (1, "2"), (1, "3"), (1, "4")]
+
+
+def test_each_process_has_a_number_and_the_temporary_directory_of_the_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    values = [finished.value for finished in do_all(process, [1, 2], 2)]
+    assert len({pid for pid, _, _ in values} - {os.getpid()}) == 2
+    assert {number for _, number, _ in values} == {0, 1}
+    assert {Path(directory) for _, _, directory in values} == {tmp_path}
+
+
+def test_a_value_that_cannot_be_sent_is_a_failure_of_its_task():
+    assert all("pickle" in finished.failure.message for finished in do_all(unsendable, [1, 2], 2))
+
+
+def test_where_no_process_can_be_started_one_does_all_and_says_so(monkeypatch, capsys):
+    started_here(monkeypatch, {"forkserver", "spawn"})
+    assert [finished.value for finished in do_all(squared, [1, 2], 2)] == [1, 4]
+    assert "one process does all the work" in capsys.readouterr().err
+
+
+def test_where_there_can_be_no_socket_processes_are_started_without(monkeypatch, capsys):
+    started_here(monkeypatch, {"forkserver"})
+    values = [finished.value for finished in do_all(process, [1, 2], 2)]
+    assert os.getpid() not in {pid for pid, _, _ in values}
+    assert capsys.readouterr().err == ""
+
+
+def test_no_process_is_left_when_the_caller_stops_listening():
+    results = do_all(squared, [1, 2, 4, 5], 2)
+    next(results)
+    results.close()
+    assert multiprocessing.active_children() == []
