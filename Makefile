@@ -1,8 +1,17 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each sets up .venv when something changed.
 PYTHON ?= python3
 BIN := .venv/bin
+WANTED := --constraint constraints.txt --editable '.[dev]'
 INSTALLED := .venv/.installed
 DEMO := demo
+# uv brings certificates of its own; an institute's proxy has one in the system's store, or in SSL_CERT_FILE, which both
+# uv and pip respect. Earlier versions of uv know the older name. Set them to 0 for uv's own certificates.
+export UV_SYSTEM_CERTS ?= 1
+export UV_NATIVE_TLS ?= 1
+# uv does not know how pip is told of a certificate
+ifdef PIP_CERT
+export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
 
 .PHONY: demo test lint docs clean
 
@@ -23,11 +32,13 @@ lint: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python -m predann_bids.tools.descriptor
 
-# pip brings uv, and uv the rest: seconds instead of minutes. Compiled bytecode halves the time of imports.
+# pip brings uv, and uv the rest: seconds instead of minutes. Where uv fails, pip does it all. Compiled bytecode halves the
+# time of imports.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check uv \
+		&& $(BIN)/uv pip install --python $(BIN)/python --compile-bytecode $(WANTED) \
+		|| $(BIN)/pip install --disable-pip-version-check --compile $(WANTED)
 	@touch $@
 
 clean:
