@@ -13,6 +13,7 @@ import click
 from predann_bids import __version__
 from predann_bids.command import BidsAppCommand
 from predann_bids.config import Science, read_selection, resolve
+from predann_bids.console import steady_streams, use_utf8
 from predann_bids.errors import NothingSelected, PredannError, UnknownAnalysisLevel, WrongUsage, in_words
 from predann_bids.options import PATH, option_groups, typed_science
 
@@ -94,6 +95,8 @@ def run_app(**given: Any) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `predann-bids`."""
+    use_utf8()
+    steady_streams()
     sys.exit(run(make_command(), sys.argv[1:] if arguments is None else list(arguments)))
 
 

@@ -114,4 +114,7 @@ def in_words(error: Exception) -> PredannError:
         return kind(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.")
     if isinstance(error, MemoryError):
         return TryAgain("Not enough memory. Use fewer processes (--n-procs) or a larger machine.")
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
+        around = error.object[max(0, error.start - 40) : error.end + 20].encode("ascii", "backslashreplace").decode()
+        return UnusableData(f"A name is not UTF-8 text: ...{around}... Rename the file or directory in UTF-8.")
     return PredannError(f"Unexpected error ({type(error).__name__}: {' '.join(str(error).split())}).")

@@ -26,15 +26,15 @@ class Progress:
 
     def __init__(self, title: str, total: int) -> None:
         self._title, self._total, self._done, self._note = title, total, 0, ""
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, markup=False, emoji=False, highlight=False)
         self._said = self._begun = time.monotonic()
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
         )
         self._bar = RichProgress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._task = self._bar.add_task(title, total=total, note="")
@@ -69,6 +69,5 @@ class Progress:
         elapsed = self._said - self._begun
         self._console.print(
             f"{self._title}: {self._done}/{self._total} after {elapsed:.0f} s {self._note}".rstrip(),
-            highlight=False,
             soft_wrap=True,
         )

@@ -9,6 +9,7 @@ import click
 
 from predann_bids import __version__
 from predann_bids.cli import run
+from predann_bids.console import steady_streams, use_utf8
 from predann_bids.tools.checkpoint import make_command as import_checkpoint_command
 from predann_bids.tools.nmedt.command import make_command as nmedt_command
 from predann_bids.tools.simulation.command import make_command as simulate_command
@@ -28,4 +29,6 @@ def tools() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `predann-tools`."""
+    use_utf8()
+    steady_streams()
     sys.exit(run(tools, sys.argv[1:] if arguments is None else list(arguments)))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Column, Table
 
+from predann_bids.console import plain_console, say
 from predann_bids.errors import SomeParticipantsFailed, TryAgain, UnusableData
 from predann_bids.report import text
 from predann_bids.report.sweep.results import PointResult, score_table, value_text
@@ -67,8 +67,7 @@ def raise_failures(sweep: Sweep, outcome: SweepOutcome) -> None:
 
 def summarise(sweep: Sweep, outcome: SweepOutcome) -> None:
     """Print a summary: a row for each point and model, or for the first model alone when there are many points."""
-    out = Console()
-    out = out if out.is_terminal else Console(width=200)  # a file or a pipe has no width, and names must not be cut off
+    out = plain_console()
     table = Table(
         *(key.axis for key in sweep.keys), Column("model", no_wrap=True), *(f"{way.inside} (%)" for way in WAYS)
     )
@@ -82,10 +81,10 @@ def summarise(sweep: Sweep, outcome: SweepOutcome) -> None:
         values = next(point.values for point in sweep.points if point.label == label)
         state = "not done yet" if outcome.failures[label].kind is TryAgain else "failed"
         table.add_row(*(value_text(values[key.name]) for key in sweep.keys), state, "", "")
-    out.print(table, markup=False)
+    out.print(table)
     page = outcome.directory / "sweep.html"
     shown = page if page.is_file() else outcome.directory / "sweep.tsv"
-    out.print(f"{len(outcome.results)} of {len(sweep.points)} points: {shown}", highlight=False, soft_wrap=True)
+    say(f"{len(outcome.results)} of {len(sweep.points)} points: {shown}")
 
 
 def _share(row: Mapping[Hashable, Any], way: Way) -> str:
