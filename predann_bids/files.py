@@ -11,7 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from predann_bids.errors import PredannError, ReadOrWriteFailed, TryAgain, UnusableData
+from predann_bids.errors import CannotCreateOutput, PredannError, ReadOrWriteFailed, TryAgain, UnusableData
+
+LONGEST_EXTENSION = 20
 
 
 @contextmanager
@@ -46,9 +48,40 @@ def _short_enough(beside: Path) -> Path:
     excess = len(os.fsencode(beside.name)) - longest
     if excess <= 0:
         return beside
-    stem = os.fsencode(beside.stem)
+    suffix = beside.suffix if len(beside.suffix) < LONGEST_EXTENSION else ""
+    stem = os.fsencode(beside.name.removesuffix(suffix))
     kept = stem[: len(stem) - excess].decode("utf-8", "ignore")  # half a character is dropped
-    return beside.with_name(kept + beside.suffix)
+    return beside.with_name(kept + suffix)
+
+
+def check_place(path: Path, what: str) -> None:
+    """Refuse a place where no file or directory can be made, before any work is done for it.
+
+    Parameters
+    ----------
+    path : Path
+        The file or directory to be made, or the directory to write into.
+    what : str
+        What it is called in the message.
+
+    Raises
+    ------
+    CannotCreateOutput
+        A part of the path is a file, cannot be written to, or has a name that is too long.
+    """
+    try:
+        existing = next(place for place in (path, *path.absolute().parents) if place.exists())
+        is_directory = existing.is_dir()
+        if existing == path and not is_directory:  # it may be replaced
+            existing, is_directory = path.absolute().parent, True
+    except OSError as error:
+        raise CannotCreateOutput(f"{what} {path} cannot be created: {error.strerror}. Choose another.") from error
+    if not is_directory:
+        raise CannotCreateOutput(f"{what} {path} cannot be created: {existing} is a file. Choose another.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise CannotCreateOutput(
+            f"{what} {path} cannot be written to: no permission for {existing}, or it is read-only. Choose another."
+        )
 
 
 def refused(path: Path, error: OSError) -> PredannError:

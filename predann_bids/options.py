@@ -5,6 +5,7 @@ Options that change results are fields of the configuration, and described there
 
 from __future__ import annotations
 
+import os
 import types
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,7 +28,18 @@ DECODING = "Training and evaluation (group level)"
 RUNNING = "Running"
 OTHERS = "Other names of the arguments, and information"
 
-PATH = click.Path(path_type=Path)
+
+class _PathType(click.Path):
+    """A path, in which `~` is the home directory also where no shell has seen to it, as in ``--config=~/x.toml``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Take a path as it was typed."""
+        path = Path(str(super().convert(value, param, ctx)))
+        at_home = (str(value) == "~" or str(value).startswith("~/")) and not os.path.lexists(path)
+        return Path(os.path.expanduser(path)) if at_home else path  # noqa: PTH111 - that never raises an error
+
+
+PATH = _PathType(path_type=Path)
 
 
 def option_groups() -> Groups:

@@ -1,9 +1,11 @@
 import errno
+import os
+from unittest.mock import patch
 
 import pytest
 
-from predann_bids.errors import ReadOrWriteFailed, TryAgain, UnusableData
-from predann_bids.files import read_json, write_json, write_text, written_whole
+from predann_bids.errors import CannotCreateOutput, ReadOrWriteFailed, TryAgain, UnusableData
+from predann_bids.files import check_place, read_json, write_json, write_text, written_whole
 
 
 def test_a_file_appears_whole_with_its_directories(tmp_path):
@@ -52,3 +54,48 @@ def test_json_that_is_no_object_is_unusable(tmp_path, text):
 def test_numbers_that_json_does_not_have_are_refused(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"a": float("nan")})
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 251 + ".txt", "é" * 125 + ".txt", "x" * 255, "." + "x" * 254, "純" * 84 + ".ab"]
+)
+def test_a_name_that_is_just_short_enough_can_be_written(tmp_path, name):
+    write_text(tmp_path / name, "whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_temporary_names_keep_their_extension_on_a_file_system_with_shorter_names(tmp_path):
+    with patch("os.pathconf", lambda *_: 143), written_whole(tmp_path / ("x" * 139 + ".png")) as beside:
+        assert beside.suffix == ".png"
+        assert len(os.fsencode(beside.name)) == 143
+        beside.touch()
+
+
+def test_a_name_that_is_too_long_is_refused_with_a_remedy(tmp_path):
+    with pytest.raises(ReadOrWriteFailed, match="Choose an output directory with a shorter path"):
+        write_text(tmp_path / ("x" * 300), "")
+
+
+PLACES = {"new": True, "a/b/new.x": True, "file": True, "directory": True, "file/x": False, "file/x/y": False}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_is_refused_before_any_work_if_nothing_can_be_made_there(tmp_path, place):
+    (tmp_path / "file").touch()
+    (tmp_path / "directory").mkdir()
+    if PLACES[place]:
+        check_place(tmp_path / place, "The decoder")
+    else:
+        with pytest.raises(CannotCreateOutput, match=rf"The decoder .*{place} cannot be created: .*file is a file"):
+            check_place(tmp_path / place, "The decoder")
+
+
+@pytest.mark.parametrize("place", ["x" * 300, "x/" * 3000])
+def test_a_place_with_too_long_a_name_is_refused(tmp_path, place):
+    with pytest.raises(CannotCreateOutput, match="File name too long"):
+        check_place(tmp_path / place, "The decoder")
+
+
+def test_a_place_that_is_read_only_is_refused(tmp_path):
+    with patch("os.access", lambda *_: False), pytest.raises(CannotCreateOutput, match="or it is read-only"):
+        check_place(tmp_path / "x", "The decoder")

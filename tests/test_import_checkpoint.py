@@ -251,3 +251,16 @@ def test_the_command_imports_and_names_what_it_found(plain, write, tmp_path, cap
     assert predann_bids.load_decoder(out).settings.songs == ("a", "b", "c")
     assert run(tools, ["import-checkpoint", str(file), str(out), "--songs", "a", "--overwrite"]) == 64
     assert run(tools, ["import-checkpoint", str(tmp_path / "none"), str(tmp_path / "x.ckpt")]) == 66
+
+
+@pytest.mark.parametrize("name", ["decoder", "a.b.c", ".hidden", "with blank", "new/decoder", "out[1]", "é", "x" * 255])
+def test_a_decoder_can_have_any_name(write, tmp_path, name):
+    import_checkpoint(write(), tmp_path / name)
+    assert len(load_decoder(tmp_path / name).settings.songs) == 10
+
+
+@pytest.mark.parametrize("name", ["file/decoder", "x" * 300])
+def test_a_decoder_that_can_have_no_place_is_refused_before_the_checkpoint_is_read(tmp_path, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotCreateOutput, match="The decoder"):
+        import_checkpoint(tmp_path / "missing.ckpt", tmp_path / name)

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Literal
 
 import click
@@ -7,7 +8,7 @@ from pydantic import Field
 from predann_bids.cli import make_command
 from predann_bids.command import ListOption
 from predann_bids.config import ADDED, Section, hashed, option, option_of
-from predann_bids.options import science_option, typed_science
+from predann_bids.options import PATH, science_option, typed_science
 
 
 class Made(Section):
@@ -74,3 +75,21 @@ def test_typed_options_become_keys_of_the_configuration():
         "evaluation.probe": False,
         "evaluation.also_splits": ("time", "stimulus"),
     }
+
+
+@pytest.mark.parametrize(("typed", "meant"), {"~": "", "~/a b": "a b"}.items())
+def test_the_home_directory_is_meant_where_no_shell_has_said_so(tmp_path, monkeypatch, typed, meant):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert PATH.convert(typed, None, None) == tmp_path / "home" / meant
+
+
+@pytest.mark.parametrize("typed", ["a", ".", "./~", "~x", "a/", "/a b/c", "-x"])
+def test_other_paths_are_what_was_typed(typed):
+    assert PATH.convert(typed, None, None) == Path(typed)
+
+
+def test_a_directory_of_that_name_is_what_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~").mkdir()
+    assert PATH.convert("~", None, None) == Path("~")

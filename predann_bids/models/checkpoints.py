@@ -28,8 +28,8 @@ def save_decoder(decoder: Decoder, path: Path, **facts: Any) -> None:
         "state_dict": decoder.state_dict(),
         **facts,
     }
-    with written_whole(path) as beside:
-        torch.save(content, beside)
+    with written_whole(path) as beside, beside.open("wb") as file:
+        torch.save(content, file)  # given a name, it takes only some, and does not say why a disk refuses
 
 
 def load_decoder(path: str | Path) -> Any:  # a Decoder; callers know its class

@@ -103,17 +103,20 @@ def run_command(**given: Any) -> None:
         given["vary"], label=given["label"], flags=typed_science(given), preset=given["preset"], file=given["config"]
     )
     selection = selection_of(given)
+    from predann_bids.workflows.scratch import temporary_files_in
     from predann_bids.workflows.sweep.level import raise_failures, run_sweep, summarise
 
-    outcome = run_sweep(
-        sweep,
-        given["bids_dir"],
-        given["output_dir"],
-        selection=selection,
-        stimuli_dir=given["stimuli_dir"],
-        execution=execution_of(given),
-        validate=not given["skip_bids_validation"],
-    )
+    execution = execution_of(given)
+    with temporary_files_in(execution.work_dir, given["output_dir"]):
+        outcome = run_sweep(
+            sweep,
+            given["bids_dir"],
+            given["output_dir"],
+            selection=selection,
+            stimuli_dir=given["stimuli_dir"],
+            execution=execution,
+            validate=not given["skip_bids_validation"],
+        )
     if outcome.results:
         summarise(sweep, outcome)
     raise_failures(sweep, outcome)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from predann_bids.bids.recordings import Selection
 from predann_bids.config import Science
 from predann_bids.console import plain_console, say
 from predann_bids.errors import CannotCreateOutput, SomeParticipantsFailed, WrongUsage
+from predann_bids.files import check_place
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.scratch import temporary_files_in
 from predann_bids.workflows.validation import validate_dataset
@@ -114,13 +114,9 @@ def _refuse_inside_input(output_dir: Path, bids_dir: Path) -> None:
 
 
 def _refuse_unwritable(output_dir: Path) -> None:
-    existing = next(path for path in (output_dir, *output_dir.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise CannotCreateOutput(f"The output directory {output_dir} cannot be created: {existing} is a file.")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise CannotCreateOutput(
-            f"The output directory {output_dir} cannot be written to: no permission for {existing}."
-        )
+    if output_dir.is_file():
+        raise CannotCreateOutput(f"The output directory {output_dir} cannot be created: {output_dir} is a file.")
+    check_place(output_dir, "The output directory")
 
 
 def _print_recordings(outcomes: Sequence[RecordingOutcome]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from predann_bids.errors import CannotCreateOutput
+from predann_bids.files import check_place
 
 
 def import_checkpoint(file: Path, out: Path, *, songs: Sequence[str] = (), overwrite: bool = False) -> str:
@@ -30,10 +31,11 @@ def import_checkpoint(file: Path, out: Path, *, songs: Sequence[str] = (), overw
     Raises
     ------
     CannotCreateOutput
-        `out` exists already, or is a directory.
+        `out` exists already, is a directory, or is in a place where no file can be made.
     MissingInput, UnusableData, WrongUsage
         As `models.imported.read_public_checkpoint`.
     """
+    check_place(out, "The decoder")
     if out.is_dir() or (out.exists() and not overwrite):
         reason = "is a directory" if out.is_dir() else "exists already; --overwrite replaces it"
         raise CannotCreateOutput(f"The decoder cannot be written: {out} {reason}.")

@@ -9,6 +9,8 @@ import click
 
 from predann_bids.bids.finding.labels import read_labels
 from predann_bids.command import BidsAppCommand, ListOption
+from predann_bids.errors import CannotCreateOutput
+from predann_bids.files import check_place
 from predann_bids.options import PATH
 
 EPILOG = """\b
@@ -41,6 +43,9 @@ def make_command() -> click.Command:
 
 
 def _convert(raw_dir: Path, audio_dir: Path, bids_dir: Path, participant_label: Sequence[str], overwrite: bool) -> None:
+    if bids_dir.is_file():
+        raise CannotCreateOutput(f"The dataset {bids_dir} cannot be created: it is a file. Choose another directory.")
+    check_place(bids_dir, "The dataset")
     from predann_bids.progress import Progress
     from predann_bids.tools.nmedt.convert import convert
 

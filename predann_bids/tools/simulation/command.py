@@ -9,6 +9,7 @@ import click
 
 from predann_bids.command import BidsAppCommand
 from predann_bids.errors import CannotCreateOutput, WrongUsage
+from predann_bids.files import check_place
 from predann_bids.options import PATH
 from predann_bids.tools.simulation.settings import BACKGROUNDS, DEFAULT_SNR, Simulation
 
@@ -71,6 +72,7 @@ def _simulate(out_dir: Path, **settings: Any) -> None:
         simulation = Simulation(**settings)
     except ValueError as error:
         raise WrongUsage(f"{error}.") from error
+    check_place(out_dir, "The dataset")
     from predann_bids.progress import Progress
     from predann_bids.tools.simulation.dataset import simulate, steps
 

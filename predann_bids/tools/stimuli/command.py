@@ -98,7 +98,7 @@ def _show(**given: Any) -> None:
         selection=selection,
         stimulus_map=given["stimulus_map"],
         stimuli_dir=given["stimuli_dir"],
-        draft=given["draft"],
+        draft=str(PATH.convert(given["draft"], None, None)) if given["draft"] else None,
         overwrite=given["overwrite"],
         shortest=science.preprocessing.shortest,
         verbose=bool(given["verbose"]),

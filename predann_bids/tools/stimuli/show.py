@@ -11,7 +11,7 @@ from predann_bids.bids.music.unusable import sentences
 from predann_bids.bids.recordings import Selection, list_recordings
 from predann_bids.console import plain_console, say
 from predann_bids.errors import CannotCreateOutput, SomeParticipantsFailed, UnusableData
-from predann_bids.files import write_text
+from predann_bids.files import check_place, write_text
 from predann_bids.progress import Progress
 from predann_bids.tools.stimuli.drafting.choose import draft_map
 from predann_bids.tools.stimuli.drafting.counting import DatasetEvents
@@ -126,6 +126,7 @@ def _raise_failures(dataset: DatasetInspection) -> NoReturn:
 
 
 def _refuse_target(target: Path, bids_dir: Path, overwrite: bool) -> None:
+    check_place(target, "The draft")
     if target.resolve().is_relative_to(bids_dir.resolve()):
         raise CannotCreateOutput(
             f"The draft {target} would lie inside {bids_dir}, which is never written to. Choose another file."
