@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,11 +12,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from predann_bids.bids.music.cues import Cue, find_cues, read_events
-from predann_bids.bids.music.presentations import Presentation, Resolution, resolve_cues
+from predann_bids.bids.music.placing import place_music
+from predann_bids.bids.music.presentations import Presentation, Resolution
 from predann_bids.bids.music.stimuli import Stimuli, readable_files
 from predann_bids.bids.music.stimulus_map import ENTITIES, NOTHING, StimulusMap
 from predann_bids.bids.music.unusable import Unusable
-from predann_bids.bids.recordings import Recording
+from predann_bids.bids.recordings import Reading, Recording
 from predann_bids.errors import MissingInput, PredannError, ReadOrWriteFailed
 from predann_bids.signals.audio import audio_remarks, audio_seconds
 
@@ -179,11 +179,11 @@ def _inspect(
     entities = entities_of(recording)
     cues = find_cues(events, stimuli, stimulus_map=stimulus_map, entities=entities)
     table = read_events(events) if events else pd.DataFrame()
-    length, remarks, closed = _length(recording) if cues.music else (math.inf, (), "")
+    reading, remarks, closed = _open(recording) if cues.music else (None, (), "")
     resolution = Resolution((), cues.notes, cues.unusable)
     problem = None
     try:
-        resolution = resolve_cues(cues, recording_seconds=length, shortest=shortest, audio_seconds=seconds_of)
+        resolution = place_music(cues, events, reading, shortest=shortest, audio_seconds=seconds_of)
         heard = {stimuli.directory / p.stim_file for p in resolution.presentations}
         resolution = replace(resolution, warnings=(*resolution.warnings, *_remarks_on_audio(heard)))
     except PredannError as error:
@@ -207,14 +207,13 @@ def _remarks_on_audio(files: Collection[Path]) -> list[str]:
     return [f"{file} {remark}" for file in sorted(files) for remark in audio_remarks(file)]
 
 
-def _length(recording: Recording) -> tuple[float, tuple[str, ...], str]:
-    """Return the length in seconds, remarks, and why the EEG cannot be opened, in which case it is endless."""
+def _open(recording: Recording) -> tuple[Reading | None, tuple[str, ...], str]:
+    """Return the opened recording, remarks, and why it cannot be opened."""
     try:
-        reading = recording.open()
+        return recording.open(), (), ""
     except PredannError as error:
         what = "EEG not there" if isinstance(error, MissingInput) else "EEG unreadable"
-        return math.inf, (f"{what}, length unknown",), str(error)
-    return reading.timeline.true_length(reading.raw.n_times / reading.raw.info["sfreq"]), (), ""
+        return None, (f"{what}, length unknown",), str(error)
 
 
 def _kinds(table: pd.DataFrame, lines: Sequence[int]) -> Counter[str]:

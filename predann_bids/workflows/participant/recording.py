@@ -11,16 +11,15 @@ from predann_bids import __version__
 from predann_bids.bids.derivatives import DerivativePaths, source_fingerprint
 from predann_bids.bids.formats import require_files
 from predann_bids.bids.gaps import TimeLine
-from predann_bids.bids.music.clocks import settle_onsets
 from predann_bids.bids.music.cues import Cues, find_cues, read_rows
-from predann_bids.bids.music.gaps import placed_in_file
-from predann_bids.bids.music.presentations import Resolution, from_table, resolve_cues
+from predann_bids.bids.music.placing import place_music
+from predann_bids.bids.music.presentations import Resolution, from_table
 from predann_bids.bids.music.provided import provide_stimuli
 from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
 from predann_bids.bids.music.unusable import as_error, sentences
 from predann_bids.bids.recordings import Recording
-from predann_bids.bids.spans import BadSpan, bad_spans, from_events, unreadable_marks
+from predann_bids.bids.spans import BadSpan, bad_spans, from_events
 from predann_bids.config import Preprocessing, science_hash
 from predann_bids.errors import PredannError, UnusableData
 from predann_bids.files import read_json
@@ -165,27 +164,15 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
     if outcome := sources.outcome():
         return outcome
     reading = recording.open()
-    raw = reading.raw
-    rows = read_rows(sources.events) if sources.events else []
-    cues, notes = settle_onsets(sources.cues, rows, float(raw.info["sfreq"]), sources.events)
-    resolution = resolve_cues(
-        cues,
-        recording_seconds=reading.timeline.true_length(raw.n_times / raw.info["sfreq"]),
-        shortest=job.config.shortest,
-        audio_seconds=_audio_seconds,
-    )
-    resolution = placed_in_file(
-        resolution, reading.timeline, shortest=job.config.shortest, recording=str(recording.path)
-    )
+    raw, cues = reading.raw, sources.cues
+    resolution = place_music(cues, sources.events, reading, shortest=job.config.shortest, audio_seconds=_audio_seconds)
     if resolution.unusable and job.missing_audio == "fail":
         raise as_error(resolution.unusable)
     odd = _remarks_on_audio(job.stimuli_dir, resolution)
-    resolution = replace(resolution, warnings=(*reading.warnings, *notes, *resolution.warnings, *odd))
+    resolution = replace(resolution, warnings=(*resolution.warnings, *odd))
     if not resolution.presentations:
         return RecordingOutcome(recording, "no music", warnings=resolution.warnings)
     spans = _bad_spans(raw, sources.events, cues, reading.timeline)
-    unread = unreadable_marks(rows) if cues.times_are_of_the_recording else ()
-    resolution = replace(resolution, warnings=(*resolution.warnings, *(f"{sources.events}, {one}" for one in unread)))
     done = _preprocess(raw, job, resolution, spans)
     quality = _quality(raw, done, resolution, spans, _onsets(job, resolution))
     resolution = replace(resolution, warnings=(*resolution.warnings, *done.warnings))
