@@ -124,11 +124,11 @@ def genres(source, root, lead_s=10.0):
 
 
 def film_music(source, root):
-    """Like ds002721: EDF, a task for each run, numeric codes in trial_type, no stim_file; old names of electrodes."""
+    """Like ds002721: EDF, a task for each run, codes in trial_type some time before the music; old electrode names."""
     begin(source, root, [])
     codes = {}
     for audio in sorted((source / "stimuli").glob("*.wav")):
-        codes[audio.name] = 300 + 7 * song_number(audio.name)
+        codes[audio.name] = 300 + 87 * song_number(audio.name)
         sound, rate = soundfile.read(audio)
         soundfile.write(root / "stimuli" / f"{codes[audio.name] - 300:03d}.mp3", sound, rate)
     old = {"T7": "T3", "T8": "T4", "P7": "T5", "P8": "T6", "Fp1": "FP1", "Fp2": "FP2"}
@@ -143,9 +143,10 @@ def film_music(source, root):
             stem = root / participant / "eeg" / f"{participant}_task-run{run}"
             save(cut, stem.with_name(stem.name + "_eeg.edf"))
             rows = [(2.337, 20, 263)]
-            for event in part.itertuples():
+            for trial, event in enumerate(part.itertuples()):
                 onset = round(event.onset - start, 3)
-                rows += [(onset, 20, 788), (onset, 20, codes[event.stim_file]), (round(onset + 2.2, 3), 20, 257)]
+                announced = round(onset - (0, 1.7)[trial % 2], 3)  # with the music, or before it
+                rows += [(onset, 20, 788), (announced, 20, codes[event.stim_file]), (round(onset + 2.2, 3), 20, 257)]
                 rows.append((round(onset + event.duration + 0.5, 3), 20, 800))
             write_table(stem.with_name(stem.name + "_events.tsv"), ("onset", "duration", "trial_type"), rows)
             channels = [(name, "EEG", "microV", "good") for name in cut.ch_names]
@@ -155,11 +156,15 @@ def film_music(source, root):
 
 
 FILMS = ("DespicableMe", "ThePresent", "FunwithFractals", "DiaryOfAWimpyKid")
+NOT_SHOWN_S = 8  # of FunwithFractals
 
 
 def films(source, root):
     """Like HBN-EEG: EEGLAB, a task for each film, video_start and video_stop; other tasks without music."""
     begin(source, root, [f"{film}.wav" for film in FILMS])
+    fractals, rate = soundfile.read(root / "stimuli" / "FunwithFractals.wav")
+    lead = np.resize(fractals[::-1], NOT_SHOWN_S * rate)
+    soundfile.write(root / "stimuli" / "FunwithFractals.wav", np.concatenate([lead, fractals]), rate)
     for participant, raw, music in recordings(source):
         (root / participant / "eeg").mkdir(parents=True)
         for event in music.itertuples():

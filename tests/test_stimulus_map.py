@@ -4,7 +4,7 @@ import unicodedata
 from itertools import zip_longest
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predann_bids.bids.music.cues import find_cues
@@ -129,6 +129,87 @@ def test_end_values_are_looked_for_in_the_column_of_the_condition(resolve):
     assert found(resolve(["value audio end~value", "1 a.wav 2"], events)) == [("a", 5, 7, 0)]
 
 
+START = ["value audio start~value", "21 a.wav 128|129", "22 b.wav 128|129"]
+
+
+@pytest.mark.parametrize(
+    ("events", "onsets"),
+    [
+        (["5 0 21", "9 0 128", "40 0 22", "64 0 129.0"], [9, 64]),
+        (["9 0 128", "9 0 21", "64 0 22", "64 0 128"], [9, 64]),  # of one onset, in either order
+        (["64 0 128", "40 0 22", "9 0 128", "5 0 21"], [9, 64]),  # of another order than that of onsets
+        (["5 0 21", "n/a 0 128", "9 0 128", "40 0 22", "50 0 7", "64 0 128"], [9, 64]),
+    ],
+)
+def test_announced_music_begins_at_the_first_start_at_or_after_its_row(resolve, events, onsets):
+    resolution = resolve(START, ["onset duration value", *events], seconds=200.0)
+    assert [(p.label, p.onset) for p in resolution.presentations] == list(zip("ab", onsets, strict=True))
+    assert not resolution.warnings
+
+
+def test_shift_end_and_duration_count_from_the_start(resolve):
+    rules = ["value audio onset~shift start~value end~value", "21 a.wav 0.5 128 99", "22 b.wav n/a 128 n/a"]
+    events = ["5 30 21", "6 0 99", "9 0.1 128", "19.5 0 99", "40 9 22", "50 12 128"]
+    assert found(resolve(rules, ["onset duration value", *events])) == [("a", 9.5, 10, 0), ("b", 50, 12, 0)]
+
+
+def test_of_two_codes_before_one_start_the_last_is_right_and_the_other_is_told(resolve, tmp_path):
+    resolution = resolve(START, ["onset duration value", "5 0 21", "7 0 22", "9 0 128"])
+    assert [(p.label, p.onset) for p in resolution.presentations] == [("b", 9)]
+    (warning,) = resolution.warnings
+    assert warning.startswith(f"{tmp_path / 'events.tsv'}, line 2: ")
+    assert "line 3 announces other music" in warning
+
+
+def test_two_codes_at_one_time_before_one_start_contradict_each_other(resolve):
+    with pytest.raises(UnusableData, match=r"line 3: 'b.wav' begins at 9 s, as does 'a.wav' of line 2"):
+        resolve(START, ["onset duration value", "5 0 21", "5 0 22", "9 0 128"])
+
+
+def test_a_code_without_a_start_and_a_start_without_a_code_are_told(resolve):
+    resolution = resolve(START, ["onset duration value", "2 0 129", "5 0 21", "9 0 128", "40 0 22"])
+    assert [p.onset for p in resolution.presentations] == [9]
+    unannounced, never = sorted(resolution.warnings, key=len)
+    assert "line 2: music begins, but no row before says which" in unannounced
+    assert "line 5: the music that this row announces is left out, as no row with its start_value follows" in never
+
+
+def test_starts_are_looked_for_in_the_column_of_the_condition(resolve):
+    events = ["onset duration value trial~type", "5 0 21 x", "6 0 9 128", "12 0 128 x"]
+    assert [p.onset for p in resolve(START, events).presentations] == [12]
+
+
+FILM_MUSIC = read_map(find_map("ds002721"))
+
+
+@settings(max_examples=40)
+@given(
+    trials=st.lists(st.tuples(st.integers(1, 360), st.integers(0, 24), st.booleans()), min_size=1, max_size=10),
+    data=st.data(),
+)
+def test_the_map_of_film_music_finds_every_clip_whatever_the_order_of_rows(tmp_path_factory, trials, data):
+    directory = tmp_path_factory.mktemp("film")
+    stimuli = directory / "stimuli"
+    stimuli.mkdir()
+    rows, expected = [], []
+    for number, (clip, before, fixation) in enumerate(trials):
+        onset = 50 * number + 30
+        (stimuli / f"{clip:03d}.mp3").touch()
+        rows += [(onset, 788), (onset - before, 300 + clip), *([(onset - 3, 786)] if fixation else [])]
+        expected.append((f"{clip:03d}", float(onset)))
+    lines = [f"{onset}\t20\t{code}" for onset, code in data.draw(st.permutations(rows))]
+    (directory / "events.tsv").write_text("\n".join(["onset\tduration\ttrial_type", *lines]) + "\n")
+    cues = find_cues(directory / "events.tsv", Stimuli(stimuli), stimulus_map=FILM_MUSIC)
+    assert [(cue.label, cue.onset) for cue in cues.music] == expected
+    assert not cues.notes
+
+
+def test_a_showing_that_was_stopped_early_ends_at_its_end_value(resolve):
+    rules = ["value audio duration end~value", "1 a.wav 8 2"]
+    events = ["onset duration value", "5 0 1", "9.5 0 2", "40 0 1", "60 0 2"]
+    assert found(resolve(rules, events)) == [("a", 5, 4.5, 0), ("a", 40, 8, 0)]
+
+
 def test_the_map_s_duration_wins_over_the_row_s(resolve):
     resolution = resolve(["value audio duration", "1 a.wav 8"], ["onset duration value", "5 15 1"])
     assert found(resolution) == [("a", 5, 8, 0)]
@@ -210,6 +291,7 @@ def test_audio_start_beyond_the_audio_is_unusable(resolve):
         ("value\taudio\tonset_shift\n1\ta.wav\tinf\n", "onset_shift 'inf' is not a number"),
         ("value\taudio\taudio_start\n1\ta.wav\t-1\n", "lies before the start"),
         ("task\taudio\tend_value\nx\ta.wav\t2\n", "'end_value' needs a condition"),
+        ("task\taudio\tstart_value\nx\ta.wav\t2\n", "line 2: 'start_value' needs a condition"),
     ],
 )
 def test_a_map_that_cannot_be_read_is_refused_with_its_line(tmp_path, text, message):
@@ -239,6 +321,12 @@ def test_maps_come_with_the_package_and_are_found_by_name():
 def test_a_map_that_does_not_exist_is_missing_and_those_that_do_are_named():
     with pytest.raises(MissingInput, match=r"no stimulus map ds999999: .*ds003774"):
         find_map("ds999999")
+
+
+def test_the_map_of_film_music_names_all_360_clips():
+    assert [(rule.columns["trial_type"], rule.audio) for rule in FILM_MUSIC.rules] == [
+        ((str(300 + clip),), f"{clip:03d}.mp3") for clip in range(1, 361)
+    ]
 
 
 def test_a_file_wins_over_a_map_of_that_name_in_the_package(tmp_path, monkeypatch):

@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from predann_bids.bids.music.events import read_events as read_events
 from predann_bids.bids.music.events import read_rows as read_rows
+from predann_bids.bids.music.starts import Starts, find_starts
 from predann_bids.bids.music.stimuli import AudioFile, Stimuli
-from predann_bids.bids.music.stimulus_map import ENTITIES, MapRule, StimulusMap, fill_in, is_among
-from predann_bids.bids.music.unusable import Unusable
+from predann_bids.bids.music.stimulus_map import ENTITIES, MapRule, StimulusMap, fill_in, first_match, is_among
+from predann_bids.bids.music.unusable import Unusable, places
 from predann_bids.bids.numbers import MISSING, as_seconds, not_seconds
 from predann_bids.errors import PredannError, WrongUsage
 
@@ -121,15 +122,18 @@ def find_cues(
     rules = stimulus_map.about(known) if stimulus_map else ()
     search = _Search(str(events), stimuli, known, stimulus_map.path if stimulus_map else None)
     rows = read_rows(events) if events else []
-    whole = next((rule for rule in rules if _decides(rule, rows)), None)
+    stands_for_recordings = any(rule.is_about_recordings for rule in rules)
+    whole = next((rule for rule in rules if _decides(rule, rows)), None) if stands_for_recordings else None
     if whole and whole.is_about_recordings:
         search.take_recording(whole)
         reason = "the stimulus map stands for the whole recording"
         search.ignored[reason] = list(range(2, len(rows) + 2))
     else:
         about_rows = [rule for rule in rules if not rule.is_about_recordings]
+        search.expect(find_starts(rows, about_rows, [as_seconds(row["onset"]) for row in rows]))
+        rule_of = first_match(about_rows)
         for index, row in enumerate(rows):
-            search.take_row(index + 2, row, rows, about_rows)  # the header is line 1
+            search.take_row(index + 2, row, rows, rule_of(row), is_mapped=bool(about_rows))  # the header is line 1
     return search.result(times_are_of_the_recording=not (whole and whole.is_about_recordings))
 
 
@@ -145,48 +149,85 @@ class _Search:
         self._cues: list[Cue] = []
         self._unusable: list[Unusable] = []
         self._notes: dict[str, None] = {}
+        self._remarks: dict[str, list[str]] = defaultdict(list)
+        self._starts = Starts()
         self.ignored: dict[str, list[int]] = defaultdict(list)
+
+    def expect(self, starts: Starts) -> None:
+        """Take note of where announced music begins, and of what was announced or begins in vain."""
+        self._starts = starts
+        # the header is line 1
+        for index, last in starts.overruled.items():
+            self._ignore(index + 2, f"line {last + 2} announces other music before any begins")
+        for index in sorted(starts.never):
+            self._ignore(index + 2, "no row with its start_value follows")
+        if starts.unannounced:
+            lines = ", ".join(str(index + 2) for index in starts.unannounced)
+            self._remarks["music begins, but no row before says which; it is left out"].append(
+                f"{self._events}, line {lines}"
+            )
+
+    def _ignore(self, line: int, reason: str) -> None:
+        sentence = f"the music that this row announces is left out, as {reason}"
+        self._remarks[sentence].append(f"{self._events}, line {line}")
+        self.ignored["the music that they announce does not begin"].append(line)
 
     def take_recording(self, rule: MapRule) -> None:
         where = f"{self._map_path}, line {rule.line}"
-        self._take(where, 0, {}, self._entities, rule, None)
+        self._take(where, 0, {}, {}, self._entities, rule, None)
 
     def take_row(
-        self, line: int, row: Mapping[str, str], rows: Sequence[Mapping[str, str]], rules: Sequence[MapRule]
+        self,
+        line: int,
+        row: Mapping[str, str],
+        rows: Sequence[Mapping[str, str]],
+        rule: MapRule | None,
+        *,
+        is_mapped: bool,
     ) -> None:
-        rule = next((rule for rule in rules if rule.matches(row)), None)
-        if rule is None and self._stimuli.lacks_video(row.get("stim_file", "")):
-            self.ignored[NO_VIDEO].append(line)
+        where, index = f"{self._events}, line {line}", line - 2
+        if rule and (index in self._starts.overruled or index in self._starts.never):
             return
-        if rule is None and not self._stimuli.names_audio(row.get("stim_file", "")):
-            reason = "no rule of the map matches, and stim_file names no audio" if rules else "stim_file names no audio"
+        if rule is None and (reason := self._no_music(row.get("stim_file", ""), is_mapped)):
             self.ignored[reason].append(line)
             return
-        marker = as_seconds(row["onset"])
+        # announced music begins at another row, which then stands for when and how long
+        begins = rows[self._starts.begins.get(index, index)]
+        marker = as_seconds(begins["onset"])
         end = _end_after(marker, rule, rows) if rule and marker is not None else None
-        self._take(f"{self._events}, line {line}", line, row, {**row, **self._entities}, rule, end)
+        self._take(where, line, row, begins, {**row, **self._entities}, rule, end)
+
+    def _no_music(self, stim_file: str, is_mapped: bool) -> str:
+        """Say why a row that no rule is about is no music; empty if it may be."""
+        if self._stimuli.lacks_video(stim_file):
+            return NO_VIDEO
+        if self._stimuli.names_audio(stim_file):
+            return ""
+        return "no rule of the map matches, and stim_file names no audio" if is_mapped else "stim_file names no audio"
 
     def _take(
         self,
         where: str,
         line: int,
         row: Mapping[str, str],
+        begins: Mapping[str, str],
         values: Mapping[str, str],
         rule: MapRule | None,
         end: float | None,
     ) -> None:
         effect = rule or PLAIN
         wanted, label = row.get("stim_file", ""), ""
-        onset, duration = as_seconds(row.get("onset", "0")), as_seconds(row.get("duration", ""))
+        onset, duration = as_seconds(begins.get("onset", "0")), as_seconds(begins.get("duration", ""))
+        stated = begins.get("duration", "")
         try:
             if rule:
                 wanted = self._fill(rule, rule.audio, values)
                 label = self._fill(rule, rule.label, values) if rule.label else ""
             if onset is None:
-                raise not_seconds("onset", row["onset"])
-            if duration is None and effect.duration is None and end is None and row.get("duration", "") not in MISSING:
-                raise not_seconds("duration", row["duration"])
-            found = self._locate(wanted)
+                raise not_seconds("onset", begins["onset"])
+            if duration is None and effect.duration is None and end is None and stated not in MISSING:
+                raise not_seconds("duration", stated)
+            found = self._noted(self._stimuli.locate(wanted))
         except PredannError as error:
             named = label or PurePosixPath(wanted).stem
             start = None if onset is None else onset + effect.onset_shift
@@ -210,8 +251,7 @@ class _Search:
             )
         )
 
-    def _locate(self, name: str) -> AudioFile:
-        found = self._stimuli.locate(name)
+    def _noted(self, found: AudioFile) -> AudioFile:
         if found.note:
             self._notes[f"{found.note} in {self._stimuli.directory}."] = None
         return found
@@ -233,7 +273,8 @@ class _Search:
             ] = None
         music = sorted(self._cues, key=lambda cue: (cue.onset, cue.line))
         ignored = {reason: tuple(lines) for reason, lines in self.ignored.items() if lines}
-        return Cues(tuple(music), tuple(self._unusable), ignored, tuple(self._notes), times_are_of_the_recording)
+        notes = (*self._notes, *(f"{places(where)}: {remark}." for remark, where in self._remarks.items()))
+        return Cues(tuple(music), tuple(self._unusable), ignored, notes, times_are_of_the_recording)
 
 
 def _end_after(marker: float, rule: MapRule, rows: Sequence[Mapping[str, str]]) -> float | None:

@@ -67,9 +67,9 @@ def resolve_cues(
 ) -> Resolution:
     """Turn cues into presentations that lie inside the recording and its audio and do not overlap.
 
-    A presentation lasts as long as the stimulus map says, else until the row that ends it, else as long as its own row
-    says when that is at least `shortest`, else as long as the audio. It is cut where the audio or the recording ends
-    and where the next presentation begins.
+    A presentation lasts as long as the stimulus map says or until the row that ends it, whichever is shorter; without
+    these, as long as its own row says when that is at least `shortest`, else as long as the audio. It is cut where the
+    audio or the recording ends and where the next presentation begins.
 
     Parameters
     ----------
@@ -177,11 +177,12 @@ def _resolve_one(
 
 
 def _duration(cue: Cue, left: float, next_onset: float, shortest: float) -> float:
-    if cue.stated is not None:
-        return cue.stated
     # an end that comes after the next onset belongs to a later presentation: this one was played to its end
-    if cue.end is not None and cue.onset < cue.end <= next_onset:
-        return cue.end - cue.onset
+    ended = cue.end - cue.onset if cue.end is not None and cue.onset < cue.end <= next_onset else None
+    if cue.stated is not None:
+        return min(cue.stated, ended or cue.stated)
+    if ended is not None:
+        return ended
     if cue.duration is not None and cue.duration >= shortest:
         return cue.duration
     return left

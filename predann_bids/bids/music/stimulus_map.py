@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from predann_bids.errors import MissingInput, WrongUsage
 
 ENTITIES = ("participant", "session", "task", "run")
 PREFIXES = {"participant": "sub-", "session": "ses-", "task": "task-", "run": "run-"}
-EFFECTS = ("audio", "label", "onset_shift", "audio_start", "duration", "end_value")
+EFFECTS = ("audio", "label", "onset_shift", "audio_start", "duration", "end_value", "start_value")
 NOTHING = ("", "n/a")
 SHIPPED = Path(__file__).parents[2] / "stimulus_maps"
 
@@ -38,6 +38,8 @@ class MapRule:
         Seconds that the presentation lasts.
     end_values : tuple of str
         The presentation ends at the next row with one of these in a column of `columns`.
+    start_values : tuple of str
+        It begins at the first row, at or after the one that matches, with one of these in a column of `columns`.
     """
 
     line: int
@@ -49,6 +51,7 @@ class MapRule:
     audio_start: float = 0.0
     duration: float | None = None
     end_values: tuple[str, ...] = ()
+    start_values: tuple[str, ...] = ()
 
     @property
     def is_about_recordings(self) -> bool:
@@ -65,6 +68,10 @@ class MapRule:
     def matches(self, row: Mapping[str, str]) -> bool:
         """Whether a row of events.tsv meets the conditions; a missing column meets none."""
         return all(is_among(row.get(name), values) for name, values in self.columns.items())
+
+    def has_one_of(self, values: Iterable[str], row: Mapping[str, str]) -> bool:
+        """Whether a row has one of the values in a column that the rule has a condition on."""
+        return any(is_among(row.get(name), values) for name in self.columns)
 
 
 @dataclass(frozen=True)
@@ -93,12 +100,33 @@ class StimulusMap:
 
     def fingerprint(self, entities: Mapping[str, str]) -> list[dict[str, Any]]:
         """Describe what the map says about a recording, so that a change of it is noticed."""
-        return [{key: value for key, value in asdict(rule).items() if key != "line"} for rule in self.about(entities)]
+        return [_content(rule) for rule in self.about(entities)]
+
+
+def _content(rule: MapRule) -> dict[str, Any]:
+    content = {key: value for key, value in asdict(rule).items() if key != "line"}
+    if not rule.start_values:
+        del content["start_values"]  # a rule without it says what it said before this column existed
+    return content
 
 
 def is_among(cell: str | None, values: Iterable[str]) -> bool:
     """Whether a cell holds one of the values; numbers are the same however they are written."""
     return cell is not None and any(cell == value or _same_number(cell, value) for value in values)
+
+
+def first_match(rules: Sequence[MapRule]) -> Callable[[Mapping[str, str]], MapRule | None]:
+    """Return a function that finds the first rule that a row matches, and remembers it for rows like this one."""
+    columns = sorted({name for rule in rules for name in rule.columns})
+    known: dict[tuple[str | None, ...], MapRule | None] = {}
+
+    def first(row: Mapping[str, str]) -> MapRule | None:
+        cells = tuple(row.get(name) for name in columns)
+        if cells not in known:
+            known[cells] = next((rule for rule in rules if rule.matches(row)), None)
+        return known[cells]
+
+    return first
 
 
 def fill_in(template: str, values: Mapping[str, str]) -> str:
@@ -200,9 +228,12 @@ def _rule(path: Path, line: int, row: Mapping[str, str]) -> MapRule:
         raise WrongUsage(f"{where}: the cell 'audio' is empty; every rule must name an audio file.")
     conditions = {name: _alternatives(cell) for name, cell in row.items() if name not in EFFECTS}
     columns = {name: values for name, values in conditions.items() if name not in ENTITIES}
-    end_values = _alternatives(row.get("end_value", ""))
-    if end_values and not columns:
-        raise WrongUsage(f"{where}: 'end_value' needs a condition on a column of events.tsv, in which to look for it.")
+    found_by_value = {effect: _alternatives(row.get(effect, "")) for effect in ("end_value", "start_value")}
+    for effect, values in found_by_value.items():
+        if values and not columns:
+            raise WrongUsage(
+                f"{where}: '{effect}' needs a condition on a column of events.tsv, in which to look for it."
+            )
     duration = _seconds(where, row, "duration")
     if duration is not None and duration <= 0:
         raise WrongUsage(f"{where}: the duration {row['duration']} must be a positive number of seconds.")
@@ -218,7 +249,8 @@ def _rule(path: Path, line: int, row: Mapping[str, str]) -> MapRule:
         _seconds(where, row, "onset_shift") or 0.0,
         audio_start,
         duration,
-        end_values,
+        found_by_value["end_value"],
+        found_by_value["start_value"],
     )
 
 

@@ -43,14 +43,14 @@ class Unusable:
 
 def sentences(unusable: Iterable[Unusable]) -> list[str]:
     """Tell what is wrong with presentations, once for all rows that have the same fault."""
-    return [f"{_places(alike)}: {alike[0].reason}." for alike in _alike(unusable)]
+    return [f"{_of(alike)}: {alike[0].reason}." for alike in _alike(unusable)]
 
 
 def as_error(unusable: Sequence[Unusable]) -> PredannError:
     """Return the error with which a recording fails that has no other presentations."""
     first, *others = _alike(unusable)
     more = f" There {'is' if len(others) == 1 else 'are'} {len(others)} more such problem{'s' * (len(others) > 1)}."
-    return type(first[0].error)(f"{_places(first)}: {first[0].reason}.{more if others else ''}")
+    return type(first[0].error)(f"{_of(first)}: {first[0].reason}.{more if others else ''}")
 
 
 def _alike(unusable: Iterable[Unusable]) -> list[list[Unusable]]:
@@ -60,7 +60,11 @@ def _alike(unusable: Iterable[Unusable]) -> list[list[Unusable]]:
     return list(alike.values())
 
 
-def _places(alike: Sequence[Unusable]) -> str:
+def _of(alike: Sequence[Unusable]) -> str:
+    return places([one.where for one in alike])
+
+
+def places(where: Sequence[str]) -> str:
     """Name the first of several rows of one file, and how many more there are."""
-    more = f" (and {len(alike) - 1} more rows)" if len(alike) > 1 else ""
-    return f"{alike[0].where}{more}"
+    more = f" (and {len(where) - 1} more rows)" if len(where) > 1 else ""
+    return f"{where[0]}{more}"

@@ -74,7 +74,7 @@ def _about_conditions(dataset: DatasetInspection, stimulus_map: StimulusMap) -> 
         for one in dataset.recordings:
             values.update(one.values.get(column, {}))
         rules = [rule for rule in stimulus_map.rules if column in rule.columns]
-        known = [value for rule in rules for value in (*rule.columns[column], *rule.end_values)]
+        known = [value for rule in rules for value in (*rule.columns[column], *rule.end_values, *rule.start_values)]
         unknown = Counter({value: count for value, count in values.items() if not is_among(value, known)})
         if unknown and column not in MEASURES:
             yield f"The column '{column}' has values that occur in no rule: {most_frequent(unknown)}."
