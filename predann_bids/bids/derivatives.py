@@ -15,6 +15,7 @@ import numpy as np
 from predann_bids import __version__
 from predann_bids.arrays import Doubles
 from predann_bids.bids.music.presentations import Presentation, from_table
+from predann_bids.bids.music.stimulus_table import keep_used_rows, read_stimulus_table
 from predann_bids.bids.recordings import Recording
 from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed
 from predann_bids.files import read_json, write_json, write_text
@@ -26,6 +27,7 @@ EVENTS_SIDECAR = {
     "trial_type": {"Description": "Name of the stimulus that plays"},
     "stim_file": {"Description": "Audio file, relative to /stimuli"},
     "audio_start": {"Description": "Place in the audio file at which the presentation begins", "Units": "s"},
+    "stim_id": {"Description": "Stimulus, as described in /stimuli/stimuli.tsv"},
 }
 
 UNUSABLE_SIDECAR = {
@@ -205,6 +207,16 @@ def write_positions(recording: Recording, output_dir: Path, channels: Sequence[s
     write_text(stem.with_name(f"{stem.name}_electrodes.tsv"), "\n".join(rows) + "\n")
     system = {"EEGCoordinateSystem": "CapTrak", "EEGCoordinateUnits": "m"}
     write_json(stem.with_name(f"{stem.name}_coordsystem.json"), system)
+
+
+def provide_stimulus_table(stimuli_dirs: Iterable[Path], output_dir: Path) -> None:
+    """Put the rows of `stimuli.tsv` that finished recordings refer to into `stimuli/` of the derivative dataset."""
+    table = read_stimulus_table(stimuli_dirs)
+    if table is None:
+        return
+    finished = (from_table(path) for path in output_dir.glob("sub-*/**/*_desc-preproc_events.tsv"))
+    used = {p.stim_id: p.stim_file for presentations in finished for p in presentations if p.stim_id}
+    keep_used_rows(table, used, output_dir / "stimuli")
 
 
 def source_fingerprint(recording: Recording, events: Path | None, stimuli: Iterable[Path]) -> list[Any]:

@@ -10,11 +10,12 @@ from pathlib import Path, PurePosixPath
 from predann_bids.bids.music.events import read_events as read_events
 from predann_bids.bids.music.events import read_rows as read_rows
 from predann_bids.bids.music.starts import Starts, find_starts
+from predann_bids.bids.music.stim_ids import Contradiction, Meant, StimIds
 from predann_bids.bids.music.stimuli import AudioFile, Stimuli
 from predann_bids.bids.music.stimulus_map import ENTITIES, MapRule, StimulusMap, fill_in, first_match, is_among
 from predann_bids.bids.music.unusable import Unusable, places
 from predann_bids.bids.numbers import MISSING, as_seconds, not_seconds
-from predann_bids.errors import PredannError, WrongUsage
+from predann_bids.errors import PredannError, UnusableData, WrongUsage
 
 PLAIN = MapRule(0, {}, {}, "")  # of a row that no rule is about: it changes nothing
 
@@ -45,6 +46,8 @@ class Cue:
         Seconds that the stimulus map states.
     end : float, optional
         Seconds from the start of the recording at which a row says that the music ends.
+    stim_id : str
+        Its id in the table of stimuli; empty if it has none.
     """
 
     where: str
@@ -58,6 +61,7 @@ class Cue:
     audio_start: float = 0.0
     stated: float | None = None
     end: float | None = None
+    stim_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,12 @@ class Cues:
         """The audio files, without repetition."""
         return sorted({cue.audio for cue in self.music})
 
+    @property
+    def by_id(self) -> list[list[str]]:
+        """Ids of stimuli with the label and the file that each stands for, without repetition."""
+        ids = {(cue.stim_id, cue.label, cue.stim_file) for cue in self.music if cue.stim_id}
+        return [list(one) for one in sorted(ids)]
+
 
 def find_cues(
     events: Path | None,
@@ -100,7 +110,8 @@ def find_cues(
     """List what events.tsv and the stimulus map say about the music in one recording.
 
     The first rule of the map that matches wins. A rule without a condition on events stands for the recording itself.
-    Rows that no rule matches are music when their `stim_file` is audio, as in BIDS.
+    Rows that no rule matches are music when their `stim_file` is audio, as in BIDS, or their `stim_id` stands for audio
+    in the table of stimuli, as in BEP044.
 
     Parameters
     ----------
@@ -116,7 +127,8 @@ def find_cues(
     Raises
     ------
     UnusableData
-        The events cannot be read. What cannot be used of single rows is returned, not raised.
+        The events cannot be read, or `stim_id` and `stim_file` contradict each other. What cannot be used of single
+        rows is returned, not raised.
     """
     known = {name: (entities or {}).get(name, "") for name in ENTITIES}
     rules = stimulus_map.about(known) if stimulus_map else ()
@@ -151,6 +163,7 @@ class _Search:
         self._notes: dict[str, None] = {}
         self._remarks: dict[str, list[str]] = defaultdict(list)
         self._starts = Starts()
+        self._ids = StimIds(stimuli)
         self.ignored: dict[str, list[int]] = defaultdict(list)
 
     def expect(self, starts: Starts) -> None:
@@ -188,14 +201,28 @@ class _Search:
         where, index = f"{self._events}, line {line}", line - 2
         if rule and (index in self._starts.overruled or index in self._starts.never):
             return
-        if rule is None and (reason := self._no_music(row.get("stim_file", ""), is_mapped)):
+        meant = None
+        if rule is None:
+            try:
+                meant = self._ids.meant_by(row)
+            except Contradiction as error:
+                raise UnusableData(f"{where}: {error}.") from error
+            except PredannError as error:
+                onset, duration = as_seconds(row["onset"]), as_seconds(row["duration"])
+                named, file = self._ids.named(row), row.get("stim_file", "")
+                self._unusable.append(Unusable(where, line, onset, duration, named, file, error))
+                return
+        if isinstance(meant, str):
+            self.ignored[meant].append(line)
+            return
+        if rule is None and meant is None and (reason := self._no_music(row.get("stim_file", ""), is_mapped)):
             self.ignored[reason].append(line)
             return
         # announced music begins at another row, which then stands for when and how long
         begins = rows[self._starts.begins.get(index, index)]
         marker = as_seconds(begins["onset"])
         end = _end_after(marker, rule, rows) if rule and marker is not None else None
-        self._take(where, line, row, begins, {**row, **self._entities}, rule, end)
+        self._take(where, line, row, begins, {**row, **self._entities}, rule, end, meant)
 
     def _no_music(self, stim_file: str, is_mapped: bool) -> str:
         """Say why a row that no rule is about is no music; empty if it may be."""
@@ -214,9 +241,10 @@ class _Search:
         values: Mapping[str, str],
         rule: MapRule | None,
         end: float | None,
+        meant: Meant | None = None,
     ) -> None:
         effect = rule or PLAIN
-        wanted, label = row.get("stim_file", ""), ""
+        wanted, label = row.get("stim_file", ""), meant.label if meant else ""
         onset, duration = as_seconds(begins.get("onset", "0")), as_seconds(begins.get("duration", ""))
         stated = begins.get("duration", "")
         try:
@@ -227,12 +255,14 @@ class _Search:
                 raise not_seconds("onset", begins["onset"])
             if duration is None and effect.duration is None and end is None and stated not in MISSING:
                 raise not_seconds("duration", stated)
-            found = self._noted(self._stimuli.locate(wanted))
+            found = self._noted(meant.found) if meant else self._noted(self._stimuli.locate(wanted))
         except PredannError as error:
-            named = label or PurePosixPath(wanted).stem
+            named = label or PurePosixPath(meant.found.name if meant else wanted).stem
             start = None if onset is None else onset + effect.onset_shift
             self._unusable.append(Unusable(where, line, start, duration, named, wanted, error))
             return
+        if meant and meant.note:
+            self._remarks[meant.note].append(where)
         label = label or self._stimuli.label(found.name)
         start = onset + effect.onset_shift
         self._cues.append(
@@ -245,9 +275,10 @@ class _Search:
                 found.path,
                 label,
                 found.name,
-                effect.audio_start,
+                meant.audio_start if meant else effect.audio_start,
                 effect.duration,
                 end,
+                meant.stim_id if meant else "",
             )
         )
 

@@ -35,6 +35,8 @@ class Presentation:
         Seconds from the start of the recording.
     audio_start : float
         Seconds into the audio file at `onset`.
+    stim_id : str
+        Its id in the table of stimuli; empty if it has none.
     """
 
     label: str
@@ -42,6 +44,7 @@ class Presentation:
     onset: float
     duration: float
     audio_start: float = 0.0
+    stim_id: str = ""
 
     @property
     def end(self) -> float:
@@ -173,7 +176,7 @@ def _resolve_one(
         text = f"'{cue.stim_file}' is left out, as {duration:.2f} s are less than {shortest:g} s"
         remarks[f"are left out, as they last less than {shortest:g} s"].append((cue.where, text))
         return None
-    return Presentation(cue.label, cue.stim_file, first, duration, cue.audio_start + first - cue.onset)
+    return Presentation(cue.label, cue.stim_file, first, duration, cue.audio_start + first - cue.onset, cue.stim_id)
 
 
 def _duration(cue: Cue, left: float, next_onset: float, shortest: float) -> float:
@@ -247,15 +250,24 @@ def to_table(
 ) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """Lay out presentations as the events table of a derivative: its columns, and a row for each.
 
-    What cannot be used has a row with the reason in a further column, which is not there if all can be used.
+    Further columns are there only if needed: `stim_id` if any presentation has one, and the reason of what cannot be
+    used, which has a row, too.
     """
+    with_ids = any(p.stim_id for p in presentations)
+    ids = [(p.stim_id or "n/a",) if with_ids else () for p in presentations]
     rows = [
-        (round(p.onset, 6), round(p.duration, 6), p.label, p.stim_file, round(p.audio_start, 6)) for p in presentations
+        (round(p.onset, 6), round(p.duration, 6), p.label, p.stim_file, round(p.audio_start, 6), *own)
+        for p, own in zip(presentations, ids, strict=True)
     ]
+    columns = (*COLUMNS, *(["stim_id"] if with_ids else []))
     if not unusable:
-        return COLUMNS, list(rows)
-    lost = [(_known(one.onset), _known(one.duration), one.label or "n/a", "n/a", "n/a", one.reason) for one in unusable]
-    return (*COLUMNS, "unusable"), sorted([*((*row, "n/a") for row in rows), *lost], key=_by_onset)
+        return columns, list(rows)
+    empty = ["n/a"] * (len(columns) - len(COLUMNS))
+    lost = [
+        (_known(one.onset), _known(one.duration), one.label or "n/a", "n/a", "n/a", *empty, one.reason)
+        for one in unusable
+    ]
+    return (*columns, "unusable"), sorted([*((*row, "n/a") for row in rows), *lost], key=_by_onset)
 
 
 def _known(seconds: float | None) -> object:
@@ -270,7 +282,12 @@ def from_table(path: Path) -> tuple[Presentation, ...]:
     """Read the presentations of a derivative back, without what cannot be used."""
     return tuple(
         Presentation(
-            row["trial_type"], row["stim_file"], float(row["onset"]), float(row["duration"]), float(row["audio_start"])
+            row["trial_type"],
+            row["stim_file"],
+            float(row["onset"]),
+            float(row["duration"]),
+            float(row["audio_start"]),
+            row.get("stim_id", "").replace("n/a", ""),
         )
         for row in read_rows(path)
         if row.get("unusable", "n/a") in MISSING

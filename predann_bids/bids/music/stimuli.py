@@ -41,9 +41,12 @@ class Stimuli:
     ----------
     directory : Path
         `BIDS_DIR/stimuli`, or what the user says.
+    of_dataset : Path, optional
+        `BIDS_DIR/stimuli`, where a table of the stimuli may lie although the audio is elsewhere.
     """
 
     directory: Path
+    of_dataset: Path | None = None
 
     def names_audio(self, text: str) -> bool:
         """Whether a cell of a table names audio: by its extension, or as a file of the directory without its own."""

@@ -156,7 +156,7 @@ def inspect_recordings(
     shortest : float
         Presentations shorter than this, in seconds, are left out.
     """
-    stimuli = Stimuli(stimuli_dir)
+    stimuli = Stimuli(stimuli_dir, recordings[0].root / "stimuli" if recordings else None)
     seconds_of = cache(audio_seconds)
     for recording in recordings:
         try:

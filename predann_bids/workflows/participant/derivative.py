@@ -86,8 +86,10 @@ def write_derivative(made: Made, output_dir: Path, stimuli_dir: Path) -> None:
     presentations = made.resolution.presentations
     provide_stimuli((p.stim_file for p in presentations), stimuli_dir, output_dir)
     write_text(paths.channels, _channel_table(made.preprocessed, made.config))
-    write_table(paths.events, *to_table(presentations, _unusable(made)))
-    write_json(paths.events_sidecar, EVENTS_SIDECAR | (UNUSABLE_SIDECAR if made.resolution.unusable else {}))
+    columns, rows = to_table(presentations, _unusable(made))
+    write_table(paths.events, columns, rows)
+    described = EVENTS_SIDECAR | UNUSABLE_SIDECAR
+    write_json(paths.events_sidecar, {name: words for name, words in described.items() if name in columns})
     write_json(paths.sidecar, _sidecar(made))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from predann_bids.bids.derivatives import DerivativePaths, prepare_output, write_citation
+from predann_bids.bids.derivatives import DerivativePaths, prepare_output, provide_stimulus_table, write_citation
 from predann_bids.bids.finding.index import LastIndex
 from predann_bids.bids.music.stimulus_map import StimulusMap, find_map, read_map
 from predann_bids.bids.recordings import Recording, Selection, find_recordings, list_recordings
@@ -130,6 +130,7 @@ def run_participant(
     _log_failures(outcomes, output_dir)
     if on_done:
         on_done(outcomes)
+    provide_stimulus_table((bids_dir / "stimuli", audio_dir), output_dir)
     failed_reports = _write_reports(outcomes, bids_dir, output_dir, execution) if execution.report else []
     (write_quality if execution.report else write_participants)(output_dir)
     _raise_failures(outcomes, failed_reports, rules)

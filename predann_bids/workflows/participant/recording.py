@@ -117,7 +117,8 @@ class _Sources:
     @classmethod
     def of(cls, job: RecordingJob) -> _Sources:
         events = job.recording.sidecar("events", ".tsv")
-        cues = find_cues(events, Stimuli(job.stimuli_dir), stimulus_map=job.stimulus_map, entities=job.entities)
+        stimuli = Stimuli(job.stimuli_dir, job.recording.root / "stimuli")
+        cues = find_cues(events, stimuli, stimulus_map=job.stimulus_map, entities=job.entities)
         return cls(job, events, cues)
 
     @cached_property
@@ -129,6 +130,7 @@ class _Sources:
             job.stimulus_map.fingerprint(job.entities) if job.stimulus_map else [],
             __version__,
             *([cue.label for cue in self.cues.music] if self._has_labels_of_folders else []),
+            *([self.cues.by_id] if self.cues.by_id else []),
         )
 
     @property
@@ -143,7 +145,7 @@ class _Sources:
         if self.cues.unusable and (not self.cues.music or job.missing_audio == "fail"):
             raise as_error(self.cues.unusable)
         if not self.cues.music:
-            notes = [f"{recording.path} has no events.tsv."] if self.events is None else []
+            notes = [f"{recording.path} has no events.tsv."] if self.events is None else [*self.cues.notes]
             if paths.sidecar.is_file():
                 notes.append(
                     f"{recording.name}: no music is found now, but its derivative of an earlier run is still in"
