@@ -165,6 +165,12 @@ def both(*damages):
     return lambda root: [damage(root) for damage in damages]
 
 
+def plays(name, events=None):
+    """Name other audio in events, whose id would contradict it."""
+    events = events or EVENTS
+    return both(replace(events, "song-01.wav", name), replace(events, "stim-song01", "n/a"))
+
+
 def no_longer_brainvision(root):
     data = np.fromfile(root / EEG, "<f4").reshape(-1, CHANNELS).T / 10
     names = [line.split("\t")[0] for line in (root / TABLE).read_text().splitlines()[1:]]
@@ -271,23 +277,23 @@ class Lost:
 
 
 LOST = [
-    Lost("missing audio", replace(EVENTS, "song-01.wav", "gone.wav"),
+    Lost("missing audio", plays("gone.wav"),
          (f"{EVENTS}, line 3", "'gone.wav' is not in", "--stimuli-dir")),
-    Lost("audio outside of stimuli", replace(EVENTS, "song-01.wav", "../song.wav"),
+    Lost("audio outside of stimuli", plays("../song.wav"),
          (f"{EVENTS}, line 3", "lies outside of")),
     Lost("link to audio that was not fetched",
-         both(break_link("stimuli/new.wav"), replace(EVENTS, "song-01.wav", "new.wav")),
+         both(break_link("stimuli/new.wav"), plays("new.wav")),
          (f"{EVENTS}, line 3", "new.wav", "datalad get")),
-    Lost("zero-length audio", both(write("stimuli/new.wav", ""), replace(EVENTS, "song-01.wav", "new.wav")),
+    Lost("zero-length audio", both(write("stimuli/new.wav", ""), plays("new.wav")),
          ("stimuli/new.wav is empty", f"{EVENTS}, line 3")),
-    Lost("text named .wav", both(write("stimuli/new.wav", "la la la"), replace(EVENTS, "song-01.wav", "new.wav")),
+    Lost("text named .wav", both(write("stimuli/new.wav", "la la la"), plays("new.wav")),
          ("stimuli/new.wav cannot be read as audio", "WAV, FLAC", f"{EVENTS}, line 3")),
     Lost("audio that was cut off within its header",
-         both(write("stimuli/new.wav", b"RIFF\x24\0\0\0WAVEfm"), replace(EVENTS, "song-01.wav", "new.wav")),
+         both(write("stimuli/new.wav", b"RIFF\x24\0\0\0WAVEfm"), plays("new.wav")),
          ("stimuli/new.wav cannot be read as audio", f"{EVENTS}, line 3")),
-    Lost("audio without samples", both(audio(0, "new.wav"), replace(EVENTS, "song-01.wav", "new.wav")),
+    Lost("audio without samples", both(audio(0, "new.wav"), plays("new.wav")),
          ("stimuli/new.wav holds no sound", f"{EVENTS}, line 3")),
-    Lost("audio shorter than a window", both(audio(1, "new.wav"), replace(EVENTS, "song-01.wav", "new.wav")),
+    Lost("audio shorter than a window", both(audio(1, "new.wav"), plays("new.wav")),
          (f"{EVENTS}, line 3", "new.wav lasts 1.00 s", "less than a window (3 s)")),
     Lost("a duration with a decimal comma", lambda root: change_row(root, 1, "6,5"),
          (f"{EVENTS}, line 3", "the duration '6,5' is not a number", "write 6.5")),
@@ -390,7 +396,7 @@ def accents(form):
         (root / "stimuli/song-01.wav").rename(root / "stimuli" / unicodedata.normalize(form, name))
         other = unicodedata.normalize("NFD" if form == "NFC" else "NFC", name)
         for events in root.rglob("*_events.tsv"):
-            replace(str(events.relative_to(root)), "song-01.wav", other)(root)
+            plays(other, str(events.relative_to(root)))(root)
 
     return damage
 

@@ -103,11 +103,18 @@ def test_the_published_preset_resamples_by_the_fourier_method_and_does_nothing_e
 
 def test_the_events_table_holds_one_row_for_each_presentation(dataset, reported):
     table = pd.read_csv(reported / f"{STEM}_events.tsv", sep="\t")
-    assert list(table.columns) == ["onset", "duration", "trial_type", "stim_file", "audio_start"]
+    assert list(table.columns) == ["onset", "duration", "trial_type", "stim_file", "audio_start", "stim_id"]
     events = pd.read_csv(dataset / "sub-01/eeg/sub-01_task-music_events.tsv", sep="\t")
     music = events[events["stim_file"].notna()]
     np.testing.assert_allclose(table["onset"], music["onset"], atol=1e-5)
     assert table["stim_file"].tolist() == music["stim_file"].tolist()
+    assert table["stim_id"].tolist() == music["stim_id"].tolist()
+
+
+def test_the_derivative_describes_the_stimuli_that_were_used(dataset, reported):
+    source = (dataset / "stimuli" / "stimuli.tsv").read_text()
+    assert (reported / "stimuli" / "stimuli.tsv").read_text() == source
+    assert set(source.splitlines()[0].split("\t")) == set(json.loads((reported / "stimuli/stimuli.json").read_text()))
 
 
 def test_the_sidecar_names_source_steps_and_bad_channels(reported):

@@ -36,7 +36,7 @@ def tool(capsys):
 @pytest.fixture
 def plain(dataset_copy):
     """A dataset whose events say nothing about files, only `value` 11 to 13 for its songs."""
-    rewrite(dataset_copy, lambda cells, header: [*cells[:4], "n/a", *cells[5:]])
+    rewrite(dataset_copy, lambda cells, header: [*cells[:4], "n/a", "n/a", *cells[6:]])
     return dataset_copy
 
 
@@ -112,7 +112,7 @@ def test_onsets_in_a_map_are_no_kinds_of_rows_to_be_told(tool, plain, tmp_path):
 
 
 def test_participants_that_lack_stimuli_are_named(tool, dataset_copy):
-    rewrite(dataset_copy, lambda row, _: [*row[:4], row[4].replace("song-02.wav", "n/a"), *row[5:]], "03")
+    rewrite(dataset_copy, lambda row, _: [*row[:4], "n/a", "n/a", *row[6:]] if row[4] == "song-02.wav" else row, "03")
     _, out, _ = tool(dataset_copy)
     assert "Participant 03 lacks 1 of 3 stimuli: song-02." in out
     assert cells(row_with(out, "song-02.wav"))[-2:] == ["3", "3 of 4"]
@@ -134,7 +134,7 @@ def test_warnings_of_presentations_are_shown(tool, dataset_copy):
 def test_names_that_look_like_markup_are_shown_as_they_are(tool, dataset_copy):
     name = "[red]it's :smile: (live).wav"
     (dataset_copy / "stimuli" / "song-01.wav").rename(dataset_copy / "stimuli" / name)
-    rewrite(dataset_copy, lambda row, _: [*row[:4], row[4].replace("song-01.wav", name), *row[5:]])
+    rewrite(dataset_copy, lambda row, _: [*row[:4], row[4].replace("song-01.wav", name), "n/a", *row[6:]])
     code, out, _ = tool(dataset_copy)
     assert code == 0
     assert name in out
@@ -177,7 +177,7 @@ def test_no_audio_at_all_ends_with_the_code_of_missing_input(tool, dataset_copy)
 
 
 def test_some_participants_with_problems_are_told_together_with_code_1(tool, dataset_copy):
-    rewrite(dataset_copy, lambda row, _: [*row[:4], row[4].replace("song-02", "other"), *row[5:]], "02")
+    rewrite(dataset_copy, lambda row, _: [*row[:4], row[4].replace("song-02", "other"), "n/a", *row[6:]], "02")
     rewrite(dataset_copy, lambda row, _: ["soon" if row[4] == "song-01.wav" else row[0], *row[1:]], "03")
     code, out, err = tool(dataset_copy)
     assert code == 1

@@ -14,11 +14,12 @@ import numpy as np
 
 from predann_bids import __version__
 from predann_bids.bids.music.names import AUDIO_EXTENSIONS
+from predann_bids.bids.music.stimulus_table import PREFIX, write_stimulus_table
 from predann_bids.errors import CannotCreateOutput, MissingInput, PredannError, SomeParticipantsFailed, UnusableData
 from predann_bids.files import write_json, write_text, written_whole
 from predann_bids.signals.audio import audio_seconds
 from predann_bids.signals.brainvision import write_brainvision
-from predann_bids.tools.nmedt.files import ELECTRODES, LENGTH_TOLERANCE_S, RawFile, Song, label_of, opened
+from predann_bids.tools.nmedt.files import ELECTRODES, LENGTH_TOLERANCE_S, SONGS, RawFile, Song, label_of, opened
 from predann_bids.tools.nmedt.metadata import (
     COORDSYSTEM,
     DESCRIPTION,
@@ -106,6 +107,7 @@ def convert(
             failures.append(error)
             on_done(f"{path.name}: failed")
     _list_participants(bids_dir)
+    _list_songs(bids_dir / "stimuli")
     if failures:
         sentences = "\n".join(map(str, failures))
         if not headers:
@@ -142,16 +144,16 @@ def _convert_one(path: Path, audio_dir: Path, target: Target) -> None:
         for played in raw.songs:
             song, onset = played.song, played.onset
             audio, seconds = find_song(audio_dir, song, path)
-            name = f"{song.code}_{song.name}{audio.suffix.lower()}"
+            name = f"{_stem(song)}{audio.suffix.lower()}"
             _copy(audio, target.root / "stimuli" / name)
             rows.append((onset, min(seconds, raw.samples / raw.rate_hz - onset), song, name))
         target.file("eeg.json").unlink(missing_ok=True)
         _write_eeg(raw, target, [(onset, duration, song.name) for onset, duration, song, _ in rows])
         write_text(
             target.file("events.tsv"),
-            "onset\tduration\ttrial_type\tvalue\tstim_file\n"
+            "onset\tduration\ttrial_type\tvalue\tstim_file\tstim_id\n"
             + "".join(
-                f"{onset:.4f}\t{duration:.4f}\t{song.name}\t{song.code}\t{name}\n"
+                f"{onset:.4f}\t{duration:.4f}\t{song.name}\t{song.code}\t{name}\t{PREFIX}{song.name}\n"
                 for onset, duration, song, name in rows
             ),
         )
@@ -253,3 +255,21 @@ def _list_participants(bids_dir: Path) -> None:
     names = sorted({path.parts[-3] for path in bids_dir.glob("sub-*/eeg/*_eeg.json")})
     if names:
         write_text(bids_dir / "participants.tsv", "participant_id\n" + "".join(f"{name}\n" for name in names))
+
+
+def _stem(song: Song) -> str:
+    return f"{song.code}_{song.name}"
+
+
+def _list_songs(stimuli: Path) -> None:
+    files = [path for path in sorted(stimuli.glob("*")) if path.suffix in AUDIO_EXTENSIONS]
+    rows = []
+    for song in SONGS.values():
+        names = [path.name for path in files if path.stem == _stem(song)]
+        if names:
+            # of audio that was replaced by another format, older events name the older file
+            filename = names[0] if len(names) == 1 else "n/a"
+            about = {"type": "audio", "description": f"Song of trigger {song.code}", "present": "true"}
+            rows.append({"stimulus_id": f"{PREFIX}{song.name}", "filename": filename, **about})
+    if rows:
+        write_stimulus_table(stimuli, rows)

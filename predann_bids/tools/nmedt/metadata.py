@@ -46,6 +46,7 @@ EVENTS_SIDECAR: Mapping[str, Any] = {
     "trial_type": {"Description": "Name of the song"},
     "value": {"Description": "Trigger of the song"},
     "stim_file": {"Description": "Audio file played, relative to /stimuli"},
+    "stim_id": {"Description": "Song played, as described in /stimuli/stimuli.tsv"},
 }
 COORDSYSTEM: Mapping[str, Any] = {
     "EEGCoordinateSystem": "CapTrak",

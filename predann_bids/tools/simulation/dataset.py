@@ -15,6 +15,7 @@ import numpy as np
 import soundfile
 
 from predann_bids.arrays import Doubles
+from predann_bids.bids.music.stimulus_table import write_stimulus_table
 from predann_bids.timing import Rate, Span
 from predann_bids.tools.simulation.background.stationary import LINE_HZ
 from predann_bids.tools.simulation.calibration import Rehearsal, calibrated
@@ -88,6 +89,7 @@ def simulate(
             song = _write_song(root / "stimuli" / song_file(number), number, simulation)
             features.append(audio_features(song, AUDIO_RATE, Rate(simulation.sampling_rate)))
             on_progress(song_file(number))
+        write_stimulus_table(root / "stimuli", [_described(number) for number in range(simulation.songs)])
         response = _response(root, features, simulation, on_progress)
         for number in range(simulation.participants):
             _write_recording(root, number, features, simulation, response.snr)
@@ -128,6 +130,22 @@ def _whole_or_not_at_all(out_dir: Path) -> Iterator[Path]:
 def song_file(number: int) -> str:
     """Name of the audio file of a song (0, 1, ...)."""
     return f"song-{number + 1:02d}.wav"
+
+
+def song_id(number: int) -> str:
+    """Id of a song (0, 1, ...) in the table of stimuli."""
+    return f"stim-song{number + 1:02d}"
+
+
+def _described(song: int) -> dict[str, str]:
+    return {
+        "stimulus_id": song_id(song),
+        "type": "audio",
+        "filename": song_file(song),
+        "license": "CC0",
+        "description": f"Synthetic song {song + 1}",
+        "present": "true",
+    }
 
 
 def _label(participant: int) -> str:
@@ -244,21 +262,24 @@ def event_rows(playbacks: Sequence[Playback], n_samples: int, simulation: Simula
     silence = 0
     for playback in [*playbacks, None]:
         stop = playback.span.start if playback else n_samples
-        rows.append(_event(rate, silence, rate.seconds(stop - silence), "fixation", FIXATION_CODE, "n/a"))
+        rows.append(_event(rate, silence, rate.seconds(stop - silence), "fixation", FIXATION_CODE))
         if playback:
-            code, file = FIRST_SONG_CODE + playback.song, song_file(playback.song)
-            rows.append(_event(rate, playback.span.start, music_seconds, "music", code, file))
+            code = FIRST_SONG_CODE + playback.song
+            rows.append(_event(rate, playback.span.start, music_seconds, "music", code, playback.song))
             silence = playback.span.stop
     return rows
 
 
-def _event(rate: Rate, sample: int, duration: float, trial_type: str, value: int, stim_file: str) -> dict[str, Any]:
+def _event(
+    rate: Rate, sample: int, duration: float, trial_type: str, value: int, song: int | None = None
+) -> dict[str, Any]:
     return {
         "onset": round(rate.seconds(sample), 6),
         "duration": round(duration, 6),
         "trial_type": trial_type,
         "value": value,
-        "stim_file": stim_file,
+        "stim_file": "n/a" if song is None else song_file(song),
+        "stim_id": "n/a" if song is None else song_id(song),
         "sample": sample,
     }
 

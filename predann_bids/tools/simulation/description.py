@@ -36,6 +36,7 @@ EVENTS_SIDECAR = {
     },
     "value": {"Description": "Trigger code: 1 for silence, 10 + number of the song for music"},
     "stim_file": {"Description": "Audio file played, relative to /stimuli"},
+    "stim_id": {"Description": "Song played, as described in /stimuli/stimuli.tsv"},
     "sample": {"Description": "Start of the event in samples; the first sample of the recording is 0"},
 }
 
