@@ -13,6 +13,7 @@ from predann_bids.console import plain_console, say
 from predann_bids.errors import CannotCreateOutput, SomeParticipantsFailed, UnusableData
 from predann_bids.files import check_place, write_text
 from predann_bids.progress import Progress
+from predann_bids.tools.stimuli.bep044 import refuse_directory, write_bep044
 from predann_bids.tools.stimuli.drafting.choose import draft_map
 from predann_bids.tools.stimuli.drafting.counting import DatasetEvents
 from predann_bids.tools.stimuli.drafting.events import read_recording_events
@@ -30,6 +31,7 @@ def show_stimuli(
     stimulus_map: str | None = None,
     stimuli_dir: Path | None = None,
     draft: str | None = None,
+    bep044: Path | None = None,
     overwrite: bool = False,
     shortest: float,
     verbose: bool = False,
@@ -48,8 +50,10 @@ def show_stimuli(
         Directory of the audio files; default `BIDS_DIR/stimuli`.
     draft : str, optional
         File to write a draft of a stimulus map to; `-` for standard output.
+    bep044 : Path, optional
+        Directory to write a table of stimuli and events to; see `write_bep044`.
     overwrite : bool
-        Replace the file if it exists.
+        Replace files that exist.
     shortest : float
         Presentations shorter than this, in seconds, are left out.
     verbose : bool
@@ -65,6 +69,8 @@ def show_stimuli(
     """
     if draft and draft != STANDARD_OUTPUT:
         _refuse_target(Path(draft), bids_dir, overwrite)
+    if bep044:
+        refuse_directory(bep044, bids_dir, overwrite)
     rules = read_map(find_map(stimulus_map)) if stimulus_map else None
     listing = list_recordings(bids_dir, selection)
     recordings = listing.recordings
@@ -79,6 +85,9 @@ def show_stimuli(
     dataset = DatasetInspection(tuple(inspections), audio_dir, rules, shortest)
     show(dataset, plain_console(stderr=draft == STANDARD_OUTPUT), shown=None if verbose else SHOWN)
     if not draft:
+        if bep044 and any(one.presentations and not one.problem for one in dataset.recordings):
+            for line in write_bep044(dataset, bids_dir, bep044, overwrite=overwrite):
+                say(line)
         _raise_problems(dataset)
         return
     events = []
