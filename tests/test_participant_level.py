@@ -147,7 +147,7 @@ def test_the_second_run_does_only_what_is_missing_or_changed(dataset_copy, tmp_p
     assert app(*arguments)[0] == 0
     (tmp_path / "out/sub-02/eeg/sub-02_task-music_desc-preproc_events.tsv").unlink()
     events = dataset_copy / "sub-03/eeg/sub-03_task-music_events.tsv"
-    events.write_text(events.read_text().replace("song-01.wav", "song-02.wav"))
+    events.write_text(events.read_text().replace("song-01.wav", "song-02.wav").replace("stim-song01", "stim-song02"))
     code, out, _ = app(*arguments)
     status = dict(line.split("│")[1:3] for line in out.splitlines() if "sub-" in line)
     assert code == 0
