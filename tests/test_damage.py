@@ -558,7 +558,7 @@ MAPS = {
     "no file": (None, 66, ("There is no stimulus map",)),
     "empty": ("", 64, ("is empty",)),
     "no column audio": (table("task label", "music x"), 64, ("line 1", "no column 'audio'")),
-    "no tabs": ("task,audio\nmusic,song-01.wav\n", 64, ("line 1", "Separate the columns with tabs")),
+    "no tabs": ("task audio\nmusic song-01.wav\n", 64, ("line 1", "Separate the columns with tabs")),
     "no rules": ("task\taudio\n", 64, ("has no rule",)),
     "too many cells": ("audio\nsong-01.wav\tx\n", 64, ("line 2", "2 cells")),
     "no number": (table("audio onset_shift", "song-01.wav later"), 64, ("line 2", "onset_shift 'later'")),

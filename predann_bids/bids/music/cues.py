@@ -244,6 +244,8 @@ class _Search:
         meant: Meant | None = None,
     ) -> None:
         effect = rule or PLAIN
+        if effect.note:
+            self._notes[effect.note] = None
         wanted, label = row.get("stim_file", ""), meant.label if meant else ""
         onset, duration = as_seconds(begins.get("onset", "0")), as_seconds(begins.get("duration", ""))
         stated = begins.get("duration", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,12 +9,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from predann_bids.bids.numbers import DECIMAL_COMMA, MISSING
+from predann_bids.bids.spreadsheets import Sheet, read_sheet
 from predann_bids.errors import MissingInput, WrongUsage
 
 ENTITIES = ("participant", "session", "task", "run")
 PREFIXES = {"participant": "sub-", "session": "ses-", "task": "task-", "run": "run-"}
 EFFECTS = ("audio", "label", "onset_shift", "audio_start", "duration", "end_value", "start_value")
+SECONDS = ("onset_shift", "audio_start", "duration", "onset")
 NOTHING = ("", "n/a")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 SHIPPED = Path(__file__).parents[2] / "stimulus_maps"
 
 
@@ -40,6 +43,8 @@ class MapRule:
         The presentation ends at the next row with one of these in a column of `columns`.
     start_values : tuple of str
         It begins at the first row, at or after the one that matches, with one of these in a column of `columns`.
+    note : str
+        What a user should know of how it was read.
     """
 
     line: int
@@ -52,6 +57,7 @@ class MapRule:
     duration: float | None = None
     end_values: tuple[str, ...] = ()
     start_values: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def is_about_recordings(self) -> bool:
@@ -104,7 +110,7 @@ class StimulusMap:
 
 
 def _content(rule: MapRule) -> dict[str, Any]:
-    content = {key: value for key, value in asdict(rule).items() if key != "line"}
+    content = {key: value for key, value in asdict(rule).items() if key not in ("line", "note")}
     if not rule.start_values:
         del content["start_values"]  # a rule without it says what it said before this column existed
     return content
@@ -181,41 +187,64 @@ def read_map(path: Path) -> StimulusMap:
     MissingInput
         There is no such file.
     """
-    lines = _lines(path)
-    if not lines:
+    try:
+        sheet = read_sheet(path, "audio")
+    except FileNotFoundError as error:
+        raise MissingInput(f"There is no stimulus map {path}.") from error
+    if sheet is None:
         raise WrongUsage(f"{path} is empty: expected a table with the column audio and a row for each rule.")
-    first, header = lines[0]
-    _check_header(path, first, header)
+    _check_header(path, sheet.header_line, sheet.header)
     rules = []
-    for line, cells in lines[1:]:
-        if len(cells) > len(header):
-            raise WrongUsage(f"{path}, line {line}: {len(cells)} cells, but the header has {len(header)} columns.")
-        row = dict(zip(header, [*cells, *[""] * (len(header) - len(cells))], strict=True))
-        rules.append(_rule(path, line, {name: cell for name, cell in row.items() if cell not in NOTHING}))
+    for line, cells in sheet.rows:
+        where = f"{path}, line {line}"
+        row = {name: _dotted(where, name, cell, sheet) for name, cell in zip(sheet.header, cells, strict=True)}
+        rules.append(
+            _rule(path, line, {name: cell for name, cell in row.items() if not _is_nothing(where, name, cell)})
+        )
     if not rules:
         raise WrongUsage(f"{path} has no rule: expected at least one row below the header.")
     return StimulusMap(path, tuple(rules))
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise MissingInput(f"There is no stimulus map {path}.") from error
-    except UnicodeDecodeError as error:
-        raise WrongUsage(f"{path} is no UTF-8 text: {error}. Save the stimulus map as UTF-8.") from error
-    rows = enumerate(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE), 1)
-    return [
-        (line, [cell.strip() for cell in cells])
-        for line, cells in rows
-        if any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith("#")
-    ]
+def _dotted(where: str, name: str, cell: str, sheet: Sheet) -> str:
+    """Write a decimal comma in a column of seconds as a point."""
+    if name not in SECONDS:
+        return cell
+    return "|".join(_dotted_one(where, name, one.strip(), sheet.separator) for one in cell.split("|"))
+
+
+def _dotted_one(where: str, name: str, cell: str, separator: str) -> str:
+    if not DECIMAL_COMMA.fullmatch(cell):
+        return cell
+    # 1,500 may be a thousand and a half; where semicolons separate columns, commas are those of decimals
+    if separator != ";" and THOUSANDS.fullmatch(cell):
+        raise WrongUsage(
+            f"{where}: {name} '{cell}' could be {cell.replace(',', '.')} or {cell.replace(',', '')} seconds. Write it"
+            " with a point, or without a comma."
+        )
+    return cell.replace(",", ".")
+
+
+def _is_nothing(where: str, name: str, cell: str) -> bool:
+    """Whether a cell says nothing; R and pandas have words for this that may as well be values."""
+    if cell in NOTHING or cell == "N/A":
+        return True
+    if cell not in MISSING:
+        return False
+    if name not in EFFECTS:
+        raise WrongUsage(
+            f"{where}: '{cell}' in the column '{name}' may be a value, or mean that there is none. Write n/a if the"
+            f" rule holds whatever the value is, or '{cell}|{cell}' for the value."
+        )
+    return True
 
 
 def _check_header(path: Path, line: int, header: list[str]) -> None:
     where = f"{path}, line {line}"
     if "audio" not in header:
         hint = " Separate the columns with tabs." if len(header) == 1 and re.search(r"[,; ]", header[0]) else ""
+        if [name for name in header if name.casefold() == "audio"]:
+            hint = " Write it in small letters."
         raise WrongUsage(f"{where}: the stimulus map has no column 'audio', only {', '.join(header)}.{hint}")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice or "" in header:
@@ -267,7 +296,7 @@ def _seconds(where: str, row: Mapping[str, str], column: str) -> float | None:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise WrongUsage(f"{where}: {column} '{cell}' is not a number of seconds.")
+        raise WrongUsage(f"{where}: {column} '{cell}' is not a number of seconds; write it as 12.5.")
     return value
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from predann_bids.bids.finding.lost_zeros import restore_zeros
 from predann_bids.bids.music.stimulus_map import find_map, read_map
 from predann_bids.bids.music.unusable import sentences
 from predann_bids.bids.recordings import Selection, list_recordings
@@ -71,7 +72,7 @@ def show_stimuli(
         _refuse_target(Path(draft), bids_dir, overwrite)
     if bep044:
         refuse_directory(bep044, bids_dir, overwrite)
-    rules = read_map(find_map(stimulus_map)) if stimulus_map else None
+    rules = restore_zeros(read_map(find_map(stimulus_map)), bids_dir) if stimulus_map else None
     listing = list_recordings(bids_dir, selection)
     recordings = listing.recordings
     for note in listing.notes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from predann_bids.bids.derivatives import DerivativePaths, prepare_output, provide_stimulus_table, write_citation
 from predann_bids.bids.finding.index import LastIndex
+from predann_bids.bids.finding.lost_zeros import restore_zeros
 from predann_bids.bids.music.stimulus_map import StimulusMap, find_map, read_map
 from predann_bids.bids.recordings import Recording, Selection, find_recordings, list_recordings
 from predann_bids.config import Science
@@ -103,7 +104,7 @@ def run_participant(
     ['done', 'done']
     """
     execution = execution or Execution()
-    rules = read_map(find_map(stimulus_map)) if stimulus_map else None
+    rules = restore_zeros(read_map(find_map(stimulus_map)), bids_dir) if stimulus_map else None
     last_index = LastIndex(output_dir / "logs" / "last_index.json")
     listing = list_recordings(bids_dir, selection or Selection(), last_index)
     for note in listing.notes:
