@@ -49,7 +49,7 @@ PLAUSIBLE_VOLTS = (5e-8, 5e-3)
 STRETCHES = 8
 
 
-def apply_channels(raw: BaseRaw, path: Path | None) -> list[str]:
+def apply_channels(raw: BaseRaw, path: Path | None, *, look_at_samples: bool = True) -> list[str]:
     """Set names, types and bad channels as channels.tsv says, and make sure that EEG is in volts.
 
     Parameters
@@ -58,19 +58,26 @@ def apply_channels(raw: BaseRaw, path: Path | None) -> list[str]:
         The recording as its own file describes it; changed in place.
     path : pathlib.Path, optional
         Its channels.tsv, if it has one.
+    look_at_samples : bool
+        Rescale EEG whose values are implausible in the unit of the file.
 
     Returns
     -------
     list of str
         What a reader should know.
     """
+    notes, units = _apply(raw, path)
+    return notes + (_in_volts(raw, units) if look_at_samples else [])
+
+
+def _apply(raw: BaseRaw, path: Path | None) -> tuple[list[str], dict[str, str]]:
+    """Set names, types and bad channels; return what a reader should know, and the unit of each channel."""
     try:
         table = read_columns(path) if path else {}
     except UnusableData as error:
-        return [f"{error} It is not used.", *_guess_types(raw, raw.ch_names), *_in_volts(raw, {})]
+        return [f"{error} It is not used.", *_guess_types(raw, raw.ch_names)], {}
     if path and "name" not in table:
-        notes = [f"{path} has no column 'name': it is not used."]
-        return notes + _guess_types(raw, raw.ch_names) + _in_volts(raw, {})
+        return [f"{path} has no column 'name': it is not used.", *_guess_types(raw, raw.ch_names)], {}
     rows, notes = match_rows(raw, table, path) if path else ({}, [])
     cells = {name: {column: values[row] for column, values in table.items()} for name, row in rows.items()}
     types = {name: cell["type"].upper() for name, cell in cells.items() if cell.get("type", "n/a") != "n/a"}
@@ -79,7 +86,7 @@ def apply_channels(raw: BaseRaw, path: Path | None) -> list[str]:
     )
     raw.info["bads"] = [name for name, cell in cells.items() if cell.get("status", "").lower() == "bad"]
     notes += _guess_types(raw, [name for name in raw.ch_names if name not in types])
-    return notes + _in_volts(raw, {name: cell.get("units", "n/a") for name, cell in cells.items()})
+    return notes, {name: cell.get("units", "n/a") for name, cell in cells.items()}
 
 
 # -- types -----------------------------------------------------------------------------------------------------------

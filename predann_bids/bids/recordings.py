@@ -106,12 +106,17 @@ class Recording:
         """Open the recording with its sidecars; see `open`."""
         return self.open().raw
 
-    def open(self) -> Reading:
+    def open(self, *, look_at_samples: bool = True) -> Reading:
         """Open the recording with its sidecars, data not loaded where the format allows.
 
         EEG is in volts; `info["bads"]`, channel types and positions are those of the sidecars; `info["line_freq"]` is
         their PowerLineFrequency. The annotations are the file's own: events.tsv is read when presentations are
         resolved. A sidecar that cannot be used is named in the warnings.
+
+        Parameters
+        ----------
+        look_at_samples : bool
+            Make sure that values are plausible in their unit. If not, units are those of the file, right or wrong.
 
         Raises
         ------
@@ -124,7 +129,7 @@ class Recording:
         opened = formats.open_raw(self.path)
         raw, notes = opened.raw, list(opened.warnings)
         metadata, channels = self.metadata(), self.sidecar("channels", ".tsv")
-        notes += apply_channels(raw, channels)
+        notes += apply_channels(raw, channels, look_at_samples=look_at_samples)
         electrodes = self.sidecar("electrodes", ".tsv")
         notes += apply_positions(raw, electrodes, self._coordsystem_of(electrodes))
         notes += compare_with_sidecars(self.path, opened, metadata, channels, self._stating)

@@ -10,6 +10,7 @@ import click
 from predann_bids import __version__
 from predann_bids.cli import run
 from predann_bids.console import steady_streams, use_utf8
+from predann_bids.tools.check.command import make_command as check_command
 from predann_bids.tools.checkpoint import make_command as import_checkpoint_command
 from predann_bids.tools.nmedt.command import make_command as nmedt_command
 from predann_bids.tools.simulation.command import make_command as simulate_command
@@ -19,12 +20,19 @@ from predann_bids.tools.sweep import make_command as sweep_command
 
 @click.group(
     "predann-tools",
-    commands=[stimuli_command(), sweep_command(), simulate_command(), nmedt_command(), import_checkpoint_command()],
+    commands=[
+        check_command(),
+        stimuli_command(),
+        sweep_command(),
+        simulate_command(),
+        nmedt_command(),
+        import_checkpoint_command(),
+    ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, prog_name="predann-tools", message="%(prog)s %(version)s")
 def tools() -> None:
-    """Show which music a dataset contains, compare configurations, make datasets, import decoders."""
+    """Check datasets, show which music they contain, compare configurations, make datasets, import decoders."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

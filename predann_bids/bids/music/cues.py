@@ -186,6 +186,8 @@ class _Search:
         self.ignored["the music that they announce does not begin"].append(line)
 
     def take_recording(self, rule: MapRule) -> None:
+        if rule.excludes:
+            return
         where = f"{self._map_path}, line {rule.line}"
         self._take(where, 0, {}, {}, self._entities, rule, None)
 
@@ -200,6 +202,9 @@ class _Search:
     ) -> None:
         where, index = f"{self._events}, line {line}", line - 2
         if rule and (index in self._starts.overruled or index in self._starts.never):
+            return
+        if rule and rule.excludes:
+            self.ignored["a rule of the map says that they are no music"].append(line)
             return
         meant = None
         if rule is None:

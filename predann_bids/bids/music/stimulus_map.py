@@ -19,6 +19,7 @@ EFFECTS = ("audio", "label", "onset_shift", "audio_start", "duration", "end_valu
 SECONDS = ("onset_shift", "audio_start", "duration", "onset")
 NOTHING = ("", "n/a")
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+NO_MUSIC = "none"  # the audio of rows that are declared to be no music
 SHIPPED = Path(__file__).parents[2] / "stimulus_maps"
 
 
@@ -58,6 +59,11 @@ class MapRule:
     end_values: tuple[str, ...] = ()
     start_values: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def excludes(self) -> bool:
+        """Whether the rule declares what it is about to be no music."""
+        return self.audio == NO_MUSIC
 
     @property
     def is_about_recordings(self) -> bool:
@@ -204,6 +210,18 @@ def read_map(path: Path) -> StimulusMap:
     if not rules:
         raise WrongUsage(f"{path} has no rule: expected at least one row below the header.")
     return StimulusMap(path, tuple(rules))
+
+
+def read_map_cells(path: Path) -> list[list[str]]:
+    """Read the cells of a stimulus map, the names of its columns first, without comments and blank lines."""
+    sheet = read_sheet(path, "audio")
+    if sheet is None:
+        return [["audio"]]
+    rows = [
+        [_dotted(str(path), name, cell, sheet) for name, cell in zip(sheet.header, cells, strict=True)]
+        for _, cells in sheet.rows
+    ]
+    return [list(sheet.header), *rows]
 
 
 def _dotted(where: str, name: str, cell: str, sheet: Sheet) -> str:

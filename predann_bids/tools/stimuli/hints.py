@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from predann_bids.bids.music.names import names_audio
 from predann_bids.bids.music.stimulus_map import StimulusMap, is_among
 from predann_bids.tools.stimuli.inspection import MEASURES, DatasetInspection, Stimulus, audio_in
 from predann_bids.tools.stimuli.wording import most_frequent, number, seconds_range, some
@@ -75,7 +76,11 @@ def _about_conditions(dataset: DatasetInspection, stimulus_map: StimulusMap) -> 
             values.update(one.values.get(column, {}))
         rules = [rule for rule in stimulus_map.rules if column in rule.columns]
         known = [value for rule in rules for value in (*rule.columns[column], *rule.end_values, *rule.start_values)]
-        unknown = Counter({value: count for value, count in values.items() if not is_among(value, known)})
+        # rows that name audio are music without any rule
+        covered = {
+            value for value in values if is_among(value, known) or (column == "stim_file" and names_audio(value))
+        }
+        unknown = Counter({value: count for value, count in values.items() if value not in covered})
         if unknown and column not in MEASURES:
             yield f"The column '{column}' has values that occur in no rule: {most_frequent(unknown)}."
 

@@ -69,7 +69,7 @@ def show_stimuli(
         if a draft is written.
     """
     if draft and draft != STANDARD_OUTPUT:
-        _refuse_target(Path(draft), bids_dir, overwrite)
+        refuse_target(Path(draft), bids_dir, overwrite=overwrite)
     if bep044:
         refuse_directory(bep044, bids_dir, overwrite)
     rules = restore_zeros(read_map(find_map(stimulus_map)), bids_dir) if stimulus_map else None
@@ -135,18 +135,19 @@ def _raise_failures(dataset: DatasetInspection) -> NoReturn:
 # -- the draft ---------------------------------------------------------------------------------------------------------
 
 
-def _refuse_target(target: Path, bids_dir: Path, overwrite: bool) -> None:
-    check_place(target, "The draft")
+def refuse_target(target: Path, bids_dir: Path, *, overwrite: bool, what: str = "draft") -> None:
+    """Raise `CannotCreateOutput` if a stimulus map cannot be written to a file, before any work is done for it."""
+    check_place(target, f"The {what}")
     if target.resolve().is_relative_to(bids_dir.resolve()):
         raise CannotCreateOutput(
-            f"The draft {target} would lie inside {bids_dir}, which is never written to. Choose another file."
+            f"The {what} {target} would lie inside {bids_dir}, which is never written to. Choose another file."
         )
     if target.is_dir() or (target.exists() and not overwrite):
         reason = "is a directory" if target.is_dir() else "exists already; --overwrite replaces it"
-        raise CannotCreateOutput(f"The draft cannot be written: {target} {reason}.")
+        raise CannotCreateOutput(f"The {what} cannot be written: {target} {reason}.")
     parent = target.absolute().parent
     if not parent.is_dir():
-        raise CannotCreateOutput(f"The draft {target} cannot be written: the directory {parent} does not exist.")
+        raise CannotCreateOutput(f"The {what} {target} cannot be written: the directory {parent} does not exist.")
 
 
 def _hand_over(text: str, target: str, bids_dir: Path) -> None:
