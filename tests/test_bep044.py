@@ -94,6 +94,10 @@ def test_audio_from_elsewhere_is_not_present(tool, codes, tmp_path):
          "present": "false"}
     ]  # fmt: skip
     assert tool(copied(tmp_path / "tree", codes), *arguments)[0] == 0
+    # BIDS allows stim_file to name files of the dataset only
+    events = tables.read_rows(codes / "sub-01/eeg/sub-01_task-music_events.tsv")[1]
+    assert {row["stim_file"] for row in events} == {"n/a"}
+    assert "stim-song01" in {row["stim_id"] for row in events}
 
 
 def test_ids_of_the_dataset_are_kept(tool, dataset, tmp_path):

@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from predann_bids.bids import tables
@@ -86,7 +86,7 @@ def write_bep044(dataset: DatasetInspection, bids_dir: Path, directory: Path, *,
     _refuse_existing([stimuli / "stimuli.tsv", *targets.values()], overwrite)
     write_stimulus_table(stimuli, _stimulus_rows(ids, table, bids_dir / "stimuli"))
     for one in played:
-        events = _events(one, ids, has_table=table is not None)
+        events = _events(one, ids, bids_dir / "stimuli", has_table=table is not None)
         path = targets[one.recording.name]
         tables.write_table(
             path, events.names, [[row.get(name) or "n/a" for name in events.names] for row in events.rows]
@@ -172,11 +172,15 @@ def events_table(
     return EventsTable([*first, *(name for name in names if name not in first)], ordered)
 
 
-def _events(one: RecordingInspection, ids: Ids, *, has_table: bool) -> EventsTable:
+def _events(one: RecordingInspection, ids: Ids, stimuli: Path, *, has_table: bool) -> EventsTable:
     path = one.recording.sidecar("events", ".tsv")
     names, rows = tables.read_rows(path, required=("onset", "duration")) if path else ([], [])
     lost = {loss.line for loss in one.unusable}
-    return events_table(names, rows, one.music, one.presentations, ids, unusable=lost, has_table=has_table)
+    table = events_table(names, rows, one.music, one.presentations, ids, unusable=lost, has_table=has_table)
+    # in BIDS, stim_file must name a file of the dataset; what is elsewhere has its name in the table of stimuli alone
+    absent = {file for _, file in ids if not (stimuli / file).is_file()}
+    stated = [{**row, "stim_file": "n/a"} if row.get("stim_file") in absent else row for row in table.rows]
+    return replace(table, rows=stated)
 
 
 def _stimulus_rows(ids: Ids, table: StimulusTable | None, stimuli: Path) -> list[Row]:
