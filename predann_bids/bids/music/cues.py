@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from predann_bids.bids.music.events import read_events as read_events
 from predann_bids.bids.music.events import read_rows as read_rows
-from predann_bids.bids.music.starts import Starts, find_starts
+from predann_bids.bids.music.mapping.starts import Starts, find_starts
 from predann_bids.bids.music.stim_ids import Contradiction, Meant, StimIds
 from predann_bids.bids.music.stimuli import AudioFile, Stimuli
 from predann_bids.bids.music.stimulus_map import ENTITIES, MapRule, StimulusMap, fill_in, first_match, is_among

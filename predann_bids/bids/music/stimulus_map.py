@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from predann_bids.bids.music.mapping.sheets import Sheet, read_sheet
 from predann_bids.bids.numbers import DECIMAL_COMMA, MISSING
-from predann_bids.bids.spreadsheets import Sheet, read_sheet
 from predann_bids.errors import MissingInput, WrongUsage
 
 ENTITIES = ("participant", "session", "task", "run")
