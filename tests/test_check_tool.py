@@ -162,12 +162,12 @@ def test_a_deep_check_reads_all_samples(ds):
     samples[:, 1] = 5.0
     samples.tofile(first)
     second.write_bytes(next((ds / "sub-03/eeg").glob("*.eeg")).read_bytes())
-    shallow = check_dataset(ds, execution=ONE)
-    assert found(shallow, Effect.TOLD) == []
-    told = " ".join(
-        f"{finding.what} {finding.where}" for finding in found(check_dataset(ds, deep=True, execution=ONE), Effect.TOLD)
-    )
-    assert "not finite" in told
+    assert found(check_dataset(ds, execution=ONE), Effect.FAILS) == []
+    deep = check_dataset(ds, deep=True, execution=ONE)
+    (fails,) = found(deep, Effect.FAILS)
+    assert "not finite" in fails.what
+    assert "channels.tsv" in fails.remedy
+    told = " ".join(f"{finding.what} {finding.where}" for finding in found(deep, Effect.TOLD))
     assert "the same value throughout" in told
     assert "hold the same samples" in told
 

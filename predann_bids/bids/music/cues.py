@@ -10,12 +10,12 @@ from pathlib import Path, PurePosixPath
 from predann_bids.bids.music.events import read_events as read_events
 from predann_bids.bids.music.events import read_rows as read_rows
 from predann_bids.bids.music.mapping.starts import Starts, find_starts
-from predann_bids.bids.music.stim_ids import Contradiction, Meant, StimIds
+from predann_bids.bids.music.stim_ids import Meant, StimIds
 from predann_bids.bids.music.stimuli import AudioFile, Stimuli
 from predann_bids.bids.music.stimulus_map import ENTITIES, MapRule, StimulusMap, fill_in, first_match, is_among
 from predann_bids.bids.music.unusable import Unusable, places
 from predann_bids.bids.numbers import MISSING, as_seconds, not_seconds
-from predann_bids.errors import PredannError, UnusableData, WrongUsage
+from predann_bids.errors import PredannError, WrongUsage
 
 PLAIN = MapRule(0, {}, {}, "")  # of a row that no rule is about: it changes nothing
 
@@ -127,8 +127,7 @@ def find_cues(
     Raises
     ------
     UnusableData
-        The events cannot be read, or `stim_id` and `stim_file` contradict each other. What cannot be used of single
-        rows is returned, not raised.
+        The events cannot be read. What cannot be used of single rows is returned, not raised.
     """
     known = {name: (entities or {}).get(name, "") for name in ENTITIES}
     rules = stimulus_map.about(known) if stimulus_map else ()
@@ -210,8 +209,6 @@ class _Search:
         if rule is None:
             try:
                 meant = self._ids.meant_by(row)
-            except Contradiction as error:
-                raise UnusableData(f"{where}: {error}.") from error
             except PredannError as error:
                 onset, duration = as_seconds(row["onset"]), as_seconds(row["duration"])
                 named, file = self._ids.named(row), row.get("stim_file", "")

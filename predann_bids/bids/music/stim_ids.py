@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
 from predann_bids.bids.music.names import meanings
+from predann_bids.bids.music.provided import same_content
 from predann_bids.bids.music.stimuli import AudioFile, Stimuli
 from predann_bids.bids.music.stimulus_table import (
     NOTHING,
@@ -136,9 +137,10 @@ class StimIds:
         # what is missing is told first: it is the plainer of two problems
         found = self.stimuli.locate(stim_file) if self.stimuli.names_audio(stim_file) else None
         other = _if_there(entry, self.stimuli)
-        if found is None or other is None or found.path != other.path:
+        if found is None or (other and not _are_same(found, other)):
             raise _contradiction(stim_file, entry, f"'{filename}'")
-        return found
+        told = f"'{stim_file}' is taken for {with_prefix(entry.stimulus_id)}, whose '{filename}' is not there"
+        return found if other else replace(found, note=told)
 
 
 def _if_there(entry: Entry, stimuli: Stimuli) -> AudioFile | None:
@@ -146,6 +148,10 @@ def _if_there(entry: Entry, stimuli: Stimuli) -> AudioFile | None:
         return entry.locate(stimuli)
     except MissingInput:
         return None
+
+
+def _are_same(one: AudioFile, other: AudioFile) -> bool:
+    return one.path == other.path or same_content(one.path, other.path)
 
 
 def _contradiction(stim_file: str, entry: Entry, what: str) -> Contradiction:

@@ -188,7 +188,7 @@ def _odd_samples(raw: BaseRaw, path: Path) -> Iterator[tuple[Effect, str]]:
         named = ", ".join(name for name, fine in zip(names, finite, strict=True) if not fine)
         yield (
             Effect.FAILS,
-            f"{path} has values that are not finite in {named}. Mark these channels as bad in channels.tsv.",
+            f"{path} has values that are not finite in {named}. Mark them as bad in channels.tsv.",
         )
     if flat.any():
         named = ", ".join(name for name, is_flat in zip(names, flat, strict=True) if is_flat)
