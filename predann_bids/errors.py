@@ -105,12 +105,18 @@ def people(participants: Iterable[str], most: int = MOST_NAMED) -> str:
     return some([f"sub-{label}" for label in sorted(set(participants))], most)
 
 
+def is_no_space(error: OSError) -> bool:
+    """Tell whether a file could not be written because the disk or the user's share of it is full."""
+    # NumPy says only how much of an array it could write
+    return error.errno in (errno.ENOSPC, errno.EDQUOT) or (error.errno is None and "requested and" in str(error))
+
+
 def in_words(error: Exception) -> PredannError:
     """Turn any error into one with an exit code and a sentence for the user."""
     if isinstance(error, PredannError):
         return error
     if isinstance(error, OSError):
-        kind = TryAgain if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN) else ReadOrWriteFailed
+        kind = TryAgain if is_no_space(error) or error.errno == errno.EAGAIN else ReadOrWriteFailed
         return kind(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.")
     if isinstance(error, MemoryError):
         return TryAgain("Not enough memory. Use fewer processes (--n-procs) or a larger machine.")

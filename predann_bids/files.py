@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from predann_bids.errors import CannotCreateOutput, PredannError, ReadOrWriteFailed, TryAgain, UnusableData
+from predann_bids.errors import CannotCreateOutput, PredannError, ReadOrWriteFailed, TryAgain, UnusableData, is_no_space
 
 LONGEST_EXTENSION = 20
 
@@ -72,6 +72,8 @@ def check_place(path: Path, what: str) -> None:
     try:
         existing = next(place for place in (path, *path.absolute().parents) if place.exists())
         is_directory = existing.is_dir()
+        if path.is_symlink() and not path.exists():
+            raise CannotCreateOutput(f"{what} {path} cannot be created: it is a link that leads nowhere. Remove it.")
         if existing == path and not is_directory:  # it may be replaced
             existing, is_directory = path.absolute().parent, True
     except OSError as error:
@@ -86,7 +88,7 @@ def check_place(path: Path, what: str) -> None:
 
 def refused(path: Path, error: OSError) -> PredannError:
     """Say that a file cannot be written, and what to do about it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_no_space(error):
         return TryAgain(f"No space is left for {path}. Free some space and run the same command again.")
     reason = error.strerror or error
     if error.errno == errno.EROFS:

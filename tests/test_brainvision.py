@@ -1,10 +1,11 @@
+import pathlib
 import tracemalloc
 
 import mne
 import numpy as np
 import pytest
 
-from predann_bids.errors import ReadOrWriteFailed, UnusableData
+from predann_bids.errors import ReadOrWriteFailed, TryAgain, UnusableData
 from predann_bids.signals.brainvision import map_brainvision, read_positions, write_brainvision
 
 NAMES = ["Fz", "Cz", "Pz"]
@@ -102,7 +103,7 @@ def test_a_failed_write_leaves_nothing(data, positions, tmp_path, monkeypatch):
         raise OSError("no space")
 
     monkeypatch.setattr("pybv.write_brainvision", break_off)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(ReadOrWriteFailed, match="no space"):
         write_brainvision(data, NAMES, RATE, positions, tmp_path / "x_eeg.vhdr", [])
     assert list(tmp_path.iterdir()) == []
 
@@ -123,3 +124,19 @@ def test_integer_data_are_refused(header):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ReadOrWriteFailed, match=r"gone\.vhdr"):
         map_brainvision(tmp_path / "gone.vhdr")
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(data, positions, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "replace", full)
+    with pytest.raises(TryAgain, match=r"No space is left for .*x_eeg\.eeg"):
+        write_brainvision(data, NAMES, RATE, positions, tmp_path / "x_eeg.vhdr", [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_just_short_enough_can_be_written(data, positions, tmp_path):
+    header = tmp_path / f"sub-{'x' * 242}_eeg.vhdr"
+    write_brainvision(data, NAMES, RATE, positions, header, [])
+    assert header.is_file()

@@ -4,7 +4,7 @@ from unittest.mock import patch
 
 import pytest
 
-from predann_bids.errors import CannotCreateOutput, ReadOrWriteFailed, TryAgain, UnusableData
+from predann_bids.errors import CannotCreateOutput, ReadOrWriteFailed, TryAgain, UnusableData, in_words
 from predann_bids.files import check_place, read_json, write_json, write_text, written_whole
 
 
@@ -27,9 +27,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("x", "old")]
 
 
-def test_a_full_disk_is_worth_trying_again(tmp_path):
+FULL = [OSError(errno.ENOSPC, "No space left"), OSError(errno.EDQUOT, "Quota"), OSError("9 requested and 4 written")]
+
+
+@pytest.mark.parametrize("error", FULL, ids=str)
+def test_a_full_disk_is_worth_trying_again(tmp_path, error):
     with pytest.raises(TryAgain, match="No space is left"), written_whole(tmp_path / "x"):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
+    assert type(in_words(error)) is TryAgain
 
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
@@ -98,4 +103,10 @@ def test_a_place_with_too_long_a_name_is_refused(tmp_path, place):
 
 def test_a_place_that_is_read_only_is_refused(tmp_path):
     with patch("os.access", lambda *_: False), pytest.raises(CannotCreateOutput, match="or it is read-only"):
+        check_place(tmp_path / "x", "The decoder")
+
+
+def test_a_link_that_leads_nowhere_is_no_place(tmp_path):
+    (tmp_path / "x").symlink_to("nowhere")
+    with pytest.raises(CannotCreateOutput, match="a link that leads nowhere"):
         check_place(tmp_path / "x", "The decoder")

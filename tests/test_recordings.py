@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 
 import numpy as np
 import pybv
@@ -10,7 +11,14 @@ import pytest
 from predann_bids.bids.finding.labels import comparable
 from predann_bids.bids.recordings import Recording, Selection, find_recordings, read_filter_file
 from predann_bids.bids.spans import BadSpan, bad_spans, from_events, unreadable_marks
-from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected, UnusableData, WrongUsage
+from predann_bids.errors import (
+    InvalidDataset,
+    MissingInput,
+    NothingSelected,
+    ReadOrWriteFailed,
+    UnusableData,
+    WrongUsage,
+)
 
 NAMES = ["Fp1", "Cz", "Oz", "Pz"]
 
@@ -202,6 +210,27 @@ def test_an_index_that_no_longer_fits_is_made_anew(many, tmp_path, change):
     else:
         (tmp_path / "index/layout_index.sqlite").write_bytes(b"this is no database")
     assert find_recordings(root, kept) == find_recordings(root)
+
+
+@pytest.mark.parametrize("name", ["db [1] {x}", "é#%'\"*", "new/er", "a&b=c"])
+def test_an_index_can_lie_in_any_directory(many, tmp_path, name):
+    assert find_recordings(many, Selection(database_dir=tmp_path / name)) == find_recordings(many)
+    assert [path.name for path in (tmp_path / name).iterdir()] == ["layout_index.sqlite"]
+
+
+def test_a_directory_that_would_be_taken_for_another_is_refused(many, tmp_path):
+    with pytest.raises(WrongUsage, match=r"must not contain '\?'"):
+        find_recordings(many, Selection(database_dir=tmp_path / "a?b"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_on_a_disk_without_locks_is_refused_with_a_remedy(many, tmp_path, monkeypatch):
+    def locked(*_, **__):
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr("bids.layout.BIDSLayout", locked)
+    with pytest.raises(ReadOrWriteFailed, match=r"database is locked\. Choose a directory on a local disk"):
+        find_recordings(many, Selection(database_dir=tmp_path / "index"))
 
 
 # -- sidecars ----------------------------------------------------------------------------------------------------------

@@ -15,8 +15,10 @@ from numpy.typing import ArrayLike
 
 from predann_bids.arrays import Doubles, Singles
 from predann_bids.errors import ReadOrWriteFailed, UnusableData
+from predann_bids.files import refused
 
 EXTENSIONS = ("vmrk", "eeg", "vhdr")  # in the order of their renaming: a header appears last
+LONGEST = 240  # of the beginning of a temporary name; names may have 255 bytes
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,28 @@ def write_brainvision(
         The `.vhdr` to write.
     markers : sequence of (onset, duration, text)
         Seconds from the start of the recording, and what to call it.
+
+    Raises
+    ------
+    ReadOrWriteFailed
+        The files cannot be written.
+    TryAgain
+        The disk is full.
     """
     if not data.shape[1] == len(channels) == len(np.asarray(positions)):
         raise ValueError(f"{data.shape[1]} columns, {len(channels)} names, {len(np.asarray(positions))} positions")
-    header.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=header.parent, prefix=f".writing-{header.stem}-") as name:
-        beside = Path(name) / header.name
-        _write_texts(beside, channels, rate_hz, _events(markers, rate_hz, len(data)), len(data))
-        _add_coordinates(beside, positions)
-        np.ascontiguousarray(data, dtype="<f4").tofile(beside.with_suffix(".eeg"))
-        for extension in EXTENSIONS:
-            beside.with_suffix(f".{extension}").replace(header.with_suffix(f".{extension}"))
+    try:
+        header.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=header.parent, prefix=f".writing-{header.stem}-"[:LONGEST]) as name:
+            beside = Path(name) / header.name
+            _write_texts(beside, channels, rate_hz, _events(markers, rate_hz, len(data)), len(data))
+            _add_coordinates(beside, positions)
+            with beside.with_suffix(".eeg").open("wb") as file:
+                file.write(np.ascontiguousarray(data, dtype="<f4").data)
+            for extension in EXTENSIONS:
+                beside.with_suffix(f".{extension}").replace(header.with_suffix(f".{extension}"))
+    except OSError as error:
+        raise refused(header.with_suffix(".eeg"), error) from error
 
 
 def _events(markers: Sequence[tuple[float, float, str]], rate_hz: float, samples: int) -> list[dict[str, Any]]:

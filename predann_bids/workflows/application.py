@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,8 @@ def run_level(
         As `validate_dataset`, `run_participant` and `run_group`; `WrongUsage` or `CannotCreateOutput` if the output
         directory is part of the dataset or cannot be written to.
     """
-    _refuse_inside_input(output_dir, bids_dir)
+    with suppress(OSError):  # it cannot even be looked up, as the next line says
+        _refuse_inside_input(output_dir, bids_dir)
     _refuse_unwritable(output_dir)
     with temporary_files_in(execution.work_dir, output_dir):
         if validate:
@@ -114,9 +116,9 @@ def _refuse_inside_input(output_dir: Path, bids_dir: Path) -> None:
 
 
 def _refuse_unwritable(output_dir: Path) -> None:
+    check_place(output_dir, "The output directory")
     if output_dir.is_file():
         raise CannotCreateOutput(f"The output directory {output_dir} cannot be created: {output_dir} is a file.")
-    check_place(output_dir, "The output directory")
 
 
 def _print_recordings(outcomes: Sequence[RecordingOutcome]) -> None:

@@ -16,7 +16,7 @@ from predann_bids.bids.finding.filters import to_query
 from predann_bids.bids.formats import EXTENSIONS
 from predann_bids.bids.names import parse
 from predann_bids.errors import ReadOrWriteFailed, UnusableData, WrongUsage
-from predann_bids.files import read_json, write_json
+from predann_bids.files import read_json, refused, write_json
 
 DATABASE = "layout_index.sqlite"
 OTHER_DIRECTORIES = ("code", "stimuli", "sourcedata", "derivatives", "phenotype")
@@ -180,12 +180,17 @@ def _index_eeg(root: Path, participants: Collection[str]) -> Any:
 
 def _reused(root: Path, participants: Collection[str], database_dir: Path) -> Any:
     """Open a kept index if it agrees with the dataset about these participants, or make it anew of all of them."""
+    if "?" in str(database_dir.absolute()):  # to SQLAlchemy, what follows are options
+        raise WrongUsage(f"--bids-database-dir {database_dir}: its path must not contain '?'. Choose another.")
     if (database_dir / DATABASE).is_file():
         layout = _load(root, database_dir)
         if layout is not None and _indexed(layout, participants) == _on_disk(root, participants):
             return layout
     _make(root, database_dir)
-    return _load(root, database_dir)
+    layout = _load(root, database_dir)
+    if layout is None:
+        raise ReadOrWriteFailed(f"The pybids index in {database_dir} cannot be read. Choose another directory.")
+    return layout
 
 
 def _load(root: Path, database_dir: Path) -> Any:
@@ -217,6 +222,7 @@ def _on_disk(root: Path, participants: Collection[str]) -> set[str]:
 def _make(root: Path, database_dir: Path) -> None:
     """Index a whole dataset, and put the index into its place in one move: several jobs may want it at once."""
     from bids.layout import BIDSLayout, BIDSLayoutIndexer
+    from sqlalchemy.exc import SQLAlchemyError
 
     ignore = [*OTHER_DIRECTORIES, re.compile(r"/\.")]
     try:
@@ -227,4 +233,9 @@ def _make(root: Path, database_dir: Path) -> None:
             layout.session.close()
             (Path(beside) / DATABASE).replace(database_dir / DATABASE)
     except OSError as error:
-        raise ReadOrWriteFailed(f"The pybids index in {database_dir} cannot be written: {error.strerror}.") from error
+        raise refused(database_dir / DATABASE, error) from error
+    except (SQLAlchemyError, sqlite3.Error) as error:  # it needs locks, which not every file system has
+        raise ReadOrWriteFailed(
+            f"The pybids index in {database_dir} cannot be written: {getattr(error, 'orig', error)}. Choose a directory"
+            " on a local disk, or leave out --bids-database-dir."
+        ) from error
