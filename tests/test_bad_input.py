@@ -102,14 +102,24 @@ def test_events_without_music_are_unusable(dataset_copy, participant, tmp_path):
     assert finished(tmp_path / "out") == []
 
 
-def test_missing_audio_is_a_missing_input_named_by_file_and_row(dataset_copy, participant, tmp_path):
-    (dataset_copy / "stimuli" / "song-02.wav").unlink()
+def test_without_any_audio_an_input_is_missing_named_by_file_and_row(dataset_copy, participant, tmp_path):
+    for song in (dataset_copy / "stimuli").glob("*.wav"):
+        song.unlink()
     code, _, err = participant()
     assert code == 66
-    assert "song-02.wav" in err
+    assert "song-01.wav" in err
     assert "line " in err
     assert "--stimuli-dir" in err
     assert finished(tmp_path / "out") == []
+
+
+def test_one_song_without_audio_costs_no_participant(dataset_copy, participant, tmp_path):
+    (dataset_copy / "stimuli" / "song-02.wav").unlink()
+    code, _, err = participant()
+    assert code == 1
+    assert "song-02.wav" in err
+    assert "--stimuli-dir" in err
+    assert finished(tmp_path / "out") == ["sub-01", "sub-02", "sub-03", "sub-04"]
 
 
 def test_audio_may_lie_elsewhere(dataset_copy, participant, tmp_path):
@@ -119,25 +129,25 @@ def test_audio_may_lie_elsewhere(dataset_copy, participant, tmp_path):
 
 def test_audio_that_is_too_short_is_unusable(dataset_copy, participant):
     soundfile.write(dataset_copy / "stimuli" / "song-01.wav", np.zeros(44100), 44100)
-    code, _, err = participant()
+    code, _, err = participant("--participant-label", "01", "--missing-audio", "fail")
     assert code == 65
     assert "song-01.wav lasts 1.00 s" in err
 
 
 def test_audio_that_is_no_audio_is_unusable(dataset_copy, participant):
     (dataset_copy / "stimuli" / "song-01.wav").write_bytes(b"this is text, not sound")
-    code, _, err = participant()
+    code, _, err = participant("--participant-label", "01", "--missing-audio", "fail")
     assert code == 65
     assert "song-01.wav cannot be read as audio" in err
 
 
 def test_one_failing_participant_does_not_stop_the_others(dataset_copy, participant, tmp_path):
     text = (dataset_copy / EVENTS).read_text()
-    (dataset_copy / EVENTS).write_text(text.replace("song-01.wav", "gone.wav"))
+    (dataset_copy / EVENTS).write_text(text.replace("onset", "time"))
     code, _out, err = participant()
     assert code == 1
     assert "sub-01_task-music" in err
-    assert "gone.wav" in err
+    assert "no column onset" in err
     assert "the rest is complete" in err
     assert finished(tmp_path / "out") == ["sub-02", "sub-03", "sub-04"]
     assert "Traceback" in (tmp_path / "out/logs/sub-01_task-music.log").read_text()
@@ -145,7 +155,7 @@ def test_one_failing_participant_does_not_stop_the_others(dataset_copy, particip
 
 def test_work_can_stop_at_the_first_crash(dataset_copy, participant, tmp_path):
     text = (dataset_copy / EVENTS).read_text()
-    (dataset_copy / EVENTS).write_text(text.replace("song-01.wav", "gone.wav"))
+    (dataset_copy / EVENTS).write_text(text.replace("onset", "time"))
     participant("--stop-on-first-crash")
     assert finished(tmp_path / "out") == []
 
@@ -232,8 +242,10 @@ def test_a_fold_that_does_not_exist_is_wrong_usage(group):
     assert "there are folds 1 to 4" in err
 
 
-def test_audio_that_has_gone_since_is_a_missing_input(group, dataset_copy):
-    (dataset_copy / "stimuli" / "song-01.wav").unlink()
+def test_audio_that_has_gone_since_is_a_missing_input(group, dataset_copy, tmp_path):
+    for directory in (dataset_copy / "stimuli", tmp_path / "out" / "stimuli"):
+        for song in directory.glob("*.wav"):
+            song.unlink()
     assert group()[0] == 66
 
 

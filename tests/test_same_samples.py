@@ -2,7 +2,7 @@
 
 import pytest
 
-from predann_bids.report.words.recordings import same_samples_notes
+from predann_bids.bids.finding.same_samples import same_samples_notes
 
 
 @pytest.mark.parametrize(

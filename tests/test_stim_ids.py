@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from predann_bids.bids.music.cues import find_cues
 from predann_bids.bids.music.presentations import from_table, resolve_presentations, to_table
+from predann_bids.bids.music.stim_ids import Contradiction
 from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import read_map
 from predann_bids.bids.music.stimulus_table import read_stimulus_table, write_stimulus_table
@@ -28,7 +29,7 @@ def dataset(tmp_path):
     """Write the table of stimuli and events; columns are parted by spaces, `_` is a space and `~` an underscore."""
     (tmp_path / "stimuli").mkdir()
     for name in FILES:
-        (tmp_path / "stimuli" / name).touch()
+        (tmp_path / "stimuli" / name).write_text(name)
 
     def dataset(table, events, audio=None):
         if table is not None:
@@ -103,16 +104,29 @@ def test_a_stim_file_that_agrees_changes_nothing(dataset, stim_file):
 @pytest.mark.parametrize(
     ("table", "stim_file"),
     [("stim-one audio b.wav", "a.wav"), ("stim-one image b.png", "a.wav"), ("stim-one audio n/a", "a.wav"),
-     ("stim-one audio gone.wav", "a.wav"), ("stim-one audio a.wav", "picture.png")],
+     ("stim-one audio a.wav", "picture.png")],
 )  # fmt: skip
-def test_a_stim_file_that_disagrees_stops_with_file_and_row(dataset, tmp_path, table, stim_file):
-    (tmp_path / "stimuli" / "stim-one_audio.wav").touch()
-    with pytest.raises(UnusableData) as caught:
-        dataset(
-            ["stimulus~id type filename", table], ["onset duration stim~file stim~id", f"5 10 {stim_file} stim-one"]
-        )
-    assert f"events.tsv, line 2: stim_file says '{stim_file}', but stim-one is" in str(caught.value)
-    assert "stimuli.tsv, line 2; correct one of them" in str(caught.value)
+def test_a_row_whose_stim_file_disagrees_is_left_out_with_file_and_row(dataset, tmp_path, table, stim_file):
+    (tmp_path / "stimuli" / "stim-one_audio.wav").write_text("one")
+    rows = ["onset duration stim~file stim~id", f"5 10 {stim_file} stim-one"]
+    told = lost(dataset(["stimulus~id type filename", table], rows), Contradiction)
+    assert f"events.tsv, line 2: stim_file says '{stim_file}', but stim-one is" in told
+    assert "stimuli.tsv, line 2; correct one of them" in told
+
+
+def test_a_stim_file_is_taken_where_the_file_of_its_id_is_not_there(dataset):
+    table = ["stimulus~id type filename", "stim-one audio gone.wav"]
+    cues = dataset(table, ["onset duration stim~file stim~id", "5 10 a.wav stim-one"])
+    assert [cue.stim_file for cue in cues.music] == ["a.wav"]
+    assert "whose 'gone.wav' is not there" in cues.notes[0]
+
+
+def test_two_names_of_equal_audio_are_no_contradiction(dataset, tmp_path):
+    (tmp_path / "stimuli" / "copy.wav").write_text("a.wav")
+    table = ["stimulus~id type filename", "stim-one audio copy.wav"]
+    cues = dataset(table, ["onset duration stim~file stim~id", "5 10 a.wav stim-one"])
+    assert [cue.stim_file for cue in cues.music] == ["a.wav"]
+    assert cues.notes == ()
 
 
 def test_audio_that_is_not_part_of_the_dataset_is_told_with_the_reason(dataset, tmp_path):

@@ -183,6 +183,8 @@ def _is_about(path: Path, bids_dir: Path, selection: Selection) -> bool:
     *directories, name = path.relative_to(bids_dir).parts
     if any(not directory.startswith(("sub-", "ses-")) and directory != "eeg" for directory in directories):
         return False
+    if name == DESCRIPTION:
+        return True
     parsed = parse(name)
     if parsed is None:  # no file of the dataset
         return False

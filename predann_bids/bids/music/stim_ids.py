@@ -129,7 +129,7 @@ class StimIds:
         if not filename:
             named = self.stimuli.locate(stim_file)
             by_id = _if_there(entry, self.stimuli)
-            if by_id and by_id.path != named.path:
+            if by_id and not _are_same(by_id, named):
                 raise _contradiction(stim_file, entry, f"'{by_id.name}'")
             return named
         if _certain(stim_file) & _certain(filename):

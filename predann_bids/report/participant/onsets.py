@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from predann_bids.arrays import Doubles
 from predann_bids.bids.music.presentations import Presentation
-from predann_bids.errors import UnusableData
+from predann_bids.errors import PredannError
 from predann_bids.report.participant.drawn import AFTER, INK, PALE, figure_html, light_grid, new_figure
 from predann_bids.report.participant.recorded import Recorded, has_positions
 from predann_bids.report.text import p as p_in_words
@@ -28,7 +28,7 @@ def detect_all(presentations: Iterable[Presentation], stimuli_dir: Path) -> dict
     for name in sorted({p.stim_file for p in presentations}):
         try:
             found[name] = detect_onsets(stimuli_dir / name)
-        except UnusableData:
+        except PredannError:
             continue  # the page says that there is no audio
     return found
 

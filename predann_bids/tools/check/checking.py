@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from predann_bids.bids.finding.same_samples import same_samples_notes
 from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
 from predann_bids.bids.music.unusable import sentences
 from predann_bids.bids.recordings import Recording, Selection, list_recordings
 from predann_bids.errors import PredannError, UnusableData
 from predann_bids.progress import Progress
-from predann_bids.report.words.recordings import same_samples_notes
 from predann_bids.tools.check.findings import Effect, Finding, take_apart, together
 from predann_bids.tools.stimuli.hints import hints
 from predann_bids.tools.stimuli.inspection import DatasetInspection, RecordingInspection, inspect_recording

@@ -168,7 +168,21 @@ def inspect_recording(
     shortest: float,
     look_at_samples: bool = True,
 ) -> RecordingInspection:
-    """Inspect one recording; see `inspect_recordings`. Without samples and decoded audio, this takes half as long."""
+    """Inspect one recording; see `inspect_recordings`.
+
+    Parameters
+    ----------
+    recording : Recording
+        The recording.
+    stimuli : Stimuli
+        Where the audio is.
+    stimulus_map : StimulusMap, optional
+        The user's stimulus map.
+    shortest : float
+        Presentations shorter than this, in seconds, are left out.
+    look_at_samples : bool
+        Look at the values of the EEG and of the audio, too, which takes twice as long.
+    """
     try:
         return _inspect(recording, stimuli, stimulus_map, shortest, look_at_samples)
     except PredannError as error:

@@ -136,7 +136,24 @@ def _raise_failures(dataset: DatasetInspection) -> NoReturn:
 
 
 def refuse_target(target: Path, bids_dir: Path, *, overwrite: bool, what: str = "draft") -> None:
-    """Raise `CannotCreateOutput` if a stimulus map cannot be written to a file, before any work is done for it."""
+    """Refuse a file that cannot be written, before any work is done for it.
+
+    Parameters
+    ----------
+    target : Path
+        The file.
+    bids_dir : Path
+        The dataset, which is never written to.
+    overwrite : bool
+        Whether it may exist.
+    what : str
+        What it is called in the message.
+
+    Raises
+    ------
+    CannotCreateOutput
+        It lies in the dataset, exists already, or its directory does not exist.
+    """
     check_place(target, f"The {what}")
     if target.resolve().is_relative_to(bids_dir.resolve()):
         raise CannotCreateOutput(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from predann_bids.bids.derivatives import DerivativePaths, prepare_output, provide_stimulus_table, write_citation
 from predann_bids.bids.finding.index import LastIndex
 from predann_bids.bids.finding.lost_zeros import restore_zeros
+from predann_bids.bids.finding.same_samples import same_samples_notes
 from predann_bids.bids.music.stimulus_map import StimulusMap, find_map, read_map
 from predann_bids.bids.recordings import Recording, Selection, find_recordings, list_recordings
 from predann_bids.config import Science
@@ -21,7 +22,6 @@ from predann_bids.report.methods.preprocessing import preprocessing_methods
 from predann_bids.report.methods.references import references
 from predann_bids.report.quality.participants import write_participants
 from predann_bids.report.quality.writing import write_quality
-from predann_bids.report.words.recordings import same_samples_notes
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.participant.derivative import report_path
 from predann_bids.workflows.participant.recording import (

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from predann_bids.bids.derivatives import Derivative
+from predann_bids.bids.finding.same_samples import same_samples_notes
 from predann_bids.config import Preprocessing, Science
 from predann_bids.console import say
 from predann_bids.data.bad_spans import mark_trials, read_bad_spans
@@ -17,7 +18,6 @@ from predann_bids.data.trials import Stretch, Trial, list_trials
 from predann_bids.data.windows import grid
 from predann_bids.errors import UnusableData, people
 from predann_bids.report.words.copies import copy_notes
-from predann_bids.report.words.recordings import same_samples_notes
 from predann_bids.signals.brainvision import map_brainvision, read_positions
 from predann_bids.signals.montage import Montage, Place, Target
 from predann_bids.timing import Rate, Span

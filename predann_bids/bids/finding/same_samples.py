@@ -1,4 +1,4 @@
-"""What messages and reports say of recordings that hold the same samples."""
+"""Say which recordings hold the same samples."""
 
 from __future__ import annotations
 
