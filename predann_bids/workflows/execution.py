@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
+
+from predann_bids.workflows.control_groups import ControlGroups
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 BEAT_S = 0.5
-
-CPU_QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
-# of memory, version 2 and version 1, as containers and SLURM see them
-CGROUP_FILES = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
-)
 
 
 @dataclass(frozen=True)
@@ -73,33 +67,26 @@ class Execution:
         return max(1, min(self.processes, fit))
 
 
-def processors() -> int:
-    """Processors that this process may use, of the machine or of the control group that a container or job runs in."""
+def processors(groups: ControlGroups | None = None) -> int:
+    """Processors that this process may use, of the machine or of the control groups that it is in."""
     allowed = len(os.sched_getaffinity(0))
-    if CPU_QUOTA_FILE.is_file():
-        quota, period = CPU_QUOTA_FILE.read_text().split()
-        if quota.isdigit():
-            allowed = min(allowed, max(1, int(quota) // int(period)))
-    return allowed
+    return min(allowed, (groups or ControlGroups()).processors() or allowed)
 
 
-def available_gb() -> float | None:
-    """Memory that is left to this process, in GB: of the machine, or of the control group that a job runs in."""
-    return _memory_gb("MemAvailable", lambda most, used: most - used)
+def available_gb(groups: ControlGroups | None = None) -> float | None:
+    """Memory that is left to this process, in GB: of the machine, or of the control groups that it is in."""
+    return _least_gb("MemAvailable", (groups or ControlGroups()).memory_left())
 
 
-def total_gb() -> float | None:
-    """Memory of the machine, or of the control group that a job runs in, in GB, whoever uses it now."""
-    return _memory_gb("MemTotal", lambda most, _: most)
+def total_gb(groups: ControlGroups | None = None) -> float | None:
+    """Memory of the machine, or of the control groups that this process is in, in GB, whoever uses it now."""
+    return _least_gb("MemTotal", (groups or ControlGroups()).memory_limit())
 
 
-def _memory_gb(line: str, of_group: Callable[[int, int], int]) -> float | None:
+def _least_gb(line: str, of_groups: int | None) -> float | None:
     meminfo = Path("/proc/meminfo")
     if not meminfo.is_file():
         return None
     lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-    found = [int(lines[line].split()[0]) * 1024]
-    for most, used in CGROUP_FILES:
-        if most.is_file() and used.is_file() and (text := most.read_text().strip()).isdigit():
-            found.append(of_group(int(text), int(used.read_text())))
-    return max(0, min(found)) / 1e9
+    of_machine = int(lines[line].split()[0]) * 1024
+    return (of_machine if of_groups is None else min(of_machine, of_groups)) / 1e9
