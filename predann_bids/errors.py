@@ -93,6 +93,10 @@ class TryAgain(PredannError):
     exit_code = 75
 
 
+class Busy(TryAgain):
+    """Another process is doing this."""
+
+
 def some(names: Iterable[str], most: int = MOST_NAMED) -> str:
     """List the first few of many names, and count the others."""
     listed = list(names)

@@ -3,12 +3,16 @@ import multiprocessing
 import os
 import tempfile
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from predann_bids.errors import UnusableData
+from predann_bids.config import Training
+from predann_bids.errors import Busy, UnusableData
 from predann_bids.workflows import processes
+from predann_bids.workflows.execution import Execution
+from predann_bids.workflows.group.fitting import run_tasks
 from predann_bids.workflows.processes import do_all
 
 
@@ -91,3 +95,34 @@ def test_no_process_is_left_when_the_caller_stops_listening():
     next(results)
     results.close()
     assert multiprocessing.active_children() == []
+
+
+# -- what another process is working on --------------------------------------------------------------------------------
+
+
+def done_by(busy_for):
+    """Do tasks of which the first is busy so many times; return what was done, and the error, if there was one."""
+    done, busy = [], Counter()
+
+    def work(task, worker):
+        busy[task] += 1
+        if task == "first" and busy[task] <= busy_for:
+            raise Busy("Another process is working on fold 1, predann.")
+        done.append(task)
+
+    try:
+        run_tasks(work, ["first", "second", "third"], Execution(n_procs=1), title="Training", training=Training())
+    except Busy as error:
+        return done, str(error)
+    return done, ""
+
+
+def test_what_another_process_works_on_is_left_to_the_end():
+    assert done_by(busy_for=0) == (["first", "second", "third"], "")
+    assert done_by(busy_for=1) == (["second", "third", "first"], "")
+
+
+def test_if_it_is_not_done_by_then_the_run_says_so_after_all_else_is_done():
+    done, said = done_by(busy_for=2)
+    assert done == ["second", "third"]
+    assert "fold 1, predann" in said

@@ -31,3 +31,11 @@ def test_music_that_was_not_fetched_is_named(dataset_copy, tmp_path, app):
     code, _, err = app(dataset_copy, tmp_path / "out", "participant", *arguments)
     assert code == 1
     assert f"{data} is a link to content that was not fetched" in err
+
+
+def test_a_description_that_was_not_fetched_is_named_with_the_remedy(dataset_copy, tmp_path, app):
+    unfetched(dataset_copy / "dataset_description.json")
+    code, _, err = app(dataset_copy, tmp_path / "out", "participant")
+    assert code == 66
+    assert "dataset_description.json is a link to content that was not fetched" in err
+    assert "datalad get" in err

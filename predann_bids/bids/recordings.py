@@ -18,7 +18,7 @@ from predann_bids.bids.formats import EXTENSIONS
 from predann_bids.bids.gaps import TimeLine
 from predann_bids.bids.names import IDENTITY, parse
 from predann_bids.bids.positions import apply_positions
-from predann_bids.bids.sidecars import applicable, merged_json, nearest
+from predann_bids.bids.sidecars import applicable, is_dangling, merged_json, nearest, not_fetched
 from predann_bids.bids.stated import compare_with_sidecars
 from predann_bids.errors import InvalidDataset, MissingInput, NothingSelected, UnusableData
 from predann_bids.files import read_json
@@ -185,9 +185,11 @@ def _positive(value: Any) -> float | None:
 
 
 def check_dataset(root: Path) -> None:
-    """Raise `InvalidDataset` when a directory cannot be a BIDS dataset at all."""
+    """Raise `InvalidDataset` if a directory cannot be a BIDS dataset, `MissingInput` if that is not known yet."""
     if not root.is_dir():
         raise InvalidDataset(f"There is no directory {root}: expected the root of a BIDS dataset.")
+    if is_dangling(root / "dataset_description.json"):
+        raise not_fetched(root / "dataset_description.json")
     if not (root / "dataset_description.json").is_file():
         raise InvalidDataset(
             f"{root} is not a BIDS dataset: it has no dataset_description.json. Give the dataset's root directory."

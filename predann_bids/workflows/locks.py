@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from predann_bids.errors import TryAgain
+from predann_bids.errors import Busy
 from predann_bids.files import refused
 
 BEAT_S = 30.0  # between two signs of life of a process that holds a marker
@@ -25,7 +25,7 @@ HOSTS_NAMESPACE = 0xEFFFFFFC  # the number that Linux gives to the one outside a
 
 
 @contextmanager
-def exclusive(path: Path, wait_s: float = 0) -> Iterator[None]:
+def exclusive(path: Path, wait_s: float = 0, *, what: str = "") -> Iterator[None]:
     """Hold a lock on something in the output directory, and wait for it for some seconds when another has it.
 
     Where the file system has no locks (some network file systems, FUSE), the existence of the file stands for one, and
@@ -35,12 +35,15 @@ def exclusive(path: Path, wait_s: float = 0) -> Iterator[None]:
     ------
     ReadOrWriteFailed
         The lock cannot be written.
+    Busy
+        Another process holds it; `what` says what it is doing, which is else the name of the lock.
     TryAgain
-        Another process holds it, or no space is left.
+        No space is left.
     """
+    what = what or path.stem
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _native(path, wait_s) if _Surroundings.of(path.parent).has_locks else _marker(path, wait_s)
+        lock = _native(path, wait_s, what) if _Surroundings.of(path.parent).has_locks else _marker(path, wait_s, what)
     except OSError as error:
         raise refused(path, error) from error
     try:
@@ -81,23 +84,21 @@ def _locks(file: Any) -> bool:
     return True
 
 
-def _native(path: Path, wait_s: float) -> Any:
+def _native(path: Path, wait_s: float, what: str) -> Any:
     from filelock import FileLock, Timeout
 
     lock: Any = FileLock(path, timeout=wait_s)
     try:
         lock.acquire()
     except Timeout as error:
-        raise TryAgain(
-            f"Another process is working on {path.stem}; repeat the command when it has finished."
-        ) from error
+        raise Busy(f"Another process is working on {what}; repeat the command when it has finished.") from error
     return lock
 
 
 # -- without locks: a file that says who is at work, which only one process can create ---------------------------------
 
 
-def _marker(path: Path, wait_s: float) -> _Marker:
+def _marker(path: Path, wait_s: float, what: str) -> _Marker:
     until = time.monotonic() + wait_s
     while True:
         with suppress(FileExistsError):
@@ -106,7 +107,7 @@ def _marker(path: Path, wait_s: float) -> _Marker:
         if found and found.is_stale():
             found.remove()
         elif found and found.owner and time.monotonic() >= until:
-            raise TryAgain(found.in_words())
+            raise Busy(found.in_words(what))
         elif found:
             time.sleep(POLL_S)
 
@@ -200,11 +201,11 @@ class _Found:
         else:
             aside.unlink(missing_ok=True)
 
-    def in_words(self) -> str:
+    def in_words(self, what: str) -> str:
         """Say who is at work, and what to do if that is not so."""
         who = "process {} on {}".format(*self.owner) if self.owner else "one that has just begun"
         return (
-            f"Another process is working on {self.path.stem} ({who}, which gave its last sign of life"
+            f"Another process is working on {what} ({who}, which gave its last sign of life"
             f" {self.age_s:.0f} s ago); repeat the command when it has finished. If it was killed, remove {self.path},"
             f" or repeat the command {STALE_S / 60:.0f} minutes after its last sign of life."
         )

@@ -142,7 +142,8 @@ def _selected(bids_dir: Path, participants: tuple[str, ...]) -> Iterator[tuple[P
         parts = [
             path
             for path in bids_dir.absolute().iterdir()
-            if path.is_file() or path.name == "stimuli" or path.name.removeprefix("sub-") in chosen
+            # annexed files are links into .git
+            if path.is_file() or path.name in ("stimuli", ".git") or path.name.removeprefix("sub-") in chosen
         ]
         is_whole = not _link(parts, Path(scratch))
         yield (bids_dir if is_whole else Path(scratch)), is_whole

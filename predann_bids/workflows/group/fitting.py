@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ import pandas as pd
 from predann_bids.config import Training
 from predann_bids.data.splits import Split
 from predann_bids.data.windows import Windows, grid
-from predann_bids.errors import UnusableData
+from predann_bids.errors import Busy, UnusableData
 from predann_bids.files import write_json, write_text, written_whole
 from predann_bids.learning.memory import keep_memory
 from predann_bids.learning.retrieval import Candidates, Representations, rank
@@ -25,7 +25,7 @@ from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import RANKS, ModelFit
 from predann_bids.workflows.group.inputs.material import Material
 from predann_bids.workflows.locks import exclusive
-from predann_bids.workflows.processes import Work, Worker, do_all
+from predann_bids.workflows.processes import Finished, Work, Worker, do_all
 from predann_bids.workflows.resources import (
     device_of,
     hardware_of,
@@ -64,6 +64,8 @@ def run_tasks(
 ) -> None:
     """Do tasks in several processes, showing progress; the first failure ends it.
 
+    What another process is working on is left to the end, and ends it only if that process has not finished by then.
+
     Parameters
     ----------
     work : callable
@@ -83,20 +85,33 @@ def run_tasks(
         return
     processes = processes_for(training, execution)
     with Progress(title, sum(map(units, tasks))) as progress:
-        for finished in do_all(
-            work, tasks, processes, preload=PRELOAD, on_beat=progress.beat, on_progress=progress.advance
-        ):
-            failure = finished.failure
-            if failure:
-                raise (failure.kind or UnusableData)(
-                    f"{title} failed: {failure.message}\n{failure.trace if not failure.kind else ''}".strip()
-                )
+
+        def do(some: Sequence[Task]) -> Iterator[Finished[Task, Value]]:
+            return do_all(work, some, processes, preload=PRELOAD, on_beat=progress.beat, on_progress=progress.advance)
+
+        busy = []
+        for finished in do(tasks):
+            if finished.failure and finished.failure.kind is Busy:
+                busy.append(finished.task)
+            else:
+                _refuse_failure(finished, title)
+        for finished in do(busy):
+            _refuse_failure(finished, title)
+
+
+def _refuse_failure(finished: Finished[Task, Value], title: str) -> None:
+    failure = finished.failure
+    if failure:
+        raise (failure.kind or UnusableData)(
+            f"{title} failed: {failure.message}\n{failure.trace if not failure.kind else ''}".strip()
+        )
 
 
 def train_one(fit: ModelFit, worker: Worker) -> None:
-    """Train (or read), test and save one model."""
-    with exclusive(fit.directory / f".{fit.model.name}.lock"):
-        do_fit(fit, worker)
+    """Train (or read), test and save one model, unless another process has just done it."""
+    with exclusive(fit.directory / f".{fit.model.name}.lock", what=f"{fit.title} of {fit.study.directory}"):
+        if fit.execution.overwrite or not fit.is_finished():
+            do_fit(fit, worker)
 
 
 def do_fit(fit: ModelFit, worker: Worker) -> None:
