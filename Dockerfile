@@ -2,7 +2,7 @@
 
 FROM python:3.11-slim-bookworm AS wheel
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE boutiques.json ./
 COPY bids_validator_config bids_validator_config
 COPY predann_bids predann_bids
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .

@@ -250,3 +250,20 @@ def argument_options() -> Iterator[click.Option]:
     yield click.Option(["--input-dataset"], type=PATH, help="Same as BIDS_DIR.")
     yield click.Option(["--output-location"], type=PATH, help="Same as OUTPUT_DIR.")
     yield click.Option(["--analysis-level", "level_option"], help="Same as the third argument.")
+    yield click.Option(
+        ["--bids-exec-spec"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_print_descriptor,
+        help="Print the Boutiques descriptor of this program, as JSON, and exit.",
+    )
+
+
+def _print_descriptor(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        package = Path(__file__).parent
+        # in the wheel beside the modules, in a checkout beside the package
+        inside, beside = package / "boutiques.json", package.parent / "boutiques.json"
+        click.echo((inside if inside.is_file() else beside).read_text("utf-8"), nl=False)
+        context.exit()

@@ -71,7 +71,7 @@ def test_one_command_writes_all_files(tmp_path, monkeypatch):
 def test_every_option_is_in_the_descriptor_except_version_and_other_names_of_the_arguments(inputs):
     flags = {given.get("command-line-flag") for given in inputs.values()}
     missing = {option.opts[-1] for option in options() if not flags & set(option.opts)}
-    assert missing == {"--input-dataset", "--output-location", "--analysis-level", "--version"}
+    assert missing == {"--input-dataset", "--output-location", "--analysis-level", "--bids-exec-spec", "--version"}
 
 
 def test_every_option_is_on_the_page_with_its_help():
@@ -134,3 +134,10 @@ def test_help_page_and_descriptor_have_the_same_headings_and_options_in_the_same
 
 def test_the_image_is_named_after_the_version_of_the_package():
     assert re.findall(r"^ARG VERSION=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE) == [__version__]
+
+
+def test_the_command_line_prints_the_descriptor_whatever_else_is_typed(capsys):
+    assert run(make_command(), ["--bids-exec-spec"]) == 0
+    assert json.loads(capsys.readouterr().out) == boutiques_descriptor()
+    assert run(make_command(), ["ds", "out", "--bids-exec-spec", "participant"]) == 0
+    assert json.loads(capsys.readouterr().out)["custom"] == {"BIDSAppSpecVersion": "0.1.0.dev"}

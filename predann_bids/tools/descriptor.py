@@ -45,6 +45,7 @@ def boutiques_descriptor() -> dict[str, Any]:
         "description": " ".join((command.help or "").split()),
         "author": "The PredANN-BIDS developers",
         "schema-version": "0.5",
+        "shell": "/bin/bash",  # a login shell of /bin/sh would reset PATH in the container
         "command-line": " ".join(["predann-bids", *(given["value-key"] for given in inputs)]),
         "container-image": {"type": "docker", "image": f"predann-bids:{__version__}"},
         "inputs": inputs,
@@ -58,6 +59,8 @@ def boutiques_descriptor() -> dict[str, Any]:
             }
         ],
         "error-codes": _error_codes(),
+        "suggested-resources": {"cpu-cores": 4, "ram": 8, "walltime-estimate": 7200},
+        "custom": {"BIDSAppSpecVersion": "0.1.0.dev"},
         "tags": {"application-type": "bids", "domain": ["neuroinformatics", "eeg", "music", "decoding"]},
     }
 
