@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from predann_bids.bids.channels import apply_channels
 from predann_bids.bids.positions import apply_positions
 from predann_bids.bids.rows import match_rows
 
@@ -101,3 +102,13 @@ def test_electrodes_in_two_places_have_none(tmp_path):
         name for name, channel in zip(NAMES, raw.info["chs"], strict=True) if np.isfinite(channel["loc"][:3]).all()
     ]
     assert known == ["Oz"]
+
+
+@pytest.mark.parametrize("missing", ["NA", "NaN", "null", "", "n/a"])
+def test_a_type_that_is_not_known_is_no_type_whoever_wrote_the_table(tmp_path, missing):
+    table = tmp_path / "channels.tsv"
+    table.write_text(f"Name\tType\tUnits\tStatus\nFp1\t{missing}\t{missing}\tgood\nFp2\tEEG\tuV\tbad\n")
+    raw = raw_of(["Fp1", "Fp2"])
+    assert apply_channels(raw, table, look_at_samples=False) == []
+    assert raw.get_channel_types() == ["eeg", "eeg"]
+    assert raw.info["bads"] == ["Fp2"]

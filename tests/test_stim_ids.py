@@ -221,3 +221,8 @@ def test_a_table_that_is_written_is_read_again(tmp_path_factory, rows):
     table = read_stimulus_table([directory])
     read = [{name: table.find(row["stimulus_id"]).cell(name) for name in row} for row in rows]
     assert read == [{**row, "filename": row["filename"] if row["filename"] != "n/a" else ""} for row in rows]
+
+
+def test_the_table_of_an_editor_that_capitalises_is_read(dataset):
+    cues = dataset(["Stimulus~ID FileName", "stim-one a.wav"], ["onset duration stim~id", "5 10 stim-one"])
+    assert [cue.stim_file for cue in cues.music] == ["a.wav"]

@@ -80,3 +80,49 @@ def test_columns_are_read_in_western_encoding_too(file):
 
 def test_what_would_end_a_cell_becomes_a_blank():
     assert table_text(["a", "b"], [["x\ty", "1\r\n2"]]) == "a\tb\nx y\t1 2\n"
+
+
+# with a tab or a line end in a quoted cell, as pandas, R and Excel write them
+HELD = st.text(st.sampled_from('ab \t"'), max_size=8) | st.text(st.sampled_from('ab \n"'), max_size=8)
+
+
+@given(st.lists(HELD, min_size=1, max_size=3), st.sampled_from(["\n", "\r\n"]))
+def test_quoted_cells_may_hold_tabs_and_line_ends(file, notes, end):
+    rows = [["1", "5", note, "a.wav"] for note in notes]
+    text = io.StringIO()
+    csv.writer(text, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator=end).writerows(
+        [["onset", "duration", "note", "stim_file"], *rows]
+    )
+    file.write_text(text.getvalue(), encoding="utf-8", newline="")
+    read = [row for row in read_rows(file) if row["onset"]]
+    assert [(row["onset"], row["stim_file"]) for row in read] == [("1", "a.wav")] * len(notes)
+    assert ["".join(row["note"].split()) for row in read] == ["".join(note.split()) for note in notes]
+
+
+def test_rows_keep_their_line_numbers_after_a_cell_of_several_lines(file):
+    file.write_text('onset\tduration\tnote\tstim_file\n1\t5\t"two\nlines"\ta.wav\n9\t5\tn/a\tb.wav\n')
+    assert [(index + 2, row["stim_file"]) for index, row in enumerate(read_rows(file)) if row["onset"]] == [
+        (2, "a.wav"), (4, "b.wav")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "head", ["Onset\tDURATION\tstim_file", "ONSET\tduration\tStim File", "onset\tDuration\tStim-File"]
+)
+def test_columns_with_a_meaning_are_found_however_they_are_written(file, head):
+    file.write_text(f"{head}\tValue\n1\t5\ta.wav\t7\n")
+    assert read_rows(file) == [{"onset": "1", "duration": "5", "stim_file": "a.wav", "Value": "7"}]
+
+
+def test_a_column_that_is_there_twice_must_say_the_same(file):
+    file.write_text("onset\tonset\tduration\tx\tx\n1\t1\t5\t2\t3\n")
+    assert [row["onset"] for row in read_rows(file)] == ["1"]
+    file.write_text("onset\tduration\tonset\n1\t5\t1\n2\t5\t2.5\n")
+    with pytest.raises(UnusableData, match=r"the column onset 2 times, with different cells \('2' and '2.5'\)"):
+        read_rows(file)
+
+
+def test_the_line_that_is_not_utf_8_is_named(file):
+    file.write_bytes("onset\tduration\r\n1\t5\r\n2\té\r\n".encode("cp1252"))
+    with pytest.raises(UnusableData, match="from line 3 on"):
+        read_rows(file)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from predann_bids.bids.formats.units import unit_name, volts
-from predann_bids.bids.rows import match_rows
-from predann_bids.bids.tables import read_columns
+from predann_bids.bids.rows import match_rows, read_channel_table
 from predann_bids.errors import UnusableData, some
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def apply_channels(raw: BaseRaw, path: Path | None, *, look_at_samples: bool = T
 def _apply(raw: BaseRaw, path: Path | None) -> tuple[list[str], dict[str, str]]:
     """Set names, types and bad channels; return what a reader should know, and the unit of each channel."""
     try:
-        table = read_columns(path) if path else {}
+        table = read_channel_table(path) if path else {}
     except UnusableData as error:
         return [f"{error} It is not used.", *_guess_types(raw, raw.ch_names)], {}
     if path and "name" not in table:

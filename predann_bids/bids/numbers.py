@@ -7,8 +7,10 @@ import re
 
 from predann_bids.errors import UnusableData
 
-# ways to say that a value is not known; BIDS has n/a, and pandas and R write the others
-MISSING = frozenset({"", "n/a", "N/A", "NA", "na", "nan", "NaN"})
+# ways to say that a value is not known; BIDS has n/a, and pandas, R, Excel and databases write the others
+MISSING = frozenset(
+    {"", "n/a", "N/A", "NA", "na", "n.a.", "nan", "NaN", "NAN", "-nan", "<NA>", "#N/A", "null", "NULL", "None", "none"}
+)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 

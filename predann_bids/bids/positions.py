@@ -38,7 +38,7 @@ def apply_positions(raw: BaseRaw, electrodes: Path | None, coordsystem: Path | N
     if electrodes is None:
         return []
     try:
-        table = read_columns(electrodes)
+        table = read_columns(electrodes, known=("name", "x", "y", "z"))
     except UnusableData as error:
         return [f"{error} Its positions are not used."]
     if not {"name", "x", "y", "z"} <= set(table):

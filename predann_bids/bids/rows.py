@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predann_bids.bids.formats.opened import numbered
-from predann_bids.bids.tables import Table, row_of
+from predann_bids.bids.numbers import MISSING
+from predann_bids.bids.tables import Table, read_columns, row_of
 from predann_bids.errors import some
 
 if TYPE_CHECKING:
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 8
 NOTHING = ("", "n/a")
+KNOWN = ("name", "type", "units", "status", "sampling_frequency")
+
+
+def read_channel_table(path: Path) -> Table:
+    """Read channels.tsv; what other programs write for a missing type, unit or status is `n/a`.
+
+    Raises
+    ------
+    UnusableData
+        See `read_columns`.
+    """
+    table = read_columns(path, known=KNOWN)
+    return {
+        name: cells if name == "name" else ["n/a" if cell in MISSING else cell for cell in cells]
+        for name, cells in table.items()
+    }
 
 
 def plain_name(name: str) -> str:

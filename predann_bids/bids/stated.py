@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from predann_bids.bids.formats import Opened
-from predann_bids.bids.tables import Table, read_columns
+from predann_bids.bids.rows import read_channel_table
+from predann_bids.bids.tables import Table
 from predann_bids.errors import UnusableData
 
 # two statements about a rate differ by more than rounding
@@ -75,13 +76,20 @@ def compare_with_sidecars(
         They disagree about the sampling rate, or so about channels and length that samples are taken for those of
         other channels.
     """
-    table = read_columns(channels) if channels else {}
+    table = _table(channels) if channels else {}
     comparison = _Comparison(path, opened, metadata, stating)
     return [
         *comparison.rate_in_sidecar(),
         *comparison.rate_in_table(table, channels),
         *comparison.frame(table),
     ]
+
+
+def _table(channels: Path) -> Table:
+    try:
+        return read_channel_table(channels)
+    except UnusableData:  # told where the table is applied
+        return {}
 
 
 @dataclass(frozen=True)

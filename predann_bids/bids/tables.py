@@ -19,6 +19,8 @@ Table = dict[str, list[str]]
 
 LINE_END = re.compile(r"\r\n|\r|\n")  # those of Windows, of old Macs, and of everybody else
 QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+CELL = re.compile(r'"(?:[^"]|"")*"(?=[\t\n]|$)|[^\t\n]*')
+LONGEST_CELL = 50  # lines
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 WESTERN = "cp1252"
 
@@ -49,7 +51,8 @@ def read_text(path: Path, *, kind: str = "text", otherwise: str | None = None) -
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         if otherwise is None:
-            raise UnusableData(f"{path} is not {kind} in UTF-8. Save it as such.") from error
+            line = 1 + len(LINE_END.findall(content[: error.start].decode("latin-1")))
+            raise UnusableData(f"{path} is not {kind} in UTF-8, from line {line} on. Save it as such.") from error
         text = content.decode(otherwise, errors="replace")
     if "\0" in text:
         raise UnusableData(f"{path} is not {kind}: it holds zero bytes. Copy or fetch it again.")
@@ -59,7 +62,9 @@ def read_text(path: Path, *, kind: str = "text", otherwise: str | None = None) -
 def read_cells(path: Path, *, otherwise: str | None = None) -> list[list[str]]:
     """Read a table as a list of cells for each line of the file, without blanks around them and empty ones at the end.
 
-    The first line holds the names of the columns. A blank line is an empty list, so that positions are line numbers.
+    The first line holds the names of the columns. A blank line is an empty list, so that positions are line numbers. A
+    quoted cell may hold tabs and line ends where its line does not fit the header otherwise; the lines that it takes up
+    are blank then.
 
     Parameters
     ----------
@@ -73,20 +78,53 @@ def read_cells(path: Path, *, otherwise: str | None = None) -> list[list[str]]:
     UnusableData
         It is no text, or a line has more cells than the first.
     """
-    lines = [_cells(line) for line in LINE_END.split(read_text(path, kind=TABLE, otherwise=otherwise))]
+    lines = _lines(LINE_END.split(read_text(path, kind=TABLE, otherwise=otherwise)))
     while lines and not lines[-1]:
         lines.pop()
     for number, cells in enumerate(lines, 1):
         if len(cells) > len(lines[0]):
             raise UnusableData(
                 f"{path} is not {TABLE}: line {number} has {len(cells)} cells, but the header has"
-                f" {len(lines[0])} names."
+                f" {len(lines[0])} names. Remove what is too much, such as a tab within a cell."
             )
     return lines
 
 
-def _cells(line: str) -> list[str]:
-    cells = [_unquoted(cell.strip()) for cell in line.split("\t")]
+def _lines(texts: Sequence[str]) -> list[list[str]]:
+    """Take lines apart; those that fit the first only if quoted cells hold tabs or line ends are read so."""
+    first = texts[0].split("\t")
+    lines: list[list[str]] = []
+    for place, text in enumerate(texts):
+        if place < len(lines):  # within a cell of a line above
+            continue
+        parts, taken = text.split("\t"), 1
+        if len(_cells(parts)) > len(_cells(first)) or (len(parts) < len(first) and _is_open(parts[-1])):
+            parts, taken = _quoted_parts(texts, place, len(first)) or (parts, 1)
+        lines += [_cells(parts), *([] for _ in range(taken - 1))]
+    return lines
+
+
+def _is_open(cell: str) -> bool:
+    return cell.startswith('"') and not QUOTED.fullmatch(cell.strip())
+
+
+def _quoted_parts(texts: Sequence[str], place: int, width: int) -> tuple[list[str], int] | None:
+    """Find the fewest lines that make one of so many cells, and its cells; None if there are none."""
+    for taken in range(1, min(LONGEST_CELL, len(texts) - place) + 1):
+        joined = "\n".join(texts[place : place + taken])
+        parts, end = [], -1
+        while end < len(joined) and (end < 0 or joined[end] == "\t"):
+            match = CELL.match(joined, end + 1)
+            assert match  # even nothing is a cell
+            parts.append(re.sub(r"[\t\n]+", " ", match[0]))
+            end = match.end()
+        if end == len(joined) and len(parts) == width:
+            return parts, taken
+    return None
+
+
+def _cells(parts: Iterable[str]) -> list[str]:
+    cells = [_unquoted(part.strip()) for part in parts]
     while cells and not cells[-1]:
         cells.pop()
     return cells
@@ -97,24 +135,33 @@ def _unquoted(cell: str) -> str:
     return quoted[1].replace('""', '"').strip() if quoted else cell
 
 
-def read_columns(path: Path) -> Table:
+def read_columns(path: Path, *, known: Sequence[str] = ()) -> Table:
     """Read a table into columns of text; missing cells are ``n/a``, and blank lines are no rows.
 
     What is not UTF-8 or UTF-16 is read in Windows' western encoding.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    known : sequence of str
+        Columns that have a meaning; see `read_rows`.
+
     Raises
     ------
     UnusableData
-        See `read_cells`.
+        See `read_rows`.
     """
     head, *rows = [cells for cells in read_cells(path, otherwise=WESTERN) if cells] or [[]]
+    head = _as_known(head, known)
+    _refuse_contradictions(path, head, rows, known)
     return {
         name: [row[place] if place < len(row) and row[place] else "n/a" for row in rows]
         for name, place in _places(head).items()
     }
 
 
-def read_rows(path: Path, *, required: Sequence[str] = ()) -> tuple[list[str], list[Row]]:
+def read_rows(path: Path, *, required: Sequence[str] = (), known: Sequence[str] = ()) -> tuple[list[str], list[Row]]:
     """Read a table into its columns' names and a row of text for each further line, blank ones among them.
 
     Parameters
@@ -123,6 +170,9 @@ def read_rows(path: Path, *, required: Sequence[str] = ()) -> tuple[list[str], l
         The file.
     required : sequence of str
         Columns that it must have.
+    known : sequence of str
+        Columns that have a meaning: they are found in capitals and with blanks, too, and none may be there twice with
+        different cells.
 
     Returns
     -------
@@ -132,22 +182,43 @@ def read_rows(path: Path, *, required: Sequence[str] = ()) -> tuple[list[str], l
     Raises
     ------
     UnusableData
-        It is empty, lacks a column, or is no table; see `read_cells`.
+        It is empty, lacks a column, contradicts itself, or is no table; see `read_cells`.
     """
     lines = read_cells(path)
     if not any(lines):
         needed = f" with the columns {' and '.join(required)}" if required else ""
         raise UnusableData(f"{path} is empty: expected a table{needed}.")
-    head, *others = lines
+    head, others = _as_known(lines[0], known), lines[1:]
     missing = sorted(set(required) - set(head))
     if missing:
         hint = " Separate the columns with tabs." if len(head) == 1 else ""
         raise UnusableData(
             f"{path} has no column {' and '.join(missing)}; BIDS requires {' and '.join(required)}.{hint}"
         )
+    _refuse_contradictions(path, head, others, known)
     places = _places(head)
     rows = [{name: row[place] if place < len(row) else "" for name, place in places.items()} for row in others]
     return list(places), rows
+
+
+def _as_known(head: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the names of columns, those of known ones as BIDS writes them."""
+    plain = [re.sub(r"[ -]+", "_", name).lower() for name in head]
+    return [other if other in known and other not in head else name for name, other in zip(head, plain, strict=True)]
+
+
+def _refuse_contradictions(
+    path: Path, head: Sequence[str], rows: Sequence[Sequence[str]], known: Iterable[str]
+) -> None:
+    for name in known:
+        places = [place for place, other in enumerate(head) if other == name]
+        for cells in rows if len(places) > 1 else ():
+            said = [cells[place] if place < len(cells) else "" for place in places]
+            if len(set(said)) > 1:
+                raise UnusableData(
+                    f"{path} has the column {name} {len(places)} times, with different cells ('{said[0]}' and"
+                    f" '{next(other for other in said if other != said[0])}'). Keep the one that is right."
+                )
 
 
 def _places(head: Sequence[str]) -> dict[str, int]:

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REQUIRED = ("onset", "duration")
+KNOWN = (*REQUIRED, "stim_file", "stim_id", "sample")
 
 
 def read_events(path: Path) -> pd.DataFrame:
     """Read an events file as a table; see `read_rows`."""
     import pandas as pd
 
-    names, rows = tables.read_rows(path, required=REQUIRED)
+    names, rows = tables.read_rows(path, required=REQUIRED, known=KNOWN)
     return pd.DataFrame(rows, columns=names, dtype=str)
 
 
@@ -30,4 +31,4 @@ def read_rows(path: Path) -> list[Row]:
     UnusableData
         It is no table, or has no onset and duration.
     """
-    return tables.read_rows(path, required=REQUIRED)[1]
+    return tables.read_rows(path, required=REQUIRED, known=KNOWN)[1]

@@ -148,7 +148,7 @@ def read_stimulus_table(directories: Iterable[Path]) -> StimulusTable | None:
             raise not_fetched(path)
         if not path.is_file():
             continue
-        names, rows = tables.read_rows(path)
+        names, rows = tables.read_rows(path, known=("stimulus_id", "filename", "present"))
         if "stimulus_id" not in names:
             if any("stimulus_id" in name for name in names):
                 raise UnusableData(f"{path} has no column 'stimulus_id'. Separate the columns with tabs.")
