@@ -204,3 +204,34 @@ def test_a_derivative_s_table_names_what_cannot_be_used_and_why(resolve, tmp_pat
     assert table["onset"] == ["5.0", "40.0", "n/a"]
     assert ["is not in" in reason for reason in table["unusable"]] == [False, True, False]
     assert from_table(path) == resolution.presentations
+
+
+def test_music_after_an_early_end_of_the_recording_costs_no_other(resolve):
+    resolution = resolve(["5\t10\ta.wav", "40\t10\ta.wav", "120\t10\tb.wav"])
+    assert [p.onset for p in resolution.presentations] == [5, 40]
+    (told,) = sentences(resolution.unusable)
+    assert "line 4: 'b.wav' begins at 120 s, outside the recording (0 to 100 s)" in told
+
+
+@pytest.mark.parametrize("rows", [["5\t10\ta.wav", "120\t10\tb.wav"], ["0\t9\ta.wav", "9\t9\ta.wav", "5000\t9\tb.wav"]])
+def test_times_of_something_else_are_used_for_no_music_at_all(resolve, rows):
+    with pytest.raises(UnusableData, match="outside the recording"):
+        resolve(rows)
+
+
+def test_two_pieces_at_once_are_both_left_out_and_cost_no_other(resolve):
+    resolution = resolve(["5\t10\ta.wav", "40\t20\tb.wav", "40\t10\ta.wav", "40\t20\tb.wav"])
+    assert [p.onset for p in resolution.presentations] == [5]
+    assert [one.line for one in resolution.unusable] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("duration", ["null", "NULL", "None", "<NA>", "#N/A", "NAN", "n.a."])
+def test_a_duration_that_is_missing_in_any_program_s_words_is_that_of_the_audio(resolve, duration):
+    assert resolve([f"5\t{duration}\tb.wav"]).presentations[0].duration == 20
+
+
+def test_a_row_that_was_broken_in_two_is_told(resolve):
+    resolution = resolve(["5\t10\ta", "note\ta.wav", "40\t10\tx\tb.wav"], header="onset\tduration\tnote\tstim_file")
+    assert [p.label for p in resolution.presentations] == ["b"]
+    (told,) = resolution.warnings
+    assert "line 3: the onset 'note' is not a number of seconds, and 'a.wav' is in another column" in told

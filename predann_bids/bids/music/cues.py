@@ -219,12 +219,22 @@ class _Search:
             return
         if rule is None and meant is None and (reason := self._no_music(row.get("stim_file", ""), is_mapped)):
             self.ignored[reason].append(line)
+            self._remark_shifted(where, row)
             return
         # announced music begins at another row, which then stands for when and how long
         begins = rows[self._starts.begins.get(index, index)]
         marker = as_seconds(begins["onset"])
         end = _end_after(marker, rule, rows) if rule and marker is not None else None
         self._take(where, line, row, begins, {**row, **self._entities}, rule, end, meant)
+
+    def _remark_shifted(self, where: str, row: Mapping[str, str]) -> None:
+        """Tell of audio in the wrong column of a row that has no onset, as where a line was broken in two."""
+        named = next((cell for cell in row.values() if self._stimuli.names_audio(cell)), "")
+        if named and row["onset"] not in MISSING and as_seconds(row["onset"]) is None:
+            self._remarks[
+                f"the onset '{row['onset']}' is not a number of seconds, and '{named}' is in another column than"
+                " stim_file; the row is ignored. Correct it if it is music"
+            ].append(where)
 
     def _no_music(self, stim_file: str, is_mapped: bool) -> str:
         """Say why a row that no rule is about is no music; empty if it may be."""

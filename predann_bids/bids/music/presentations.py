@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from predann_bids.bids.music.cues import Cue, Cues, find_cues, read_rows
@@ -16,6 +17,7 @@ from predann_bids.bids.numbers import MISSING
 from predann_bids.errors import PredannError, UnusableData
 
 CUT_TOLERANCE_S = 0.01  # events tables round to milliseconds
+OTHER_UNITS = 10  # an onset of so many times the length of a recording is in milliseconds or samples
 LISTED_ONE_BY_ONE = 3  # warnings of a kind; more are put into one sentence
 
 Remarks = dict[str, list[tuple[str, str]]]  # what happened -> where, and the sentence about it
@@ -92,22 +94,23 @@ def resolve_cues(
     Raises
     ------
     UnusableData
-        Music begins after the end of the recording, or two pieces begin at once.
+        Most of the music begins after the end of the recording, so that its times are those of something else.
     PredannError
         Nothing can be used: the error of the first that cannot.
     """
     remarks: Remarks = defaultdict(list)
     presentations = []
     unusable = list(cues.unusable)
-    music = _without_repetitions(cues.music, remarks)
-    onsets = [cue.onset for cue in music] + [one.onset for one in cues.unusable if one.onset is not None]
+    music = _without_repetitions(cues.music, remarks, unusable)
+    onsets = [cue.onset for cue in cues.music] + [one.onset for one in cues.unusable if one.onset is not None]
+    _refuse_other_times(music, recording_seconds)
     for cue in music:
         next_onset = min((onset for onset in onsets if onset > cue.onset), default=math.inf)
-        _refuse_outside(cue, recording_seconds)
         try:
+            _refuse_outside(cue, recording_seconds)
             seconds = _seconds_left(cue, shortest, audio_seconds)
         except PredannError as error:
-            unusable.append(Unusable(cue.where, cue.line, cue.onset, cue.duration, cue.label, cue.stim_file, error))
+            unusable.append(_lost(cue, error))
             continue
         presentation = _resolve_one(cue, next_onset, recording_seconds, shortest, seconds, remarks)
         if presentation:
@@ -118,29 +121,54 @@ def resolve_cues(
     return Resolution(tuple(presentations), (*cues.notes, *_sentences(remarks)), ordered)
 
 
-def _without_repetitions(music: Sequence[Cue], remarks: Remarks) -> list[Cue]:
+def _lost(cue: Cue, error: PredannError) -> Unusable:
+    return Unusable(cue.where, cue.line, cue.onset, cue.duration, cue.label, cue.stim_file, error)
+
+
+def _without_repetitions(music: Sequence[Cue], remarks: Remarks, unusable: list[Unusable]) -> list[Cue]:
+    """Return the first of equal rows, and none of those that contradict each other about what begins."""
     kept: list[Cue] = []
-    for cue in music:
-        if kept and cue.onset == kept[-1].onset and cue.line != kept[-1].line:
-            if cue.audio != kept[-1].audio:
-                raise UnusableData(
-                    f"{cue.where}: '{cue.stim_file}' begins at {cue.onset:g} s, as does '{kept[-1].stim_file}' of line"
-                    f" {kept[-1].line}; only one stimulus can be recognised at a time. Remove one of the rows."
-                )
-            remarks["repeat an earlier row and are left out"].append(
-                (cue.where, f"'{cue.stim_file}' repeats line {kept[-1].line} and is left out")
-            )
+    for _, at_once in groupby(music, key=lambda cue: cue.onset):
+        first, *others = at_once
+        other = next((cue for cue in others if cue.audio != first.audio), None)
+        if other:
+            unusable += [_lost(one, _at_once(one, other if one is first else first)) for one in (*others, first)]
             continue
-        kept.append(cue)
+        kept.append(first)
+        remarks["repeat an earlier row and are left out"] += [
+            (cue.where, f"'{cue.stim_file}' repeats line {first.line} and is left out") for cue in others
+        ]
     return kept
 
 
+def _at_once(cue: Cue, other: Cue) -> UnusableData:
+    return UnusableData(
+        f"'{cue.stim_file}' begins at {cue.onset:g} s, as does '{other.stim_file}' of line {other.line}; only one"
+        " stimulus can be recognised at a time. Remove one of the rows."
+    )
+
+
+def _refuse_other_times(music: Sequence[Cue], recording_seconds: float) -> None:
+    """Refuse times in other units or of another recording: where one may have ended early, few lie outside of it."""
+    outside = [cue for cue in music if max(cue.onset, cue.marker) >= recording_seconds]
+    if not outside:
+        return
+    farthest = max(max(cue.onset, cue.marker) for cue in outside)
+    if 2 * len(outside) >= len(music) or farthest > OTHER_UNITS * recording_seconds:
+        error = _outside(outside[0], recording_seconds)
+        raise UnusableData(f"{outside[0].where}: {error}")
+
+
 def _refuse_outside(cue: Cue, recording_seconds: float) -> None:
-    if cue.onset >= recording_seconds or cue.marker >= recording_seconds:
-        raise UnusableData(
-            f"{cue.where}: '{cue.stim_file}' begins at {cue.onset:g} s, outside the recording"
-            f" (0 to {recording_seconds:g} s). Onsets must be seconds from the start of this file."
-        )
+    if max(cue.onset, cue.marker) >= recording_seconds:
+        raise _outside(cue, recording_seconds)
+
+
+def _outside(cue: Cue, recording_seconds: float) -> UnusableData:
+    return UnusableData(
+        f"'{cue.stim_file}' begins at {cue.onset:g} s, outside the recording (0 to {recording_seconds:g} s)."
+        " Onsets must be seconds from the start of this file."
+    )
 
 
 def _seconds_left(cue: Cue, shortest: float, audio_seconds: Callable[[Path], float]) -> float:

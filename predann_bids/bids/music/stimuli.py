@@ -91,6 +91,8 @@ class Stimuli:
             path = self.directory / name
             if path.is_file() and (is_readable(name) or self._is_read_by_content(path)):
                 return AudioFile(path, name, _note(name, wanted, meant.certain))
+            if path.is_dir() and is_readable(name):
+                raise UnusableData(f"the audio {path} is a directory; put the file that is meant in its place")
             if path.is_symlink() and not path.exists():
                 raise MissingInput(
                     f"the audio {path} is a link to content that is not there; fetch it, e.g. with 'datalad get'"
