@@ -5,7 +5,7 @@ from unittest.mock import patch
 import pytest
 
 from predann_bids.errors import CannotCreateOutput, ReadOrWriteFailed, TryAgain, UnusableData, in_words
-from predann_bids.files import check_place, read_json, write_json, write_text, written_whole
+from predann_bids.files import check_place, glimpse, read_json, write_json, write_text, written_whole
 
 
 def test_a_file_appears_whole_with_its_directories(tmp_path):
@@ -110,3 +110,14 @@ def test_a_link_that_leads_nowhere_is_no_place(tmp_path):
     (tmp_path / "x").symlink_to("nowhere")
     with pytest.raises(CannotCreateOutput, match="a link that leads nowhere"):
         check_place(tmp_path / "x", "The decoder")
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 1 << 20])
+def test_other_content_is_noticed_although_size_and_time_of_change_are_the_same(tmp_path, size):
+    file = tmp_path / "x"
+    seen = set()
+    for content in (b"a", b"b", b"a"):
+        file.write_bytes(content * size)
+        os.utime(file, ns=(0, 0))
+        seen.add(glimpse(file))
+    assert len(seen) == (2 if size else 1)

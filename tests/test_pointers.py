@@ -18,7 +18,7 @@ from eeg_files import (
     write_set_and_fdt,
 )
 
-from predann_bids.bids.formats import missing_files, open_raw, require_files
+from predann_bids.bids.formats import missing_files, open_raw, require_files, source_files
 from predann_bids.errors import MissingInput, UnusableData
 
 OTHER = NAME.replace("music", "rest")
@@ -287,3 +287,15 @@ def test_a_set_file_that_holds_other_samples_than_it_announces_is_refused(stem, 
     path = savemat(stem.with_suffix(".set"), eeglab_struct(DATA.astype("f4"), NAMES[:names], points))
     with pytest.raises(UnusableData, match=f"announces {names} channels( of {points} samples)?, and holds 4"):
         open_raw(path)
+
+
+@pytest.mark.parametrize("write", [write_brainvision, write_set_and_fdt])
+def test_data_of_another_name_are_among_the_files_that_a_recording_is_read_from(stem, write):
+    path = write(stem)
+    for data in (stem.with_suffix(".eeg"), stem.with_suffix(".fdt")):
+        if data.is_file():
+            assert source_files(path)[:2] == [path, data]
+            data.rename(data.with_stem("original"))
+            if path.suffix == ".vhdr":
+                rename_in_header(path, data.name, f"original{data.suffix}")
+                assert source_files(path)[:2] == [path, data.with_stem("original")]

@@ -164,6 +164,12 @@ def apart(directory, tmp_path):
     return directory, tmp_path / "out"
 
 
+def test_a_directory_in_the_place_of_audio_is_called_one(directory):
+    (directory / "folder.wav").mkdir()
+    with pytest.raises(UnusableData, match=r"folder\.wav is a directory"):
+        Stimuli(directory).locate("folder.wav")
+
+
 def provided(directory, output):
     provide_stimuli(["a.wav"], directory, output)
     return output / "stimuli" / "a.wav"
@@ -195,10 +201,12 @@ def test_where_links_are_impossible_audio_is_copied(directory, monkeypatch, erro
     assert copy.read_bytes() == b"RIFF"
 
 
-def test_corrected_audio_of_the_same_size_is_taken_over(apart):
+@pytest.mark.parametrize("of_one_time", [True, False])
+def test_corrected_audio_of_the_same_size_is_taken_over(apart, of_one_time):
     copy = provided(*apart)
+    time = (apart[0] / "a.wav").stat().st_mtime_ns if of_one_time else 0
     (apart[0] / "a.wav").write_bytes(b"riff")
-    os.utime(apart[0] / "a.wav", ns=(0, 0))
+    os.utime(apart[0] / "a.wav", ns=(time, time))
     provided(*apart)
     assert copy.read_bytes() == b"riff"
 

@@ -6,3 +6,4 @@ from predann_bids.bids.formats.opening import EXTENSIONS as EXTENSIONS
 from predann_bids.bids.formats.opening import missing_files as missing_files
 from predann_bids.bids.formats.opening import open_raw as open_raw
 from predann_bids.bids.formats.opening import require_files as require_files
+from predann_bids.bids.formats.opening import source_files as source_files

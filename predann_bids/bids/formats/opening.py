@@ -29,6 +29,13 @@ def missing_files(path: Path) -> list[Path]:
     return [file for file in needed(path) if is_absent(file)] if needed else []
 
 
+def source_files(path: Path) -> list[Path]:
+    """List the files that a recording is read from, whatever their names: itself, its data and its markers."""
+    if path.suffix.lower() == ".vhdr":
+        return [path, *(pointer.file for pointer in brainvision.files_of(path))]
+    return [path, *(eeglab.files_needed(path) if path.suffix.lower() == ".set" else [])]
+
+
 def require_files(path: Path) -> None:
     """Raise `MissingInput` when something that a recording needs is not there."""
     missing = missing_files(path)

@@ -214,6 +214,9 @@ def _finished(recording: Recording, paths: DerivativePaths, fingerprint: str, mi
     sidecar = read_json(paths.sidecar)
     if sidecar.get("ScienceHash") != fingerprint or (sidecar["Presentations"].get("Unusable") and missing == "fail"):
         return None
+    samples = round(sidecar["RecordingDuration"] * sidecar["SamplingFrequency"])
+    if paths.header.with_suffix(".eeg").stat().st_size != 4 * samples * sidecar["EEGChannelCount"]:
+        return None  # it was damaged since
     summary = sidecar["Presentations"]
     return RecordingOutcome(
         recording,
