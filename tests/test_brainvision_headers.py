@@ -263,3 +263,15 @@ def test_any_names_of_channels_come_back(tmp_path_factory, names, line_end, sign
     path.write_bytes((head + "[Channel Infos]\n" + "\n".join(entries)).replace("\n", line_end).encode())
     expected = [name.replace("\\1", ",") for name in names]
     assert [channel.name for channel in read_header(path).channels] == expected
+
+
+def test_floats_that_the_header_calls_integers_are_refused(write):
+    values = np.random.default_rng(0).normal(0, 30, (3, 500)).astype("<f4")
+    with pytest.raises(UnusableData, match=r"INT_16, but they are of type IEEE_FLOAT_32\. Correct BinaryFormat"):
+        open_raw(write(data=values.tobytes()))
+
+
+@pytest.mark.parametrize("offset", [0, 3000, 16000, -16000])
+def test_integers_with_any_offset_are_integers(write, offset):
+    values = np.random.default_rng(0).normal(offset, 300, (3, 500)).astype("<i2")
+    assert open_raw(write(data=values.tobytes())).raw.n_times == 500

@@ -26,6 +26,8 @@ OF_MNE = ("INT_16", "INT_32", "IEEE_FLOAT_32")
 FLOATS = Layout("IEEE_FLOAT_32")
 # data may go on after what the header announces by as much as a header that was written too early
 LATE_S = 1.0
+# what EEG is in any unit, as floats
+LOOKED_AT, SMALLEST, LARGEST, MOST = 1 << 16, 1e-9, 1e9, 0.99
 
 
 def files_of(path: Path) -> tuple[Pointer, Pointer]:
@@ -53,6 +55,7 @@ def open_brainvision(path: Path) -> Opened:
     refuse_strange(data.file)
     if header.layout.binary:
         notes += _check_size(data.file, header)
+        _refuse_floats(data.file, header)
     with tempfile.TemporaryDirectory() as scratch:
         marker, remarks = _rewritten_markers(path, markers, Path(scratch) / "markers.vmrk")
         raw = _read(header, data.file, marker, Path(scratch) / "header.vhdr")
@@ -90,6 +93,20 @@ def _check_size(data: Path, header: Header) -> list[str]:
     if header.layout.vectorized or late_s > LATE_S:
         raise ends_late(data, found, header.points * sample, header.path)
     return [f"{data} goes on for {late_s:.3g} s after the last sample that its header announces."]
+
+
+def _refuse_floats(data: Path, header: Header) -> None:
+    """Refuse floats that are called integers: as floats, almost all pairs of integers are tiny or no numbers."""
+    if header.layout.binary != "INT_16" or header.layout.big_endian:
+        return
+    values = np.fromfile(data, "<f4", count=LOOKED_AT)
+    sizes = np.abs(values[values != 0])
+    is_likely = bool(len(sizes)) and np.mean((sizes > SMALLEST) & (sizes < LARGEST)) > MOST
+    if is_likely and min(np.mean(values > 0), np.mean(values < 0)) > 1 - MOST:
+        raise UnusableData(
+            f"{header.path} says that {data.name} holds numbers of type INT_16, but they are of type IEEE_FLOAT_32."
+            " Correct BinaryFormat in the header, or copy it again."
+        )
 
 
 def _read(header: Header, data: Path, marker: Path | bool, copy: Path) -> BaseRaw:
