@@ -1,12 +1,18 @@
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from predann_bids.bids.derivatives import Derivative, DerivativePaths
 from predann_bids.config import Science
 from predann_bids.data.trials import Trial
 from predann_bids.errors import UnusableData
+from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.group.inputs.audio import StimulusAudio
+from predann_bids.workflows.group.inputs.channels import refuse_cut_off
 from predann_bids.workflows.group.inputs.material import Material
 
 
@@ -41,3 +47,14 @@ def test_a_fold_without_a_window_to_test_is_refused_before_any_training():
     trials[:2] = [replace(trial, bad=between) for trial in trials[:2]]
     with pytest.raises(UnusableData, match=r"without a window to test on, .*recordings of sub-0\."):
         material(trials).splits(science)
+
+
+@pytest.mark.parametrize(("samples", "is_refused"), [(1000, False), (999, False), (500, True), (2000, True)])
+def test_a_derivative_that_lasts_another_time_than_it_says_is_refused(samples, is_refused):
+    derivative = Derivative(
+        "01", "", "", "", DerivativePaths(Path("sub-01_desc-preproc")), (), {"RecordingDuration": 10}
+    )
+    recording = MappedRecording(np.zeros((samples, 2), "f4"), np.ones(2, "f4"), ("Cz", "Oz"), 100.0)
+    told = pytest.raises(UnusableData, match=r"lasts .* s, but 10 s by its sidecar") if is_refused else nullcontext()
+    with told:
+        refuse_cut_off([derivative], [recording])

@@ -110,6 +110,24 @@ def refuse_different_rates(derivatives: Sequence[Derivative], recordings: Sequen
     )
 
 
+def refuse_cut_off(derivatives: Sequence[Derivative], recordings: Sequence[MappedRecording]) -> None:
+    """Refuse derivatives whose data do not last as long as their sidecars say, for music would be missing.
+
+    Raises
+    ------
+    UnusableData
+        With the first of them.
+    """
+    for derivative, recording in zip(derivatives, recordings, strict=True):
+        seconds = len(recording.data) / recording.rate_hz
+        stated = float(derivative.sidecar.get("RecordingDuration", seconds))
+        if abs(stated - seconds) * recording.rate_hz > 1:
+            raise UnusableData(
+                f"{derivative.paths.header} lasts {seconds:g} s, but {stated:g} s by its sidecar: its data were cut off"
+                " or exchanged. Run the participant level again."
+            )
+
+
 def _bad_channels(derivative: Derivative) -> list[str]:
     steps = derivative.sidecar.get("PreprocessingSteps", [])
     mended = {name for step in steps if step["Name"] == "interpolation" for name in step.get("channels", ())}

@@ -23,7 +23,7 @@ from predann_bids.signals.montage import Montage, Place, Target
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.audio import FoundAudio, StimulusAudio, audio_notes, read_audio_features
-from predann_bids.workflows.group.inputs.channels import choose_channels, refuse_different_rates
+from predann_bids.workflows.group.inputs.channels import choose_channels, refuse_cut_off, refuse_different_rates
 from predann_bids.workflows.group.inputs.copies import find_classes
 from predann_bids.workflows.group.inputs.lost import LostStimulus, leave_out, lost_notes
 from predann_bids.workflows.group.inputs.notes import window_notes
@@ -209,6 +209,7 @@ def gather(
     lost, labels = (*found.lost, *lost), tuple(label for label in found.files if label not in wrong)
     recordings = [map_brainvision(derivative.paths.header) for derivative in derivatives]
     refuse_different_rates(derivatives, recordings)
+    refuse_cut_off(derivatives, recordings)
     trials = list_trials(
         derivatives,
         labels,
