@@ -62,7 +62,7 @@ def _reason(path: Path) -> str:
 
 
 def _header_beside(path: Path) -> bool:
-    return any(path.with_suffix(extension).exists() for extension in (".vhdr", ".VHDR"))
+    return any(path.with_suffix(extension).is_file() for extension in (".vhdr", ".VHDR"))
 
 
 def _sentence(reason: str, paths: list[Path], root: Path) -> str:
