@@ -85,9 +85,18 @@ def read_cells(path: Path, *, otherwise: str | None = None) -> list[list[str]]:
         if len(cells) > len(lines[0]):
             raise UnusableData(
                 f"{path} is not {TABLE}: line {number} has {len(cells)} cells, but the header has"
-                f" {len(lines[0])} names. Remove what is too much, such as a tab within a cell."
+                f" {len(lines[0])} names. {_remedy(lines)}"
             )
     return lines
+
+
+def _remedy(lines: Sequence[Sequence[str]]) -> str:
+    head, *rows = (len(cells) for cells in lines if cells)
+    if head == 1:
+        return "The first line must hold the names of the columns, parted by tabs, and nothing may stand above it."
+    if set(rows) == {head + 1}:
+        return "If R wrote it, write it without the names of rows (row.names=FALSE)."
+    return "Remove what is too much, such as a tab within a cell."
 
 
 def _lines(texts: Sequence[str]) -> list[list[str]]:
