@@ -104,7 +104,7 @@ def below_words(metrics: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | Non
         for rival in ahead
     ]
     return (
-        "A decoder that is solved for in seconds does better than PredANN here: believe that one.",
+        "A decoder that is solved for in seconds is ahead of PredANN here: believe that one.",
         (
             " ".join(sentences),
             "PredANN contains such a decoder, and how much that part counts is chosen on validation data. With little"
