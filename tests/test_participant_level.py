@@ -203,6 +203,17 @@ def test_changed_audio_is_noticed(dataset_copy, tmp_path, app):
     assert table.set_index("trial_type").loc["song-01", "duration"] == 8
 
 
+def test_audio_with_values_that_are_no_numbers_costs_its_own_presentations_only(dataset_copy, tmp_path, app):
+    sound, rate = soundfile.read(dataset_copy / "stimuli" / "song-01.wav")
+    sound[100] = np.nan
+    soundfile.write(dataset_copy / "stimuli" / "song-01.wav", sound, rate, subtype="FLOAT")
+    code, _, err = app(dataset_copy, tmp_path / "out", "participant", "--participant-label", "01", "--no-report")
+    assert code == 1
+    assert "song-01.wav holds values that are no numbers" in err
+    table = pd.read_csv(tmp_path / "out" / f"{STEM}_events.tsv", sep="\t")
+    assert set(table["trial_type"][table["unusable"].isna()]) == {"song-02", "song-03"}
+
+
 def test_sidecars_are_inherited_key_by_key(dataset_copy, tmp_path, app):
     sidecar = dataset_copy / "sub-01/eeg/sub-01_task-music_eeg.json"
     content = json.loads(sidecar.read_text())

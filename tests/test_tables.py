@@ -65,6 +65,7 @@ def test_rows_keep_their_line_numbers_across_blank_lines(file):
 @pytest.mark.parametrize(("content", "said"), [
     (b"onset\tduration\n1\t5\t7\n3\t5\n", "line 2 has 3 cells.*Remove what is too much"),
     (b"onset\tduration\n1\t5\t7\n2\t9\t7\n", "line 2 has 3 cells.*row.names=FALSE"),
+    (b"\nonset\tduration\n1\t5\n", "line 2 has 2 cells.*nothing may stand above it"),
     (b"# by X\nonset\tduration\n1\t5\n", "line 2 has 2 cells.*The first line must hold the names"),
     (b"onset,duration\n1,5\n", "Separate the columns with tabs"),
     (b"", "is empty"), (b"\n\n", "is empty"),

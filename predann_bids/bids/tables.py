@@ -91,10 +91,10 @@ def read_cells(path: Path, *, otherwise: str | None = None) -> list[list[str]]:
 
 
 def _remedy(lines: Sequence[Sequence[str]]) -> str:
-    head, *rows = (len(cells) for cells in lines if cells)
-    if head == 1:
+    head, *rows = (len(cells) for cells in lines)
+    if head <= 1:
         return "The first line must hold the names of the columns, parted by tabs, and nothing may stand above it."
-    if set(rows) == {head + 1}:
+    if {*rows, 0} == {head + 1, 0}:
         return "If R wrote it, write it without the names of rows (row.names=FALSE)."
     return "Remove what is too much, such as a tab within a cell."
 

@@ -194,10 +194,12 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
 
 
 def _audio_seconds(audio: Path) -> float:
+    """Return the length of audio whose samples can be used; what cannot costs its own presentations only."""
+    from predann_bids.signals.audio import audio_remarks, audio_seconds
 
-    from predann_bids.signals.audio import audio_seconds
-
-    return audio_seconds(audio)
+    seconds = audio_seconds(audio)
+    audio_remarks(audio)
+    return seconds
 
 
 def _remarks_on_audio(stimuli_dir: Path, resolution: Resolution) -> list[str]:
