@@ -13,6 +13,7 @@ from made_up_metrics import SKILLS, metrics_of, permutation_of
 from predann_bids.cli import run
 from predann_bids.config import dump, keys, resolve
 from predann_bids.errors import (
+    Busy,
     InvalidDataset,
     PredannError,
     SomeParticipantsFailed,
@@ -481,7 +482,7 @@ def test_a_point_that_another_process_is_doing_is_left_to_it(engine):
     with exclusive(engine.output / "group" / "sweep" / "points" / "sweep_delay-0.1.lock"):
         done, outcome = engine()
     assert done == ["0", "0.2"]
-    assert [failure.kind for failure in outcome.failures.values()] == [TryAgain]
+    assert [failure.kind for failure in outcome.failures.values()] == [Busy]
 
 
 def test_a_point_that_another_process_has_finished_meanwhile_counts(engine, monkeypatch):

@@ -45,6 +45,11 @@ class Failure:
     kind: type[PredannError] | None
     trace: str
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same command may succeed later."""
+        return self.kind is not None and issubclass(self.kind, TryAgain)
+
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """Keep what matters of an error."""

@@ -19,7 +19,7 @@ EFFECTS = ("audio", "label", "onset_shift", "audio_start", "duration", "end_valu
 SECONDS = ("onset_shift", "audio_start", "duration", "onset")
 NOTHING = ("", "n/a")
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
-NO_MUSIC = "none"  # the audio of rows that are declared to be no music
+NO_MUSIC = "no-music"  # the audio of rows that are declared to be no music
 SHIPPED = Path(__file__).parents[2] / "stimulus_maps"
 
 

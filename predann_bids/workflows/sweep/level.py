@@ -89,7 +89,7 @@ def run_sweep(
         label: failure
         for label, failure in _run_points(runs, validate=validate).items()
         # another process that was working on it may have finished meanwhile
-        if not (failure.kind is TryAgain and runs.is_finished(points[label]))
+        if not (failure.may_pass and runs.is_finished(points[label]))
     }
     results = tuple(
         PointResult(point.label, point.values, read_json(runs.of(point) / "metrics.json"))
@@ -115,7 +115,7 @@ def _run_points(runs: Runs, *, validate: bool) -> dict[str, Failure]:
         validate = validate and failure is not None  # once is enough
         if failure:
             failures[point.label] = failure
-            state = "Left out for now" if failure.kind is TryAgain else "Failed"
+            state = "Left out for now" if failure.may_pass else "Failed"
             say(f"{state}: {failure.message}", stderr=True)
             if runs.execution.stop_on_first_crash:
                 break

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Column, Table
 
 from predann_bids.console import plain_console, say
-from predann_bids.errors import SomeParticipantsFailed, TryAgain, UnusableData
+from predann_bids.errors import SomeParticipantsFailed, UnusableData
 from predann_bids.report import text
 from predann_bids.report.sweep.results import PointResult, score_table, value_text
 from predann_bids.report.words.decisions import WAYS, Way
@@ -55,7 +55,7 @@ def raise_failures(sweep: Sweep, outcome: SweepOutcome) -> None:
     if not failures:
         return
     names = {point.label: sweep.name_of(point) for point in sweep.points}
-    busy = all(failure.kind is TryAgain for failure in failures.values())
+    busy = all(failure.may_pass for failure in failures.values())
     if len({failure.message for failure in failures.values()}) == 1 and not outcome.results:
         lines = [next(iter(failures.values())).message]
     else:
@@ -79,7 +79,7 @@ def summarise(sweep: Sweep, outcome: SweepOutcome) -> None:
         table.add_row(*keys, row["model"], *(_share(row, way) for way in WAYS))
     for label in outcome.failures:
         values = next(point.values for point in sweep.points if point.label == label)
-        state = "not done yet" if outcome.failures[label].kind is TryAgain else "failed"
+        state = "not done yet" if outcome.failures[label].may_pass else "failed"
         table.add_row(*(value_text(values[key.name]) for key in sweep.keys), state, "", "")
     out.print(table)
     page = outcome.directory / "sweep.html"
