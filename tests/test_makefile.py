@@ -18,7 +18,6 @@ for name in pip uv; do
     chmod +x .venv/bin/$name
 done
 """
-pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="no make")
 
 
 @pytest.fixture
