@@ -186,9 +186,9 @@ class AudioStore:
         -------
         ndarray, shape (windows, bands, length + 2 * margin)
         """
-        offsets = np.arange(-int(margin), length + int(margin))
-        pairs = zip(windows.stimuli(trials), self.moments(trials, windows), strict=True)
-        return np.stack([self._frames(self.features[stimulus], moment + offsets) for stimulus, moment in pairs])
+        pairs = zip(windows.stimuli(trials), self.moments(trials, windows) - int(margin), strict=True)
+        frames = length + 2 * int(margin)
+        return np.stack([self._frames(self.features[stimulus], first, frames) for stimulus, first in pairs])
 
     @staticmethod
     def margin(seconds: float, rate: Rate) -> int:
@@ -206,8 +206,11 @@ class AudioStore:
         return np.arange(max(0, last + 1)) - int(margin), length + 2 * int(margin)
 
     @staticmethod
-    def _frames(features: Singles, wanted: Ints) -> Singles:
-        return features[:, np.clip(wanted, 0, features.shape[1] - 1)]
+    def _frames(features: Singles, first: int, number: int) -> Singles:
+        available = features.shape[1]
+        if first >= 0 and first + number <= available:
+            return features[:, first : first + number]
+        return features[:, np.clip(np.arange(first, first + number), 0, available - 1)]
 
     @staticmethod
     def moments(trials: Sequence[Trial], windows: Windows) -> Ints:

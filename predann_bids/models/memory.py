@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from predann_bids.models.correlation import slide
+
 MOMENT_STRIDE = 2  # frames of the representation from one compared moment to the next
 
 
@@ -76,7 +78,9 @@ def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bo
     if int(lengths.max()) < frames:
         raise RuntimeError("the decoder remembers no song as long as a window; call remember() first")
     unit = F.normalize(z.flatten(1), dim=1).view_as(z)
-    products = F.conv1d(memory, unit, stride=MOMENT_STRIDE)  # (S, B, M)
+    trained = torch.is_grad_enabled() and memory.requires_grad
+    correlate = slide if trained else F.conv1d  # gradients make direct sums the greater part of a training step
+    products = correlate(memory, unit, stride=MOMENT_STRIDE)  # (S, B, M)
     squares = F.avg_pool1d(memory.square(), frames, MOMENT_STRIDE)
     means = F.avg_pool1d(memory, frames, MOMENT_STRIDE)
     power = (squares - means.square()).sum(dim=1, keepdim=True) * frames  # (S, 1, M)

@@ -63,9 +63,11 @@ class Scaling:
 
     def apply(self, samples: Singles) -> Singles:
         """Scale samples (T, C) to a window (C, T)."""
-        limited = np.clip((samples - self.center) / self.spread, -OUTLIER, OUTLIER)
-        scaled: Singles = np.clip(self.mixing @ limited.T, -CLAMP, CLAMP)
-        return scaled
+        limited = samples - self.center
+        limited /= self.spread
+        np.clip(limited, -OUTLIER, OUTLIER, out=limited)
+        scaled: Singles = self.mixing @ limited.T
+        return np.clip(scaled, -CLAMP, CLAMP, out=scaled)
 
 
 def whitening(covariance: Doubles, shrinkage: float) -> Doubles:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from predann_bids.models.temporal.layers import centre, halve
+from predann_bids.models.temporal.layers import Convolution, as_map, centre, halve
 
 KERNEL = 25  # frames of 16 ms: 0.4 s, long enough for the responses to music (50 to 300 ms) around the delay
 
@@ -31,9 +31,9 @@ class LinearEegEncoder(nn.Module):
     def __init__(self, n_channels: int, *, width: int, dimensions: int, dropout: float) -> None:
         super().__init__()
         self.dropout = nn.Dropout1d(dropout)
-        self.spatial = nn.Conv1d(n_channels, width, kernel_size=1, bias=False)
-        self.temporal = nn.Conv1d(width, dimensions, KERNEL, padding=KERNEL // 2, bias=False)
+        self.spatial = Convolution(n_channels, width, kernel_size=1, bias=False)
+        self.temporal = Convolution(width, dimensions, KERNEL, padding=KERNEL // 2, bias=False)
 
     def forward(self, eeg: Tensor) -> Tensor:
         """Predict the representation from scaled EEG."""
-        return centre(self.temporal(self.spatial(self.dropout(halve(eeg)))))
+        return centre(self.temporal(self.spatial(as_map(self.dropout(halve(eeg)))))[:, :, 0])

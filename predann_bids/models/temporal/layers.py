@@ -11,8 +11,28 @@ from torch.nn import functional as F
 HALVING = 2  # input samples per frame of a representation
 
 
+class Convolution(nn.Conv1d):
+    """A convolution over time of `as_map`: (B, C, 1, T) -> (B, H, 1, T); its weights are those of `Conv1d`.
+
+    On processors, PyTorch computes it and its gradients two to three times as fast as on (B, C, T).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve, with zeros beyond both ends."""
+        padding, dilation = int(self.padding[0]), self.dilation[0]
+        return F.conv2d(x, self.weight[:, :, None], self.bias, padding=(0, padding), dilation=(1, dilation))
+
+
+class Normalisation(nn.BatchNorm1d):
+    """Batch normalisation of `as_map`, (B, C, 1, T)."""
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        if x.dim() != 4:
+            raise ValueError(f"expected a tensor (B, C, 1, T), found {x.dim()} dimensions")
+
+
 class ResidualBlock(nn.Module):
-    """Compute x + GELU(batch norm(dilated convolution of x)): (B, H, T) -> (B, H, T).
+    """Compute x + GELU(batch norm(dilated convolution of x)): (B, H, 1, T) -> (B, H, 1, T).
 
     Parameters
     ----------
@@ -24,8 +44,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(width, width, kernel_size=3, padding=dilation, dilation=dilation)
-        self.norm = nn.BatchNorm1d(width)
+        self.convolution = Convolution(width, width, kernel_size=3, padding=dilation, dilation=dilation)
+        self.norm = Normalisation(width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
@@ -49,9 +69,9 @@ class TemporalEncoder(nn.Module):
 
     def __init__(self, n_inputs: int, width: int, n_outputs: int, dilations: Sequence[int]) -> None:
         super().__init__()
-        self.mix = nn.Conv1d(n_inputs, width, kernel_size=1)
+        self.mix = Convolution(n_inputs, width, kernel_size=1)
         self.blocks = nn.Sequential(*(ResidualBlock(width, dilation) for dilation in dilations))
-        self.out = nn.Conv1d(width, n_outputs, kernel_size=1)
+        self.out = Convolution(width, n_outputs, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode a time series.
@@ -64,12 +84,18 @@ class TemporalEncoder(nn.Module):
         -------
         Tensor, shape (B, D, T // 2)
         """
-        return centre(self.out(self.blocks(self.mix(halve(x)))))
+        return centre(self.out(self.blocks(self.mix(as_map(halve(x)))))[:, :, 0])
+
+
+def as_map(x: Tensor) -> Tensor:
+    """Lay out (B, C, T) as (B, C, 1, T) with the channels of a moment side by side in memory."""
+    return x[:, :, None].contiguous(memory_format=torch.channels_last)
 
 
 def halve(x: Tensor) -> Tensor:
     """Average pairs of neighbouring samples: (B, C, T) -> (B, C, T // 2)."""
-    return F.avg_pool1d(x, HALVING)
+    end = x.shape[2] // HALVING * HALVING
+    return (x[:, :, 0:end:HALVING] + x[:, :, 1:end:HALVING]) / HALVING  # eight times as fast as avg_pool1d
 
 
 def centre(z: Tensor) -> Tensor:
