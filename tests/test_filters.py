@@ -9,9 +9,9 @@ from scipy.special import softmax
 from sklearn.cross_decomposition import CCA
 from sklearn.linear_model import Ridge
 
-from predann_bids.learning.closed_form.contrast import TEMPERATURES, contrast, same_audio
+from predann_bids.learning.closed_form.contrast import TEMPERATURES, Contrast, contrast, same_audio, simplest
 from predann_bids.models.linear.covariances import Covariances, LagWindow, total
-from predann_bids.models.linear.filters import canonical_filters, ridge_filters
+from predann_bids.models.linear.filters import FilterBanks, canonical_filters, ridge_filters
 
 CHANNELS, FEATURES, FRAMES = 3, 2, 600
 LAGS = LagWindow(first=-2, number=5, reach=1)
@@ -137,3 +137,38 @@ def test_confusing_windows_that_hear_the_same_is_no_error():
     same = same_audio(songs, np.zeros(80, dtype=int))
     once = contrast(predicted, heard, np.eye(40, dtype=bool)).information
     assert contrast(*twice, same).information == pytest.approx(once, abs=1e-3)
+
+
+def measured(*means, n=60, spread=0.5, seed=0):
+    """Contrasts of decoders whose windows differ by noise of their own."""
+    noise = np.random.default_rng(seed).standard_normal((len(means), n))
+    noise -= noise.mean(axis=1, keepdims=True)
+    return [Contrast(mean, 0.1, mean + spread * row) for mean, row in zip(means, noise, strict=True)]
+
+
+def test_of_decoders_that_are_about_as_good_the_simplest_is_chosen():
+    assert simplest(measured(0.30, 0.28, 0.29), [306, 2, 18]) == 1
+
+
+def test_a_simple_decoder_that_is_clearly_worse_is_not_chosen():
+    assert simplest(measured(0.30, 0.05, 0.29), [306, 2, 18]) == 2
+
+
+def test_of_equally_simple_decoders_the_best_is_chosen():
+    assert simplest(measured(0.28, 0.30, 0.29), [2, 2, 2]) == 1
+
+
+def test_with_more_windows_smaller_differences_decide():
+    assert simplest(measured(0.30, 0.24, n=30), [18, 2]) == 1
+    assert simplest(measured(0.30, 0.24, n=3000), [18, 2]) == 0
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_where_there_is_nothing_to_compare_the_best_is_chosen(n):
+    assert simplest([Contrast(0.2, 0.1, np.full(n, 0.2)), Contrast(0.1, 0.1, np.full(n, 0.1))], [18, 2]) == 0
+
+
+def test_banks_hear_what_their_audio_filters_weigh():
+    banks = FilterBanks(np.ones((2, 3, 4), np.float32), 0, np.zeros((2, 18, 3), np.float32))
+    banks.audio[:, 16, 1] = banks.audio[0, 17, 1] = 1
+    assert banks.heard == 2

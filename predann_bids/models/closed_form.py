@@ -56,6 +56,11 @@ class ClosedForm(MomentMatcher):
             What a decoder is built from.
         """
 
+    @property
+    def complexity(self) -> int:
+        """How complex its description of the sound is; of decoders that do equally well, the simplest is chosen."""
+        return 0
+
     @abstractmethod
     def chosen(self, agreement: float, temperature: float) -> Self:
         """Return this decoder as the one that was chosen.

@@ -11,13 +11,18 @@ from predann_bids.arrays import Bools, Floats, Ints
 from predann_bids.learning.retrieval import unit
 
 TEMPERATURES = (0.02, 0.03, 0.05, 0.1, 0.2, 0.4)
+OVERLAP = 2  # windows that overlap by half count as half as many
 
 
 class Contrast(NamedTuple):
-    """The information in nats that a prediction gives about its moment, and the temperature at which it is highest."""
+    """The information in nats that predictions give about their moment, and the temperature at which it is highest.
+
+    `each` holds the information that each of the windows gives, (n,); `information` is their mean.
+    """
 
     information: float
     temperature: float
+    each: Floats
 
 
 def contrast(predicted: Floats, heard: Floats, same: Bools, *, by_feature: bool = False) -> Contrast:
@@ -42,13 +47,47 @@ def contrast(predicted: Floats, heard: Floats, same: Bools, *, by_feature: bool 
         With the best of `TEMPERATURES`.
     """
     similarities = unit(predicted, by_feature=by_feature) @ unit(heard, by_feature=by_feature).T
-    return max(Contrast(_information(similarities / temperature, same), temperature) for temperature in TEMPERATURES)
+    each = {temperature: _information(similarities / temperature, same) for temperature in TEMPERATURES}
+    best = max(TEMPERATURES, key=lambda temperature: float(each[temperature].mean()))
+    return Contrast(float(each[best].mean()), best, each[best])
 
 
-def _information(scores: Floats, same: Bools) -> float:
+def simplest(found: Sequence[Contrast], complexities: Sequence[int]) -> int:
+    """Choose the simplest of several decoders that is not clearly worse than the best one.
+
+    A decoder is not clearly worse if the information that it gives less, window by window, has a mean of at most one
+    standard error (the "one standard error rule", Breiman et al. 1984). With few validation windows, a description of
+    the sound in many bands wins too often by chance, and fails with other music.
+
+    Parameters
+    ----------
+    found : sequence of Contrast
+        Of the decoders, measured on the same n windows.
+    complexities : sequence of int
+        How complex each decoder is.
+
+    Returns
+    -------
+    int
+        Index of the decoder; of several equally simple ones, the one that gives most information.
+    """
+    best = max(found, key=lambda one: one.information)
+    able = [index for index, one in enumerate(found) if one is best or _is_as_good(one, best)]
+    return min(able, key=lambda index: (complexities[index], -found[index].information))
+
+
+def _is_as_good(one: Contrast, best: Contrast) -> bool:
+    lost, n = best.each - one.each, len(best.each)
+    if n < 2:
+        return False
+    return bool(lost.mean() <= lost.std(ddof=1) / np.sqrt(n / OVERLAP))
+
+
+def _information(scores: Floats, same: Bools) -> Floats:
     weights = np.exp(scores.astype(np.float64))  # similarities of at most 1 are no danger at these temperatures
     right = (weights * same).sum(axis=1) / same.sum(axis=1)
-    return float(np.mean(np.log(right / weights.mean(axis=1))))
+    information: Floats = np.log(right / weights.mean(axis=1))
+    return information
 
 
 def same_audio(songs: Ints, moments: Ints) -> Bools:

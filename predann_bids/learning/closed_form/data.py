@@ -107,12 +107,16 @@ def training_data(
     sequence of Stretch
     """
     rate = Rate(settings.rate_hz)
-    held_out = split.validation or split.train[::HELD_OUT_OF]
     kept = split.train if split.validation else [s for i, s in enumerate(split.train) if i % HELD_OUT_OF]
     train = [clean for stretch in kept for clean in stretch.clean_stretches(source.length)]
     chosen = tuple(_at_most(train, rate.samples(3600 * MOST_HOURS)))
     frames = Rate(rate.hz / kind.samples_per_frame)
-    return ClosedFormData(source, chosen, frames, kind.latest_s, rate.seconds(source.delay)), held_out
+    return ClosedFormData(source, chosen, frames, kind.latest_s, rate.seconds(source.delay)), held_out(split)
+
+
+def held_out(split: Split) -> Sequence[Stretch]:
+    """Return the stretches that solutions are compared on: the validation set, or every seventh of the training set."""
+    return split.validation or split.train[::HELD_OUT_OF]
 
 
 def _at_most(stretches: Sequence[Stretch], samples: int) -> Sequence[Stretch]:

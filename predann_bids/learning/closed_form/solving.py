@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from predann_bids.data.source import MappedSource
 from predann_bids.data.splits import Split
+from predann_bids.learning.closed_form.contrast import simplest
 from predann_bids.learning.closed_form.data import training_data
 from predann_bids.learning.closed_form.validation import ValidationWindows
 from predann_bids.models.closed_form import ClosedForm
@@ -16,9 +15,9 @@ def solve(kind: type[ClosedForm], source: MappedSource, split: Split, settings: 
     """Fit a closed-form decoder to the training stretches of a fold.
 
     Lags range from the sound to `latest_s` after it. Among the candidates, that one is kept that does best on the
-    windows of the validation stretches; there, the temperature of its song logits is chosen as well. If there are more
-    than `MOST_HOURS` of training data, that much is drawn at random, as more would not improve the weights. Without a
-    validation set, every seventh training stretch is held out instead.
+    windows of the validation stretches, or a simpler one that is not clearly worse; there, the temperature of its song
+    logits is chosen as well. If there are more than `MOST_HOURS` of training data, that much is drawn at random, as
+    more would not improve the weights. Without a validation set, every seventh training stretch is held out instead.
 
     Parameters
     ----------
@@ -38,11 +37,15 @@ def solve(kind: type[ClosedForm], source: MappedSource, split: Split, settings: 
     source = source.whitened(settings.shrinkage)
     data, held_out = training_data(kind, source, split, settings)
     validation = ValidationWindows.of(source, held_out)
-    best, agreement, temperature = None, -math.inf, 0.0
+    candidates, found, correlations = [], [], []
     for candidate in kind.candidates(data, settings):
-        found = validation.contrast(candidate)
-        score = found.information if kind.by_contrast else validation.correlation(candidate)
-        if score > agreement or best is None:
-            best, agreement, temperature = candidate, score, found.temperature
-    assert best is not None
-    return best.chosen(agreement, temperature)
+        candidates.append(candidate)
+        found.append(validation.contrast(candidate))
+        if not kind.by_contrast:
+            correlations.append(validation.correlation(candidate))
+    if kind.by_contrast:
+        best = simplest(found, [candidate.complexity for candidate in candidates])
+    else:
+        best = max(range(len(candidates)), key=correlations.__getitem__)
+    agreement = found[best].information if kind.by_contrast else correlations[best]
+    return candidates[best].chosen(agreement, found[best].temperature)

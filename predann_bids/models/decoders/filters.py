@@ -85,6 +85,10 @@ class FilterDecoder(ClosedForm):
     def solutions(cls, covariances: Covariances) -> Iterator[FilterBanks]:
         """Solve for filters with each regularisation that is tried."""
 
+    @property
+    def complexity(self) -> int:  # noqa: D102
+        return self.banks.heard
+
     def chosen(self, agreement: float, temperature: float) -> Self:  # noqa: D102
         return type(self)(replace(self.settings, memory_temperature=temperature), self.banks, agreement)
 

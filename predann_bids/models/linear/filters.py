@@ -39,6 +39,11 @@ class FilterBanks:
     first_lag: int
     audio: Singles
 
+    @property
+    def heard(self) -> int:
+        """Number of features, at any lag, that some component is made of."""
+        return int(np.count_nonzero(np.abs(self.audio).sum(axis=0)))
+
     def first(self, components: int) -> FilterBanks:
         """Keep the first components."""
         return FilterBanks(self.eeg[:components], self.first_lag, self.audio[:components])

@@ -260,8 +260,13 @@ def _can_start(fit: ModelFit, blueprint: Blueprint) -> bool:
 def _start(fit: ModelFit, source: Any) -> Any:
     """Return the closed-form decoder that a network contains: the one that does best on validation data.
 
-    It is read where it is one of the models of the run and done, and otherwise solved for here.
+    A simpler one that is not clearly worse goes before it. It is read where it is one of the models of the run and
+    done, and otherwise solved for here.
     """
+    from predann_bids.learning.closed_form.contrast import simplest
+    from predann_bids.learning.closed_form.data import held_out
+    from predann_bids.learning.closed_form.validation import ValidationWindows
+
     songs = source.songs()
     candidates: list[Any] = []
     for name in STARTS:
@@ -271,7 +276,9 @@ def _start(fit: ModelFit, source: Any) -> Any:
             candidates.append(decoder_class(done).load(done.trained, blueprint_of(fit, source), songs))
         else:
             candidates.append(_solved(fit, source, name))
-    best = max(candidates, key=lambda decoder: decoder.agreement)
+    windows = ValidationWindows.of(source, held_out(fit.split))
+    found = [windows.contrast(decoder) for decoder in candidates]
+    best = candidates[simplest(found, [decoder.complexity for decoder in candidates])]
     best.remember(songs)
     return best
 
