@@ -9,7 +9,7 @@ from scipy.special import softmax
 from sklearn.cross_decomposition import CCA
 from sklearn.linear_model import Ridge
 
-from predann_bids.learning.closed_form.contrast import TEMPERATURES, Contrast, contrast, same_audio, simplest
+from predann_bids.learning.closed_form.contrast import TEMPERATURES, Contrast, contrast, preferred, same_audio
 from predann_bids.models.linear.covariances import Covariances, LagWindow, total
 from predann_bids.models.linear.filters import FilterBanks, canonical_filters, ridge_filters
 
@@ -146,29 +146,32 @@ def measured(*means, n=60, spread=0.5, seed=0):
     return [Contrast(mean, 0.1, mean + spread * row) for mean, row in zip(means, noise, strict=True)]
 
 
-def test_of_decoders_that_are_about_as_good_the_simplest_is_chosen():
-    assert simplest(measured(0.30, 0.28, 0.29), [306, 2, 18]) == 1
+def test_of_decoders_that_are_about_as_good_that_of_the_lowest_rank_is_chosen():
+    assert preferred(measured(0.30, 0.28, 0.29), [2, 0, 1]) == 1
 
 
-def test_a_simple_decoder_that_is_clearly_worse_is_not_chosen():
-    assert simplest(measured(0.30, 0.05, 0.29), [306, 2, 18]) == 2
+def test_a_decoder_of_low_rank_that_is_clearly_worse_is_not_chosen():
+    assert preferred(measured(0.30, 0.05, 0.29), [2, 0, 1]) == 2
 
 
-def test_of_equally_simple_decoders_the_best_is_chosen():
-    assert simplest(measured(0.28, 0.30, 0.29), [2, 2, 2]) == 1
+def test_of_decoders_of_one_rank_the_best_is_chosen():
+    assert preferred(measured(0.28, 0.30, 0.29), [0, 0, 0]) == 1
+    assert preferred(measured(0.40, 0.28, 0.39, 0.38), [1, 0, 0, 0]) == 2
 
 
 def test_with_more_windows_smaller_differences_decide():
-    assert simplest(measured(0.30, 0.24, n=30), [18, 2]) == 1
-    assert simplest(measured(0.30, 0.24, n=3000), [18, 2]) == 0
+    assert preferred(measured(0.30, 0.24, n=30), [1, 0]) == 1
+    assert preferred(measured(0.30, 0.24, n=3000), [1, 0]) == 0
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_where_there_is_nothing_to_compare_the_best_is_chosen(n):
-    assert simplest([Contrast(0.2, 0.1, np.full(n, 0.2)), Contrast(0.1, 0.1, np.full(n, 0.1))], [18, 2]) == 0
+    assert preferred([Contrast(0.2, 0.1, np.full(n, 0.2)), Contrast(0.1, 0.1, np.full(n, 0.1))], [1, 0]) == 0
 
 
-def test_banks_hear_what_their_audio_filters_weigh():
-    banks = FilterBanks(np.ones((2, 3, 4), np.float32), 0, np.zeros((2, 18, 3), np.float32))
-    banks.audio[:, 16, 1] = banks.audio[0, 17, 1] = 1
-    assert banks.heard == 2
+def test_balanced_banks_give_the_last_components_as_much_power_as_all_others():
+    rng = np.random.default_rng(0)
+    banks = FilterBanks(np.ones((18, 3, 4), np.float32), 0, np.ones((18, 18, 1), np.float32)).balanced(2)
+    eeg = torch.from_numpy(rng.standard_normal((1, 3, 200)).astype(np.float32))
+    power = banks.filter_eeg(eeg).square().sum(dim=2)[0]
+    assert power[-2:].sum() == pytest.approx(float(power[:-2].sum()), rel=1e-5)

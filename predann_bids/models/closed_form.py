@@ -57,8 +57,8 @@ class ClosedForm(MomentMatcher):
         """
 
     @property
-    def complexity(self) -> int:
-        """How complex its description of the sound is; of decoders that do equally well, the simplest is chosen."""
+    def rank(self) -> int:
+        """Place in the order in which decoders that do equally well are taken; see `contrast.preferred`."""
         return 0
 
     @abstractmethod

@@ -52,28 +52,32 @@ def contrast(predicted: Floats, heard: Floats, same: Bools, *, by_feature: bool 
     return Contrast(float(each[best].mean()), best, each[best])
 
 
-def simplest(found: Sequence[Contrast], complexities: Sequence[int]) -> int:
-    """Choose the simplest of several decoders that is not clearly worse than the best one.
+def preferred(found: Sequence[Contrast], ranks: Sequence[int]) -> int:
+    """Choose the decoder of the lowest rank whose best member is not clearly worse than the best of all.
 
-    A decoder is not clearly worse if the information that it gives less, window by window, has a mean of at most one
-    standard error (the "one standard error rule", Breiman et al. 1984). With few validation windows, a description of
-    the sound in many bands wins too often by chance, and fails with other music.
+    It is not clearly worse if the information that it gives less, window by window, has a mean of at most one standard
+    error (the "one standard error rule", Breiman et al. 1984). With few validation windows, the best of many decoders
+    is the best by chance, and fails with other music.
 
     Parameters
     ----------
     found : sequence of Contrast
         Of the decoders, measured on the same n windows.
-    complexities : sequence of int
-        How complex each decoder is.
+    ranks : sequence of int
+        The lower, the sooner a decoder is taken.
 
     Returns
     -------
     int
-        Index of the decoder; of several equally simple ones, the one that gives most information.
+        Index of the decoder; of several of one rank, the one that gives most information.
     """
-    best = max(found, key=lambda one: one.information)
-    able = [index for index, one in enumerate(found) if one is best or _is_as_good(one, best)]
-    return min(able, key=lambda index: (complexities[index], -found[index].information))
+    indices = range(len(found))
+    best = max(indices, key=lambda index: found[index].information)
+    for rank in sorted(set(ranks)):
+        leader = max((index for index in indices if ranks[index] == rank), key=lambda index: found[index].information)
+        if leader == best or _is_as_good(found[leader], found[best]):
+            return leader
+    return best
 
 
 def _is_as_good(one: Contrast, best: Contrast) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from predann_bids.data.source import MappedSource
 from predann_bids.data.splits import Split
-from predann_bids.learning.closed_form.contrast import simplest
+from predann_bids.learning.closed_form.contrast import preferred
 from predann_bids.learning.closed_form.data import training_data
 from predann_bids.learning.closed_form.validation import ValidationWindows
 from predann_bids.models.closed_form import ClosedForm
@@ -15,9 +15,9 @@ def solve(kind: type[ClosedForm], source: MappedSource, split: Split, settings: 
     """Fit a closed-form decoder to the training stretches of a fold.
 
     Lags range from the sound to `latest_s` after it. Among the candidates, that one is kept that does best on the
-    windows of the validation stretches, or a simpler one that is not clearly worse; there, the temperature of its song
-    logits is chosen as well. If there are more than `MOST_HOURS` of training data, that much is drawn at random, as
-    more would not improve the weights. Without a validation set, every seventh training stretch is held out instead.
+    windows of the validation stretches, or one of a lower rank that is not clearly worse; there, the temperature of its
+    song logits is chosen as well. If there are more than `MOST_HOURS` of training data, that much is drawn at random,
+    as more would not improve the weights. Without a validation set, every seventh training stretch is held out instead.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def solve(kind: type[ClosedForm], source: MappedSource, split: Split, settings: 
         if not kind.by_contrast:
             correlations.append(validation.correlation(candidate))
     if kind.by_contrast:
-        best = simplest(found, [candidate.complexity for candidate in candidates])
+        best = preferred(found, [candidate.rank for candidate in candidates])
     else:
         best = max(range(len(candidates)), key=correlations.__getitem__)
     agreement = found[best].information if kind.by_contrast else correlations[best]

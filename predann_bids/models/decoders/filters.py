@@ -86,8 +86,8 @@ class FilterDecoder(ClosedForm):
         """Solve for filters with each regularisation that is tried."""
 
     @property
-    def complexity(self) -> int:  # noqa: D102
-        return self.banks.heard
+    def rank(self) -> int:  # noqa: D102
+        return self.banks.rank
 
     def chosen(self, agreement: float, temperature: float) -> Self:  # noqa: D102
         return type(self)(replace(self.settings, memory_temperature=temperature), self.banks, agreement)
@@ -176,12 +176,17 @@ def read_filters(path: Path) -> tuple[FilterBanks, dict[str, float]]:
 
 @DECODERS.add("ridge")
 class RidgeDecoder(FilterDecoder):
-    """Ridge regression from lagged EEG to levels and onsets in bands, or to the broadband onset features alone."""
+    """Ridge regression from lagged EEG to levels and onsets in bands and to the broadband onset features.
+
+    Unless validation data clearly speak for counting all features alike, or the broadband features alone, the bands
+    and the broadband features count the same.
+    """
 
     @classmethod
     def solutions(cls, covariances: Covariances) -> Iterator[FilterBanks]:  # noqa: D102
         for banks in ridge_filters(covariances, RIDGE_ALPHAS):
-            yield from (banks, banks.last(len(NAMES)))
+            yield banks.balanced(len(NAMES))
+            yield from (banks.ranked(1), banks.last(len(NAMES)).ranked(1))
 
 
 @DECODERS.add("cca")

@@ -8,7 +8,7 @@ Ridge regression finds the filters of the EEG whose outputs are as near as possi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -33,28 +33,36 @@ class FilterBanks:
         First lag in frames: component t is a weighted sum of the EEG frames t + lag.
     audio : ndarray, shape (D, F, M)
         Weights of features and lags for each component; M is odd, and the middle lag is zero.
+    rank : int
+        Of banks that do equally well, those of the lowest rank are taken.
     """
 
     eeg: Singles
     first_lag: int
     audio: Singles
-
-    @property
-    def heard(self) -> int:
-        """Number of features, at any lag, that some component is made of."""
-        return int(np.count_nonzero(np.abs(self.audio).sum(axis=0)))
+    rank: int = 0
 
     def first(self, components: int) -> FilterBanks:
         """Keep the first components."""
-        return FilterBanks(self.eeg[:components], self.first_lag, self.audio[:components])
+        return replace(self, eeg=self.eeg[:components], audio=self.audio[:components])
 
     def last(self, components: int) -> FilterBanks:
         """Keep the last components."""
-        return FilterBanks(self.eeg[-components:], self.first_lag, self.audio[-components:])
+        return replace(self, eeg=self.eeg[-components:], audio=self.audio[-components:])
+
+    def balanced(self, components: int) -> FilterBanks:
+        """Give the last components the same power as all others have together, if each has the same power now."""
+        gains = np.ones(len(self.eeg), np.float32)
+        gains[-components:] = ((len(gains) - components) / components) ** 0.5
+        return replace(self, eeg=self.eeg * gains[:, None, None], audio=self.audio * gains[:, None, None])
+
+    def ranked(self, rank: int) -> FilterBanks:
+        """Set the rank."""
+        return replace(self, rank=rank)
 
     def scaled(self, of_eeg: float, of_audio: float) -> FilterBanks:
         """Multiply the outputs of both banks."""
-        return FilterBanks(self.eeg * np.float32(of_eeg), self.first_lag, self.audio * np.float32(of_audio))
+        return replace(self, eeg=self.eeg * np.float32(of_eeg), audio=self.audio * np.float32(of_audio))
 
     def filter_eeg(self, eeg: Tensor) -> Tensor:
         """Filter windows (n, C, T), taken as zero beyond their ends: (n, D, T)."""

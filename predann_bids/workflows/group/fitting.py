@@ -260,10 +260,10 @@ def _can_start(fit: ModelFit, blueprint: Blueprint) -> bool:
 def _start(fit: ModelFit, source: Any) -> Any:
     """Return the closed-form decoder that a network contains: the one that does best on validation data.
 
-    A simpler one that is not clearly worse goes before it. It is read where it is one of the models of the run and
-    done, and otherwise solved for here.
+    An earlier one of `STARTS` goes before one that is not clearly better. It is read where it is one of the models of
+    the run and done, and otherwise solved for here.
     """
-    from predann_bids.learning.closed_form.contrast import simplest
+    from predann_bids.learning.closed_form.contrast import preferred
     from predann_bids.learning.closed_form.data import held_out
     from predann_bids.learning.closed_form.validation import ValidationWindows
 
@@ -278,7 +278,7 @@ def _start(fit: ModelFit, source: Any) -> Any:
             candidates.append(_solved(fit, source, name))
     windows = ValidationWindows.of(source, held_out(fit.split))
     found = [windows.contrast(decoder) for decoder in candidates]
-    best = candidates[simplest(found, [decoder.complexity for decoder in candidates])]
+    best = candidates[preferred(found, range(len(candidates)))]
     best.remember(songs)
     return best
 
