@@ -1,17 +1,19 @@
 """What the control groups of this process allow: those of a container, and of a job of SLURM.
 
 A process is in a group within groups, and the strictest of them holds. `/proc/self/cgroup` says in which, in version 2
-as `0::/path`, in version 1 as `5:memory:/path` for each kind of resource; what they allow stands in files below
-`/sys/fs/cgroup`. See the manual page cgroups(7).
+as `0::/path`, in version 1 as `5:memory:/path` for each kind of resource; what they allow stands in files of the
+directories that `/proc/self/mountinfo` lists. See the manual pages cgroups(7) and proc_pid_mountinfo(5).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 MEMBERSHIP = Path("/proc/self/cgroup")
+MOUNTS = Path("/proc/self/mountinfo")
 MOUNT = Path("/sys/fs/cgroup")
 
 
@@ -24,11 +26,14 @@ class ControlGroups:
     membership : Path
         The file that says which these are.
     mount : Path
-        Where they are seen.
+        Where they are usually seen.
+    mounts : Path
+        The file that says where they are seen here.
     """
 
     membership: Path = MEMBERSHIP
     mount: Path = MOUNT
+    mounts: Path = MOUNTS
 
     def memory_limit(self) -> int | None:
         """Bytes that may be used at most; None without a limit."""
@@ -56,26 +61,77 @@ class ControlGroups:
 
     def _groups(self, kind: str) -> Iterator[Path]:
         """List the directories of this process's groups and of all groups that these are in."""
-        try:
-            lines = self.membership.read_text().splitlines()
-        except OSError:
-            lines = []
-        roots = []
-        for number, kinds, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
-            if number == "0" and not kinds:
-                roots += [(self.mount, path), (self.mount / "unified", path)]
-            elif kind in kinds.split(","):
-                roots += [(self.mount / kind, path), (self.mount / kinds, path)]
-        # a container may see its own group at the root, whatever it is called outside
-        roots += [(self.mount, "/"), (self.mount / kind, "/")]
-        seen = {root.joinpath(*parts) for root, path in roots for parts in _chain(path)}
+        names = self._names(kind)
+        seen = {
+            directory
+            for tree in (*self._trees(kind), *self._usual_trees(kind))
+            # a container may see its own group at the top, whatever it is called outside
+            for directory in (tree.point, *tree.above(names.get(tree.unified, "/")))
+        }
         yield from (directory for directory in sorted(seen) if directory.is_dir())
 
+    def _names(self, kind: str) -> dict[bool, str]:
+        """Return the path of this process's group, of version 2 (True) and of a kind of resource in version 1."""
+        rows = [line.split(":", 2) for line in _lines(self.membership) if line.count(":") >= 2]
+        return {
+            number == "0" and not kinds: path
+            for number, kinds, path in rows
+            if (number == "0" and not kinds) or kind in kinds.split(",")
+        }
 
-def _chain(path: str) -> Iterator[tuple[str, ...]]:
-    """List a group's path and those of all groups above it, as parts."""
-    parts = [part for part in PurePosixPath(path).parts if part not in ("/", "..")]
-    yield from (tuple(parts[:length]) for length in range(len(parts) + 1))
+    def _trees(self, kind: str) -> Iterator[_Tree]:
+        for line in _lines(self.mounts):
+            left, _, right = line.partition(" - ")
+            place, system = left.split(), right.split()
+            if len(place) > 4 and len(system) > 2 and system[0] in ("cgroup", "cgroup2"):
+                unified = system[0] == "cgroup2"
+                if unified or kind in system[2].split(","):
+                    yield _Tree(Path(_plain(place[4])), _plain(place[3]), unified)
+
+    def _usual_trees(self, kind: str) -> Iterator[_Tree]:
+        yield from (_Tree(self.mount / name, "/", unified=True) for name in ("", "unified"))
+        yield from (_Tree(self.mount / name, "/", unified=False) for name in (kind, f"{kind},{kind}acct"))
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """Where groups are seen: of version 2, or of one kind of resource in version 1.
+
+    Parameters
+    ----------
+    point : Path
+        Its directory.
+    top : str
+        The group that is seen at `point`; in a container it may be the container's.
+    unified : bool
+        Whether it is of version 2.
+    """
+
+    point: Path
+    top: str
+    unified: bool
+
+    def above(self, group: str) -> Iterator[Path]:
+        """List the directories of all groups that a group is in, and its own."""
+        top, parts = _parts(self.top), _parts(group)
+        below = parts[len(top) :] if parts[: len(top)] == top else parts
+        yield from (self.point.joinpath(*below[: length + 1]) for length in range(len(below)))
+
+
+def _parts(group: str) -> list[str]:
+    return [part for part in PurePosixPath(group).parts if part not in ("/", "..")]
+
+
+def _plain(escaped: str) -> str:
+    """Read a path of mountinfo, in which spaces and the like are written as octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), escaped)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []
 
 
 def _number(file: Path) -> int | None:

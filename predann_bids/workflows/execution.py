@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from predann_bids.workflows.control_groups import ControlGroups
+from predann_bids.workflows.granted import Granted
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -67,26 +68,26 @@ class Execution:
         return max(1, min(self.processes, fit))
 
 
-def processors(groups: ControlGroups | None = None) -> int:
-    """Processors that this process may use, of the machine or of the control groups that it is in."""
-    allowed = len(os.sched_getaffinity(0))
-    return min(allowed, (groups or ControlGroups()).processors() or allowed)
+def processors(groups: ControlGroups | None = None, job: Granted | None = None) -> int:
+    """Processors that this process may use, of the machine, of its control groups and of its job."""
+    limits = ((groups or ControlGroups()).processors(), (job or Granted()).processors())
+    return min([len(os.sched_getaffinity(0)), *(limit for limit in limits if limit)])
 
 
-def available_gb(groups: ControlGroups | None = None) -> float | None:
-    """Memory that is left to this process, in GB: of the machine, or of the control groups that it is in."""
-    return _least_gb("MemAvailable", (groups or ControlGroups()).memory_left())
+def available_gb(groups: ControlGroups | None = None, job: Granted | None = None) -> float | None:
+    """Memory that is left to this process, in GB, of the machine, of its control groups and of its job."""
+    return _least_gb("MemAvailable", (groups or ControlGroups()).memory_left(), (job or Granted()).memory())
 
 
-def total_gb(groups: ControlGroups | None = None) -> float | None:
-    """Memory of the machine, or of the control groups that this process is in, in GB, whoever uses it now."""
-    return _least_gb("MemTotal", (groups or ControlGroups()).memory_limit())
+def total_gb(groups: ControlGroups | None = None, job: Granted | None = None) -> float | None:
+    """Memory of the machine, or of this process's control groups or job, in GB, whoever uses it now."""
+    return _least_gb("MemTotal", (groups or ControlGroups()).memory_limit(), (job or Granted()).memory())
 
 
-def _least_gb(line: str, of_groups: int | None) -> float | None:
+def _least_gb(line: str, *limits: int | None) -> float | None:
     meminfo = Path("/proc/meminfo")
     if not meminfo.is_file():
         return None
     lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
     of_machine = int(lines[line].split()[0]) * 1024
-    return (of_machine if of_groups is None else min(of_machine, of_groups)) / 1e9
+    return min([of_machine, *(limit for limit in limits if limit is not None)]) / 1e9
