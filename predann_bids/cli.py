@@ -42,7 +42,8 @@ Examples:
 \b
 Exit codes: 0 done; 1 some participants failed; 16 invalid dataset; 17 unknown
 analysis level; 18 nothing selected; 64 wrong usage; 65 unusable data; 66 input
-missing; 73 output cannot be created; 74 read or write failed; 75 try again.
+missing; 70 a defect of the program; 73 output cannot be created; 74 read or
+write failed; 75 try again.
 """
 
 

@@ -8,12 +8,14 @@
     ├── UnknownAnalysisLevel     17
     ├── NothingSelected          18   the filters leave no recording
     ├── WrongUsage               64   the command line or the configuration
+    │   └── TooLittleMemory      64   the machine or the job is too small for what is asked for
     ├── UnusableData             65   the data exist but cannot be used
     ├── MissingInput             66   no EEG, no audio, participant level not run
     ├── CannotCreateOutput       73
     ├── ReadOrWriteFailed        74
     └── TryAgain                 75   another process holds the lock, no space left
 
+An error that the program did not expect, a defect of it, ends with 70.
 The codes are those of the BIDS execution specification and of sysexits.h. A message is a plain sentence or two: what
 was found and where (file and row), what was expected, and how to fix it.
 """
@@ -61,6 +63,10 @@ class WrongUsage(PredannError):
     """The command line or the configuration cannot be understood or contradicts itself."""
 
     exit_code = 64
+
+
+class TooLittleMemory(WrongUsage):
+    """The machine or the job has less memory than what is asked for needs, so the same command will fail again."""
 
 
 class UnusableData(PredannError):
@@ -123,7 +129,10 @@ def in_words(error: Exception) -> PredannError:
         kind = TryAgain if is_no_space(error) or error.errno == errno.EAGAIN else ReadOrWriteFailed
         return kind(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.")
     if isinstance(error, MemoryError):
-        return TryAgain("Not enough memory. Use fewer processes (--n-procs) or a larger machine.")
+        return TooLittleMemory(
+            "Not enough memory. What is finished is kept: repeat the command with fewer processes (--n-procs), or in a"
+            " job or on a machine with more memory."
+        )
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
         around = error.object[max(0, error.start - 40) : error.end + 20].encode("ascii", "backslashreplace").decode()
         return UnusableData(f"A name is not UTF-8 text: ...{around}... Rename the file or directory in UTF-8.")

@@ -20,13 +20,14 @@ from predann_bids.data.splits.chunks import published_order
 from predann_bids.data.trials import Stretch, Trial, list_trials
 from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Windows, draw_single, place_in_spans
-from predann_bids.errors import TryAgain, WrongUsage
+from predann_bids.errors import TooLittleMemory, TryAgain, WrongUsage
 from predann_bids.learning.evaluation import WindowPredictions, decide
 from predann_bids.learning.fitting import NetworkTraining
 from predann_bids.learning.retrieval import Candidates, Representations, rank
 from predann_bids.models.checkpoints import save_decoder
 from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings
 from predann_bids.timing import Rate, Span
+from predann_bids.workflows import resources
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.channels import choose_channels
 from predann_bids.workflows.group.inputs.notes import preset_notes
@@ -371,10 +372,22 @@ def test_a_training_for_which_there_is_no_memory_is_refused_with_what_would_fit(
     refuse_too_little_memory(training, 6, 3.0, limit_gb=2.5)  # there are not more windows than six
     refuse_too_little_memory(training, 1200, 1.0, limit_gb=4.5)
     refuse_too_little_memory(resolve().training, 1200, 3.0, limit_gb=0.1)  # a small network tries
-    with pytest.raises(TryAgain, match=r"needs 10\.0 GB of memory, but only 4\.5 GB .*--batch-size 18,"):
+    with pytest.raises(TooLittleMemory, match=r"needs 10\.0 GB of memory, but --mem-gb .* 4\.5 GB.*--batch-size 18,"):
         refuse_too_little_memory(training, 1200, 3.0, limit_gb=4.5)
-    with pytest.raises(TryAgain, match=r"Give it more\."):
+    with pytest.raises(TooLittleMemory, match=r"Allow it more\."):
         refuse_too_little_memory(training, 1200, 3.0, limit_gb=0.5)
+
+
+@pytest.mark.parametrize(("total_gb", "kind", "code", "words"), [
+    (4.5, TooLittleMemory, 64, r"or machine has only 4\.5 GB\. Use one with more memory, or .*--batch-size 11,"),
+    (64.0, TryAgain, 75, r"of 64\.0 GB only 3\.0 GB are free\. Repeat the command when other programs have ended"),
+])  # fmt: skip
+def test_only_memory_that_others_use_at_the_moment_is_worth_waiting_for(monkeypatch, total_gb, kind, code, words):
+    monkeypatch.setattr(resources, "available_gb", lambda: 3.0)
+    monkeypatch.setattr(resources, "total_gb", lambda: total_gb)
+    with pytest.raises(kind, match=words) as refused:
+        refuse_too_little_memory(SCIENCE.training, 1200, 3.0, limit_gb=None)
+    assert refused.value.exit_code == code
 
 
 def test_audio_context_is_exact_though_half_of_it_is_no_whole_number_of_eeg_samples():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predann_bids.config import Training
-from predann_bids.errors import TryAgain, WrongUsage
+from predann_bids.errors import TooLittleMemory, TryAgain, WrongUsage
 from predann_bids.models.decoder import DECODERS
 from predann_bids.report.text import count
 from predann_bids.workflows.execution import Execution, available_gb, total_gb
@@ -60,8 +60,10 @@ def refuse_too_little_memory(training: Training, windows: int, audio_s: float, l
 
     Raises
     ------
+    TooLittleMemory
+        There never will be; the message says which batch would fit.
     TryAgain
-        It says which batch would fit.
+        Others use it at the moment.
     """
     kind = DECODERS[training.encoders]
     available = available_gb() if limit_gb is None else limit_gb
@@ -72,9 +74,17 @@ def refuse_too_little_memory(training: Training, windows: int, audio_s: float, l
     process = kind.memory_gb(0, audio_s)
     fitting = int((available - process) / (kind.memory_gb(1, audio_s) - process))
     smaller = f", or train with --batch-size {fitting}, which is not as published" if fitting > 1 else ""
+    found = f"A training of the published networks with {batch_size} windows in a batch needs {needed:.1f} GB of memory"
+    if limit_gb is not None:
+        raise TooLittleMemory(f"{found}, but --mem-gb allows only {available:.1f} GB. Allow it more{smaller}.")
+    total = total_gb() or available
+    if total < needed:
+        raise TooLittleMemory(
+            f"{found}, but this job or machine has only {total:.1f} GB. Use one with more memory{smaller}."
+        )
     raise TryAgain(
-        f"A training of the published networks with {batch_size} windows in a batch needs {needed:.1f} GB of memory,"
-        f" but only {available:.1f} GB are available. Give it more{smaller}."
+        f"{found}, but of {total:.1f} GB only {available:.1f} GB are free. Repeat the command when other programs have"
+        f" ended{smaller}."
     )
 
 
