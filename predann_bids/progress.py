@@ -22,10 +22,12 @@ class Progress:
         What is being done.
     total : int
         Number of units of work, such as recordings.
+    done : int
+        How many of them an earlier run has done.
     """
 
-    def __init__(self, title: str, total: int) -> None:
-        self._title, self._total, self._done, self._note = title, total, 0, ""
+    def __init__(self, title: str, total: int, done: int = 0) -> None:
+        self._title, self._total, self._done, self._note = title, total, done, ""
         self._console = Console(stderr=True, markup=False, emoji=False, highlight=False)
         self._said = self._begun = time.monotonic()
         columns = (
@@ -37,7 +39,7 @@ class Progress:
             TextColumn("{task.fields[note]}", style="dim", markup=False),
         )
         self._bar = RichProgress(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._task = self._bar.add_task(title, total=total, note="")
+        self._task = self._bar.add_task(title, total=total, completed=done, note="")
 
     def __enter__(self) -> Self:
         self._bar.start()

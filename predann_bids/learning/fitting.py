@@ -151,6 +151,7 @@ class _History(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.rows[:] = state["rows"]
+        self.on_progress(len(self.rows), f"{self.name}: resumed after epoch {len(self.rows)}")
 
 
 class _SaveRegularly(Callback):

@@ -49,8 +49,11 @@ def train_all(fits: Sequence[ModelFit], execution: Execution) -> None:
     trained = sorted((fit for fit in to_do if fit.model.in_epochs), key=lambda fit: -fit.units)
     for title, some in (("Solving", solved), ("Training", trained)):
         if some:
-            training = some[0].science.training
-            run_tasks(train_one, some, execution, title=title, training=training, units=lambda fit: fit.units)
+            training, alike = some[0].science.training, [f for f in fits if f.model.in_epochs == some[0].model.in_epochs]
+            done = sum(fit.units for fit in alike) - sum(fit.units for fit in some)
+            run_tasks(
+                train_one, some, execution, title=title, training=training, units=lambda fit: fit.units, done=done
+            )
 
 
 def run_tasks(
@@ -61,6 +64,7 @@ def run_tasks(
     title: str,
     training: Training,
     units: Callable[[Task], int] = lambda _: 1,
+    done: int = 0,
 ) -> None:
     """Do tasks in several processes, showing progress; the first failure ends it.
 
@@ -80,11 +84,13 @@ def run_tasks(
         Says how much memory and how many processors each task needs.
     units : callable
         How much work a task is, for the progress bar.
+    done : int
+        How much work an earlier run has done, for the progress bar.
     """
     if not tasks:
         return
     processes = processes_for(training, execution)
-    with Progress(title, sum(map(units, tasks))) as progress:
+    with Progress(title, done + sum(map(units, tasks)), done) as progress:
 
         def do(some: Sequence[Task]) -> Iterator[Finished[Task, Value]]:
             return do_all(work, some, processes, preload=PRELOAD, on_beat=progress.beat, on_progress=progress.advance)
@@ -112,6 +118,8 @@ def train_one(fit: ModelFit, worker: Worker) -> None:
     with exclusive(fit.directory / f".{fit.model.name}.lock", what=f"{fit.title} of {fit.study.directory}"):
         if fit.execution.overwrite or not fit.is_finished():
             do_fit(fit, worker)
+        else:
+            worker.advance(fit.units, f"{fit.title}: done by another process")
 
 
 def do_fit(fit: ModelFit, worker: Worker) -> None:

@@ -110,7 +110,16 @@ def _retrained_null(
     tasks = _null_fits(study, number, exchange, sources, execution)
     to_do = [task for task in tasks if execution.overwrite or not task.is_finished()]
     once = _once(study)
-    run_tasks(train_null, to_do, execution, title="Permuting labels", training=once, units=lambda t: t.fit.units)
+    done = sum(task.fit.units for task in tasks) - sum(task.fit.units for task in to_do)
+    run_tasks(
+        train_null,
+        to_do,
+        execution,
+        title="Permuting labels",
+        training=once,
+        units=lambda task: task.fit.units,
+        done=done,
+    )
     first = real.of_seed(study.science.training.seed)
     rate, window = study.material.rate, study.material.rate.samples(study.science.windows.length)
     observed = count_hits(first, exchange.comparable(first, trials, rate, window))
