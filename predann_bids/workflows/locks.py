@@ -91,7 +91,10 @@ def _native(path: Path, wait_s: float, what: str) -> Any:
     try:
         lock.acquire()
     except Timeout as error:
-        raise Busy(f"Another process is working on {what}; repeat the command when it has finished.") from error
+        raise Busy(
+            f"Another process is working on {what}; repeat the command when it has finished. If its machine has"
+            f" failed and the file server has not noticed, remove {path}."
+        ) from error
     return lock
 
 
