@@ -29,6 +29,10 @@ RUNNING = "Running"
 OTHERS = "Other names of the arguments, and information"
 
 
+# as Lightning names them, which takes seconds to ask
+PRECISIONS = tuple("64-true 32-true 16-mixed bf16-mixed 16-true bf16-true 64 32 16 bf16".split())
+
+
 class _PathType(click.Path):
     """A path, in which `~` is the home directory also where no shell has seen to it, as in ``--config=~/x.toml``."""
 
@@ -241,7 +245,11 @@ def running_options() -> Iterator[click.Option]:
         ["--num-nodes"], type=click.IntRange(1), default=1, show_default=True, help="Number of nodes, for Lightning."
     )
     yield click.Option(
-        ["--precision"], default="32-true", show_default=True, help="Precision of training, as Lightning names it."
+        ["--precision"],
+        type=click.Choice(PRECISIONS),
+        default="32-true",
+        show_default=True,
+        help="Precision of training, as Lightning names it.",
     )
 
 

@@ -13,7 +13,13 @@ from rich.table import Column, Table
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Science
 from predann_bids.console import plain_console, say
-from predann_bids.errors import CannotCreateOutput, SomeParticipantsFailed, WrongUsage
+from predann_bids.errors import (
+    CannotCreateOutput,
+    MissingInput,
+    SomeParticipantsFailed,
+    UnusableData,
+    WrongUsage,
+)
 from predann_bids.files import check_place
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.scratch import temporary_files_in
@@ -70,6 +76,14 @@ def run_level(
     with suppress(OSError):  # it cannot even be looked up, as the next line says
         _refuse_inside_input(output_dir, bids_dir)
     _refuse_unwritable(output_dir)
+    if level == "participant":
+        _refuse_missing(stimuli_dir, stimulus_map)
+    else:
+        from predann_bids.workflows.group.request import check_label
+
+        check_label(output_dir, label, from_model)
+        _refuse_missing(stimuli_dir, None)
+        _refuse_wrong_options(execution, from_model)
     with temporary_files_in(execution.work_dir, output_dir):
         if validate:
             _validate(bids_dir, selection)
@@ -89,8 +103,30 @@ def run_level(
             )
             for line in outcome.lines():
                 say(line)
+            if outcome.is_stuck:
+                raise UnusableData(outcome.mixture)
             if outcome.lost:
                 raise SomeParticipantsFailed(outcome.lost)
+
+
+def _refuse_missing(stimuli_dir: Path | None, stimulus_map: str | None) -> None:
+    if stimulus_map:
+        from predann_bids.bids.music.stimulus_map import find_map, read_map
+
+        read_map(find_map(stimulus_map))
+    if stimuli_dir and not stimuli_dir.is_dir():
+        raise MissingInput(f"There is no directory {stimuli_dir}. Say with --stimuli-dir where the audio is.")
+
+
+def _refuse_wrong_options(execution: Execution, from_model: Path | None) -> None:
+    """Refuse options of the group level that are wrong whatever the data, before the dataset is validated."""
+    from predann_bids.workflows.resources import check_accelerator
+
+    check_accelerator(execution)
+    if from_model:
+        from predann_bids.models.checkpoints import find_checkpoint
+
+        find_checkpoint(from_model)
 
 
 def _validate(bids_dir: Path, selection: Selection) -> None:

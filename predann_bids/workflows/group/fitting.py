@@ -47,9 +47,14 @@ def train_all(fits: Sequence[ModelFit], execution: Execution) -> None:
     to_do = [fit for fit in fits if execution.overwrite or not fit.is_finished()]
     solved = [fit for fit in to_do if not fit.model.in_epochs]
     trained = sorted((fit for fit in to_do if fit.model.in_epochs), key=lambda fit: -fit.units)
+    if trained and not trained[0].study.given:
+        _refuse_too_little_memory(trained[0])  # before anything is solved for, which may take long
     for title, some in (("Solving", solved), ("Training", trained)):
         if some:
-            training, alike = some[0].science.training, [f for f in fits if f.model.in_epochs == some[0].model.in_epochs]
+            training, alike = (
+                some[0].science.training,
+                [f for f in fits if f.model.in_epochs == some[0].model.in_epochs],
+            )
             done = sum(fit.units for fit in alike) - sum(fit.units for fit in some)
             run_tasks(
                 train_one, some, execution, title=title, training=training, units=lambda fit: fit.units, done=done
@@ -140,7 +145,8 @@ def _do_fit(fit: ModelFit, worker: Worker) -> None:
     predict = _classify if fit.model.fitted == "as a classifier" else _decode
     _save_outputs(fit, predict(fit, worker, keep=keep))
     hashes = {"ScienceHash": fit.fingerprint, "TrainingHash": fit.training_fingerprint}
-    write_json(fit.marker, {**hashes, "Model": fit.model.name, "Fold": fit.split.fold})
+    recordings = fit.study.material.recordings()
+    write_json(fit.marker, {**hashes, "Model": fit.model.name, "Fold": fit.split.fold, "Recordings": recordings})
 
 
 @dataclass(frozen=True)
@@ -295,8 +301,7 @@ def _train(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
     from predann_bids.learning.fitting import fit as train
 
     blueprint, execution, split = blueprint_of(fit, source), fit.execution, _to_train_on(fit)
-    if not uses_accelerator(execution):
-        refuse_too_little_memory(fit.science.training, len(split.train), blueprint.audio_s, execution.mem_gb)
+    _refuse_too_little_memory(fit)
     start = _start(fit, source) if _can_start(fit, blueprint) else None
     settings = decoder_class(fit).settings_for(blueprint)
     if start:
@@ -324,6 +329,13 @@ def _train(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
     decoder.save(fit.trained, _facts(fit))
     shutil.rmtree(unfinished, ignore_errors=True)
     return decoder
+
+
+def _refuse_too_little_memory(fit: ModelFit) -> None:
+    if not uses_accelerator(fit.execution):
+        windows = fit.science.windows
+        audio_s = max(windows.length, windows.audio_context)
+        refuse_too_little_memory(fit.science.training, len(_to_train_on(fit).train), audio_s, fit.execution.mem_gb)
 
 
 def _joined(fit: ModelFit, network: Any, start: Any, source: Any) -> Any:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from predann_bids.bids.derivatives import read_derivatives
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import Science
-from predann_bids.errors import WrongUsage
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.audio import find_audio
 from predann_bids.workflows.group.inputs.selecting import preprocessing_of, select
-from predann_bids.workflows.group.request import GroupOutcome, Request
+from predann_bids.workflows.group.request import GroupOutcome, Request, check_label
 
 
 def run_group(
@@ -78,11 +76,8 @@ def run_group(
     >>> outcome.metrics["models"]["predann"]["accuracy"]  # doctest: +SKIP
     0.86
     """
-    execution, directory = execution or Execution(), output_dir / "group" / label
-    if not re.fullmatch(r"\w[\w.-]*", label):
-        raise WrongUsage(f"--label '{label}' is no name: use letters, digits, '-', '_' and '.'.")
-    if from_model and from_model.resolve() == directory.resolve():
-        raise WrongUsage(f"--from-model {from_model} is what --label {label} would write to. Choose another --label.")
+    execution = execution or Execution()
+    check_label(output_dir, label, from_model)
     derivatives = select(read_derivatives(output_dir), selection or Selection(), output_dir)
     science = science.model_copy(update={"preprocessing": preprocessing_of(derivatives)})
     # the participant level has put the audio that it used, wherever that was, beside the derivatives

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import grid
 from predann_bids.errors import UnusableData, people
 from predann_bids.learning.models import BAND_POWER, MODELS, Model, evaluated_models
+from predann_bids.models.audio.features import FEATURES
 from predann_bids.models.decoder import DECODERS
 from predann_bids.models.network import network
 from predann_bids.signals.brainvision import map_brainvision
@@ -21,6 +23,7 @@ from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import ModelFit, list_fits
 from predann_bids.workflows.group.given import Given, as_trained, given_notes, read_given
 from predann_bids.workflows.group.inputs.audio import FoundAudio
+from predann_bids.workflows.group.inputs.folds import refuse_impossible_folds
 from predann_bids.workflows.group.inputs.material import Material, gather
 from predann_bids.workflows.group.inputs.notes import preset_notes
 from predann_bids.workflows.group.request import Request
@@ -70,26 +73,31 @@ class Plan:
         return list_fits(study, self.request.sources, self.execution)
 
 
-def make_plan(request: Request) -> Plan:
-    """List what a run consists of, from what was asked for.
+def make_plan(request: Request, folds: Collection[int] = ()) -> Plan:
+    """List what a run consists of, from what was asked for; `folds` are those to be done, and all unless given.
 
     Raises
     ------
     UnusableData
         The data do not suffice for the splits.
     WrongUsage
-        A name is not registered, or options contradict each other.
+        A name is not registered, folds do not fit, or options contradict each other.
     """
     given = read_given(request.from_model) if request.from_model else None
     science = as_trained(given, request.science) if given else request.science
     _refuse_unknown(science)
     models = [MODELS[name] for name in given.models] if given else evaluated_models(science)
     kinds = {DECODERS[model.decoder or science.training.encoders] for model in models}
+    features = {kind.features_for(science.training) for kind in kinds}
+    for name in features:
+        FEATURES[name]
+    if not given:
+        _refuse_impossible_folds(request, science, folds)
     material, notes = gather(
         FoundAudio(request.audio, request.derivatives, request.lost),
         science,
         request.execution,
-        features={kind.features_for(science.training) for kind in kinds},
+        features=features,
         directory=request.output_dir / "group" / ".audio",
         target=given.target if given else None,
     )
@@ -115,6 +123,13 @@ def _refuse_unknown(science: Science) -> None:
         SPLITS[split]
 
 
+def _refuse_impossible_folds(request: Request, science: Science, folds: Collection[int]) -> None:
+    labels = tuple(request.audio)
+    refuse_impossible_folds(request.derivatives, labels, science, folds)
+    for split in science.evaluation.also_splits:
+        refuse_impossible_folds(request.derivatives, labels, _of_other_split(science, split), ())
+
+
 def _studies(science: Science, material: Material, directory: Path) -> tuple[Study, ...]:
     """List what a run consists of: itself, other splits, and controls."""
     models = evaluated_models(science)
@@ -127,10 +142,14 @@ def _studies(science: Science, material: Material, directory: Path) -> tuple[Stu
 
 
 def _other_split(main: Study, split: str, models: tuple[Model, ...]) -> Study:
-    splitting = main.science.splitting.model_copy(update={"split": split, "n_folds": 0})
-    science = main.science.model_copy(update={"splitting": splitting})
+    science = _of_other_split(main.science, split)
     splits = tuple(main.material.splits(science))
     return Study(science, main.material, splits, models, main.directory / "also" / split, "also", split)
+
+
+def _of_other_split(science: Science, split: str) -> Science:
+    splitting = science.splitting.model_copy(update={"split": split, "n_folds": 0})
+    return science.model_copy(update={"splitting": splitting})
 
 
 def _controls(main: Study) -> tuple[Study, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from predann_bids import __version__
 from predann_bids.bids.derivatives import Derivative
 from predann_bids.config import Science, science_hash
+from predann_bids.errors import WrongUsage
 from predann_bids.files import read_json, write_json
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.lost import LostStimulus
@@ -33,12 +35,23 @@ class GroupOutcome:
         The page.
     missing_folds : tuple of int
         Folds without which nothing can be pooled.
+    mixed_folds : tuple of int
+        Those of them that were trained on something else, such as other participants.
+    mixture : str
+        In what these differ, and what to do.
     """
 
     directory: Path
     metrics: Mapping[str, Any] | None
     report: Path | None
     missing_folds: tuple[int, ...] = ()
+    mixed_folds: tuple[int, ...] = ()
+    mixture: str = ""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether all folds are there, but were not trained on the same, so that no further fold will help."""
+        return bool(self.missing_folds) and self.missing_folds == self.mixed_folds
 
     @property
     def lost(self) -> str:
@@ -54,7 +67,8 @@ class GroupOutcome:
 
         if self.metrics is None:
             missing = ", ".join(map(str, self.missing_folds))
-            return [f"Folds still to do: {missing}. The run that finds all folds done pools them."]
+            told = [f"Warning: {self.mixture}"] if self.mixture and not self.is_stuck else []
+            return [*told, f"Folds still to do: {missing}. The run that finds all folds done pools them."]
         shown = self.report or self.directory / "metrics.json"
         warnings = self.metrics.get("warnings") or ()
         gravest = [f"Warning: {warnings[0]['text']}"] if warnings else []
@@ -127,6 +141,12 @@ class Request:
             return None
         return GroupOutcome(self.directory, read_json(self.directory / "metrics.json"), wanted)
 
+    def was_left_finished(self, file: Path) -> bool:
+        """Whether a file of this run is as a finished run has left it, whatever that was asked for."""
+        note = self.directory / NOTE
+        files = read_json(note).get("Files", {}) if note.is_file() else {}
+        return bool(files) and files.get(file.relative_to(self.directory).as_posix()) == _state(file)
+
     def finish(self) -> None:
         """Note that this is done, and the state of its files."""
         files = [self.directory / name for name in OUTPUTS]
@@ -135,6 +155,20 @@ class Request:
         kept = sorted(file for file in files if file.is_file() and not file.name.startswith("."))
         states = {file.relative_to(self.directory).as_posix(): _state(file) for file in kept}
         write_json(self.directory / NOTE, {"Request": self.fingerprint(), "Files": states})
+
+
+def check_label(output_dir: Path, label: str, from_model: Path | None) -> None:
+    """Refuse a label that is no name, or that of the run whose model is to be read.
+
+    Raises
+    ------
+    WrongUsage
+        It says what to do.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", label):
+        raise WrongUsage(f"--label '{label}' is no name: use letters, digits, '-', '_' and '.'.")
+    if from_model and from_model.resolve() == (output_dir / "group" / label).resolve():
+        raise WrongUsage(f"--from-model {from_model} is what --label {label} would write to. Choose another --label.")
 
 
 def _files_of(model: Path | None) -> list[Path]:

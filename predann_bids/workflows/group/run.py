@@ -13,14 +13,15 @@ import pandas as pd
 from predann_bids.bids.derivatives import prepare_output, write_citation
 from predann_bids.config import dump
 from predann_bids.data.splits import splits_table
-from predann_bids.errors import WrongUsage
 from predann_bids.files import write_json, write_text
 from predann_bids.models.decoder import DECODERS
 from predann_bids.progress import Progress
 from predann_bids.workflows.group.checks import lags_of, order_of, state_scores, strength_of
 from predann_bids.workflows.group.fits import ModelFit, read_history, read_outputs
 from predann_bids.workflows.group.fitting import train_all
+from predann_bids.workflows.group.inputs.folds import refuse_unknown_folds
 from predann_bids.workflows.group.nulls import permutation_tests
+from predann_bids.workflows.group.outstanding import Outstanding
 from predann_bids.workflows.group.plan import Plan, make_plan
 from predann_bids.workflows.group.pooling import (
     Predicted,
@@ -40,18 +41,16 @@ POOLING_S = 600.0  # jobs for different folds may finish at the same moment; the
 def run_request(request: Request, folds: Sequence[int]) -> GroupOutcome:
     """Do what is asked for, but only these folds, if any are given; see `run_group`."""
     check_accelerator(request.execution)
-    plan = make_plan(request)
-    unknown = sorted(set(folds) - {split.fold for split in plan.main.splits})
-    if unknown:
-        raise WrongUsage(f"--fold {unknown[0]}: there are folds 1 to {len(plan.main.splits)}.")
+    plan = make_plan(request, folds)
+    refuse_unknown_folds(folds, len(plan.main.splits))
     prepare_output(request.output_dir, request.bids_dir)
     _write_down(plan)
     fits = plan.fits()
     _remove_outdated(plan, fits)
     train_all([fit for fit in fits if not folds or fit.split.fold in folds], plan.execution)
-    missing = sorted({fit.split.fold for fit in fits if not fit.is_finished()})
-    if missing:
-        return GroupOutcome(plan.directory, None, None, tuple(missing))
+    left = Outstanding.of(fits, request)
+    if left.folds:
+        return GroupOutcome(plan.directory, None, None, left.folds, tuple(left.others), left.in_words())
     with exclusive(plan.directory / ".pooling.lock", wait_s=POOLING_S):
         outcome = _pool(plan)
         request.finish()

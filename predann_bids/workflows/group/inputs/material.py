@@ -129,6 +129,11 @@ class Material:
         trials = mark_trials(self.trials, self.bad, delay=delay, rotations=rotations, recording_samples=lengths)
         return replace(self, trials=tuple(trials), rotations=tuple(rotations))
 
+    def recordings(self) -> dict[str, str]:
+        """Return the name of each recording and the fingerprint of its raw samples, as far as derivatives say it."""
+        origins = self.origins or ("",) * len(self.headers)
+        return {header.stem: origin for header, origin in zip(self.headers, origins, strict=True)}
+
     def identities(self, recording: int) -> set[str]:
         """Return what a recording is recognised by: its raw samples, and those of its derivative."""
         return {self.origins[recording], map_brainvision(self.headers[recording]).fingerprint()} - {""}
