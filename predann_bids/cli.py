@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from predann_bids import __version__
-from predann_bids.command import BidsAppCommand
+from predann_bids.command import BidsAppCommand, typed_command
 from predann_bids.config import Science, read_selection, resolve
 from predann_bids.console import steady_streams, use_utf8
+from predann_bids.container import version_text
 from predann_bids.errors import NothingSelected, PredannError, UnknownAnalysisLevel, WrongUsage, in_words
 from predann_bids.options import PATH, option_groups, typed_science
 
@@ -63,7 +64,7 @@ def make_command() -> BidsAppCommand:
         help=HELP,
         epilog=EPILOG,
     )
-    version = click.version_option(__version__, message="%(prog)s %(version)s", prog_name=command.name)
+    version = click.version_option(__version__, message=version_text("%(prog)s", "%(version)s"), prog_name=command.name)
     return version(command)
 
 
@@ -188,4 +189,5 @@ def execution_of(given: Mapping[str, Any]) -> Execution:
         devices=given["devices"],
         num_nodes=given["num_nodes"],
         precision=given["precision"],
+        command=typed_command(click.get_current_context(silent=True)),
     )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 Groups = Mapping[str, Sequence[click.Option]]  # heading to options, in the order in which they are shown
 Records = Sequence[tuple[str, str]]  # of each option what is typed, and what it does
+# the options that stand for an argument are those of the BIDS execution specification
+PLACES = {"BIDS_DIR": ("bids_dir", "input_dataset"), "OUTPUT_DIR": ("output_dir", "output_location")}
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -158,6 +162,64 @@ def expand_arguments(
 
 def _without_values(flag: str, emptiable: frozenset[str]) -> list[str]:
     return [flag, ""] if flag in emptiable else [flag]
+
+
+def typed_command(context: click.Context | None) -> tuple[str, ...]:
+    """Return the command line without places on this machine, for the record of a run.
+
+    Arguments keep their names. A path in BIDS_DIR or OUTPUT_DIR is written relative to it, and of another only the last
+    part remains.
+
+    Parameters
+    ----------
+    context : click.Context, optional
+        Of the command that is running; without one, nothing was typed.
+
+    Returns
+    -------
+    tuple of str
+        Words that a shell would take.
+    """
+    if context is None:
+        return ()
+    places = {
+        name: Path(context.params[key]).absolute()
+        for name, keys in PLACES.items()
+        for key in keys
+        if context.params.get(key)
+    }
+    words = [*context.command_path.split(), *(name for name in PLACES if name in places)]
+    level = context.params.get("analysis_level") or context.params.get("level_option")
+    words += [level] if level else []
+    for option in context.command.params:
+        if isinstance(option, click.Option) and _was_typed(option, context):
+            words += _as_typed(option, context.params[str(option.name)], places)
+    return tuple(words)
+
+
+def _was_typed(option: click.Option, context: click.Context) -> bool:
+    stands_for_argument = option.name in (*chain.from_iterable(PLACES.values()), "level_option")
+    is_typed = context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    return is_typed and option.name in context.params and not stands_for_argument
+
+
+def _as_typed(option: click.Option, value: Any, places: Mapping[str, Path]) -> list[str]:
+    name = max(option.opts, key=len)
+    if option.is_flag:
+        return [name]
+    if option.count:
+        return [name] * int(value)
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [name, *(_without_place(one, places) for one in values)]
+
+
+def _without_place(value: Any, places: Mapping[str, Path]) -> str:
+    text = str(value)
+    if not isinstance(value, Path) and "/" not in text:
+        return text
+    path = Path(text).absolute()
+    inside = next((name for name, place in places.items() if path.is_relative_to(place)), None)
+    return f"{inside}/{path.relative_to(places[inside]).as_posix()}" if inside else path.name
 
 
 def _is_number(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from predann_bids.bids.formats import source_files
 from predann_bids.bids.music.presentations import Presentation, from_table
 from predann_bids.bids.music.stimulus_table import keep_used_rows, read_stimulus_table
 from predann_bids.bids.recordings import Recording
+from predann_bids.container import container
 from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed
 from predann_bids.files import glimpse, read_json, write_json, write_text
 
@@ -57,6 +57,7 @@ Made by PredANN-BIDS {version} from the dataset "{source}".
 - `sub-*.html`: a report for each participant.
 - `participants.tsv`, `quality.html`: the quality of all recordings, outliers marked.
 - `group/NAME/`: decoders and their evaluation; begin with `report.html`.
+- `logs/runs/`: what was run with which versions, one file for each run.
 - `CITATION.md`: text for a methods section, with references.
 """
 
@@ -246,14 +247,14 @@ def _description(source: Mapping[str, Any], source_dir: Path) -> dict[str, Any]:
     origin = {"URL": source_dir.resolve().as_uri()} | (
         {"DOI": source["DatasetDOI"]} if source.get("DatasetDOI") else {}
     )
-    container = os.environ.get("PREDANN_BIDS_CONTAINER")
+    image = {name: value for name, value in container().items() if name in ("Type", "Tag")}
     generator = {"Name": "PredANN-BIDS", "Version": __version__}
     return {
         "Name": f"PredANN-BIDS derivatives of {source.get('Name', source_dir.name)}",
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
         "License": source.get("License", "n/a"),
-        "GeneratedBy": [generator | ({"Container": {"Type": "docker", "Tag": container}} if container else {})],
+        "GeneratedBy": [generator | ({"Container": image} if image else {})],
         "SourceDatasets": [origin],
         "DatasetLinks": {"raw": source_dir.resolve().as_uri()},
         "HowToAcknowledge": "See CITATION.md.",

@@ -10,6 +10,7 @@ import click
 from predann_bids import __version__
 from predann_bids.cli import run
 from predann_bids.console import steady_streams, use_utf8
+from predann_bids.container import version_text
 from predann_bids.tools.check.command import make_command as check_command
 from predann_bids.tools.checkpoint import make_command as import_checkpoint_command
 from predann_bids.tools.nmedt.command import make_command as nmedt_command
@@ -30,7 +31,7 @@ from predann_bids.tools.sweep import make_command as sweep_command
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(__version__, prog_name="predann-tools", message="%(prog)s %(version)s")
+@click.version_option(__version__, prog_name="predann-tools", message=version_text("%(prog)s", "%(version)s"))
 def tools() -> None:
     """Check datasets, show which music they contain, compare configurations, make datasets, import decoders."""
 

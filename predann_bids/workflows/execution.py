@@ -41,6 +41,8 @@ class Execution:
     threads : int
         Processors that one training of the published networks uses. Unlike those of other networks, its results depend
         on their number, by as much as sums depend on their order.
+    command : tuple of str
+        What was typed, without places on this machine, for the record of the run.
     """
 
     n_procs: int = 0
@@ -55,6 +57,7 @@ class Execution:
     num_nodes: int = 1
     precision: str = "32-true"
     threads: int = 1
+    command: tuple[str, ...] = ()
 
     @property
     def processes(self) -> int:

@@ -18,7 +18,7 @@ SCRATCH = ".scratch"  # in the output directory
 VARIABLE, JOBLIB = "TMPDIR", "JOBLIB_MULTIPROCESSING"
 AFTER_ALL = -1000  # in the order in which multiprocessing ends
 # where libraries keep caches: in the home directory unless told otherwise, and some stop if that is not possible
-CACHES = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR")
+CACHES = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from predann_bids.workflows.group.pooling import (
 from predann_bids.workflows.group.request import GroupOutcome, Request
 from predann_bids.workflows.group.uses import measured_uses
 from predann_bids.workflows.locks import exclusive
+from predann_bids.workflows.record import recorded
 from predann_bids.workflows.resources import check_accelerator
 
 POOLING_S = 600.0  # jobs for different folds may finish at the same moment; the second pools the same once more
@@ -44,6 +45,11 @@ def run_request(request: Request, folds: Sequence[int]) -> GroupOutcome:
     plan = make_plan(request, folds)
     refuse_unknown_folds(folds, len(plan.main.splits))
     prepare_output(request.output_dir, request.bids_dir)
+    with recorded(request.output_dir, "group", plan.main.science, request.execution, Label=request.label):
+        return _do(plan, folds)
+
+
+def _do(plan: Plan, folds: Sequence[int]) -> GroupOutcome:
     _write_down(plan)
     fits = plan.fits()
     _remove_outdated(plan, fits)
@@ -53,7 +59,7 @@ def run_request(request: Request, folds: Sequence[int]) -> GroupOutcome:
         return GroupOutcome(plan.directory, None, None, left.folds, tuple(left.others), left.in_words())
     with exclusive(plan.directory / ".pooling.lock", wait_s=POOLING_S):
         outcome = _pool(plan)
-        request.finish()
+        plan.request.finish()
     return outcome
 
 

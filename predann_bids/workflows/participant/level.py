@@ -31,6 +31,7 @@ from predann_bids.workflows.participant.recording import (
     process_recording,
 )
 from predann_bids.workflows.processes import Failure, Worker, do_all
+from predann_bids.workflows.record import recorded
 
 if TYPE_CHECKING:
     from predann_bids.report.participant import ReportJob
@@ -111,9 +112,23 @@ def run_participant(
         say(f"Warning: {note}", stderr=True)
     prepare_output(output_dir, bids_dir)
     last_index.save()
+    with recorded(output_dir, "participant", science, execution):
+        audio_dir = stimuli_dir or bids_dir / "stimuli"
+        return _preprocess(listing.recordings, bids_dir, output_dir, science, audio_dir, rules, execution, on_done)
+
+
+def _preprocess(
+    recordings: Sequence[Recording],
+    bids_dir: Path,
+    output_dir: Path,
+    science: Science,
+    audio_dir: Path,
+    rules: StimulusMap | None,
+    execution: Execution,
+    on_done: Callable[[Sequence[RecordingOutcome]], None] | None,
+) -> list[RecordingOutcome]:
     methods = preprocessing_methods(science.preprocessing)
     write_citation(output_dir, methods, references(methods))
-    audio_dir = stimuli_dir or bids_dir / "stimuli"
     jobs = [
         RecordingJob(
             recording,
@@ -125,7 +140,7 @@ def run_participant(
             look_for_onsets=execution.report,
             missing_audio=execution.missing_audio,
         )
-        for recording in listing.recordings
+        for recording in recordings
     ]
     outcomes = _process(jobs, execution)
     _log_failures(outcomes, output_dir)
