@@ -2,41 +2,52 @@
 
 FROM python:3.11-slim-bookworm AS wheel
 WORKDIR /src
+RUN pip install --no-cache-dir "hatchling>=1.27"
 COPY pyproject.toml README.md LICENSE boutiques.json ./
 COPY bids_validator_config bids_validator_config
 COPY predann_bids predann_bids
-RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM python:3.11-slim-bookworm
-# The PyTorch of the default package index runs on processors and NVIDIA GPUs and brings some gigabytes of CUDA. Another
-# index, such as that of PyTorch's own CPU builds, may hold a smaller one; only torch and torchaudio are taken from it.
+# container/dependencies.sh says what these are. The layer changes with the dependencies only.
+ARG COMPILER="gcc libc6-dev"
 ARG TORCH_INDEX=""
-
-# Everything but the package itself, in a layer that changes with the dependencies only. All are wheels: nothing is
-# compiled, and libsndfile and OpenMP come with them. Bytecode is compiled here because nobody can write it later.
-COPY pyproject.toml constraints.txt /src/
-RUN python -m venv /tmp/uv && /tmp/uv/bin/pip install --no-cache-dir uv==0.13.9 \
-    && export UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 VIRTUAL_ENV=/opt/predann-bids \
-    && /tmp/uv/bin/uv venv "$VIRTUAL_ENV" \
-    && if [ -n "$TORCH_INDEX" ]; then \
-        /tmp/uv/bin/uv pip install --index-url "$TORCH_INDEX" --no-deps -c /src/constraints.txt torch torchaudio; fi \
-    && /tmp/uv/bin/uv pip install -c /src/constraints.txt -r /src/pyproject.toml \
-    && rm -rf /tmp/uv*
-
-COPY --from=wheel /wheels /src/wheels
-RUN pip --python /opt/predann-bids/bin/python install --no-cache-dir --no-index --no-deps /src/wheels/*.whl
+COPY pyproject.toml constraints.txt container/dependencies.sh /src/
+RUN cd /src && sh dependencies.sh
 
 # Any user id will do, and a read-only root file system: what libraries keep in HOME goes to /tmp. Apptainer replaces
 # HOME, and then only matplotlib complains; USER spares PyTorch a look-up that fails for users without an account.
-ARG VERSION=0.1.0
 ENV PATH=/opt/predann-bids/bin:$PATH \
     HOME=/tmp \
     MPLCONFIGDIR=/tmp/.config/matplotlib \
-    USER=predann \
-    PREDANN_BIDS_CONTAINER=predann-bids:$VERSION
+    USER=predann
+
+# Login shells, in which some runners start the program, set PATH anew.
+COPY --from=wheel /wheels /src/wheels
+RUN pip --python /opt/predann-bids/bin/python install --no-cache-dir --no-index --no-deps /src/wheels/*.whl \
+    && ln -s /opt/predann-bids/bin/predann-* /usr/local/bin/
+
+# VARIANT is appended to the tag, such as -cpu; REVISION is the commit, and CREATED the time, if the builder says so.
+ARG VERSION=0.1.0
+ARG VARIANT=""
+ARG REVISION=""
+ARG CREATED=""
+ENV PREDANN_BIDS_CONTAINER=predann-bids:$VERSION$VARIANT \
+    PREDANN_BIDS_REVISION=$REVISION
 LABEL org.opencontainers.image.title="PredANN-BIDS" \
     org.opencontainers.image.description="A BIDS App that decodes music from EEG with predicted audio representations" \
+    org.opencontainers.image.authors="The PredANN-BIDS developers" \
     org.opencontainers.image.licenses="BSD-3-Clause" \
-    org.opencontainers.image.version=$VERSION
+    org.opencontainers.image.version=$VERSION \
+    org.opencontainers.image.revision=$REVISION \
+    org.opencontainers.image.created=$CREATED \
+    org.opencontainers.image.base.name="docker.io/library/python:3.11-slim-bookworm" \
+    org.label-schema.schema-version="1.0" \
+    org.label-schema.name="PredANN-BIDS" \
+    org.label-schema.description="A BIDS App that decodes music from EEG with predicted audio representations" \
+    org.label-schema.version=$VERSION \
+    org.label-schema.vcs-ref=$REVISION \
+    org.label-schema.build-date=$CREATED \
+    org.label-schema.docker.cmd="docker run --rm -v BIDS_DIR:/data:ro -v OUTPUT_DIR:/out predann-bids:$VERSION$VARIANT /data /out participant"
 USER 1000:1000
 ENTRYPOINT ["predann-bids"]

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 import pytest
 
-from predann_bids import __version__
 from predann_bids.__main__ import main as start
 from predann_bids.cli import make_command, run
 from predann_bids.command import ListOption, expand_arguments
@@ -130,10 +129,6 @@ def test_help_page_and_descriptor_have_the_same_headings_and_options_in_the_same
     rows = [re.search(rf"^\| `.*?{flag}\b", page, re.MULTILINE).start() for flag in members]
     assert places == sorted(places)
     assert rows == sorted(rows)
-
-
-def test_the_image_is_named_after_the_version_of_the_package():
-    assert re.findall(r"^ARG VERSION=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE) == [__version__]
 
 
 def test_the_command_line_prints_the_descriptor_whatever_else_is_typed(capsys):
