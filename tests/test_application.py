@@ -61,14 +61,23 @@ def test_where_there_is_no_temporary_directory_the_output_has_one_until_the_end(
 
 def test_caches_are_moved_where_there_is_no_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
-    monkeypatch.setenv("MPLCONFIGDIR", "/chosen")
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "chosen"))
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     with temporary_files_in(tmp_path / "work"):
         caches = Path(os.environ["NUMBA_CACHE_DIR"])
         assert caches.parent == tmp_path / "work"
-        assert os.environ["MPLCONFIGDIR"] == "/chosen"
+        assert os.environ["MPLCONFIGDIR"] == str(tmp_path / "chosen")
     assert not caches.exists()
     assert "NUMBA_CACHE_DIR" not in os.environ
+
+
+def test_caches_are_moved_from_a_place_that_nothing_can_be_written_to(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "missing"))
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "file" / "matplotlib"))
+    with temporary_files_in(tmp_path / "work"):
+        assert Path(os.environ["MPLCONFIGDIR"]).is_relative_to(tmp_path / "work")
+    assert os.environ["MPLCONFIGDIR"] == str(tmp_path / "file" / "matplotlib")
 
 
 def test_a_home_that_can_be_written_to_is_used(tmp_path, monkeypatch):

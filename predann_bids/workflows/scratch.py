@@ -97,8 +97,16 @@ def _caches() -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="predann-bids-", ignore_cleanup_errors=True) as directory:
-        os.environ.update({name: directory for name in CACHES if name not in os.environ})
+        os.environ.update({name: directory for name in CACHES if not _can_be_made(os.environ.get(name))})
         yield
+
+
+def _can_be_made(directory: str | None) -> bool:
+    """Tell whether a directory is named that is there, or can be made, and can be written to."""
+    if not directory:
+        return False
+    place = next(place for place in (Path(directory).absolute(), *Path(directory).absolute().parents) if place.exists())
+    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
 
 
 def _spare_semaphores() -> None:
