@@ -3,16 +3,19 @@
 FROM python:3.11-slim-bookworm AS wheel
 WORKDIR /src
 RUN pip install --no-cache-dir "hatchling>=1.27"
-COPY pyproject.toml README.md LICENSE boutiques.json ./
+COPY pyproject.toml README.md LICENSE boutiques.json container/list.py ./
+RUN python list.py >requirements.txt
 COPY bids_validator_config bids_validator_config
 COPY predann_bids predann_bids
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM python:3.11-slim-bookworm
-# container/dependencies.sh says what these are. The layer changes with the dependencies only.
+# container/dependencies.sh says what these are. The layer changes with the dependencies only, and not with whatever else
+# changes in pyproject.toml.
 ARG COMPILER="gcc libc6-dev"
 ARG TORCH_INDEX=""
-COPY pyproject.toml constraints.txt container/dependencies.sh /src/
+COPY --from=wheel /src/requirements.txt /src/
+COPY constraints.txt container/dependencies.sh /src/
 RUN cd /src && sh dependencies.sh
 
 # Any user id will do, and a read-only root file system: what libraries keep in HOME goes to /tmp. Apptainer replaces

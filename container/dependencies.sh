@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs all that PredANN-BIDS needs into /opt/predann-bids, for the Dockerfile and for predann-bids.def. Works in the
-# directory of pyproject.toml and constraints.txt.
+# directory of constraints.txt and requirements.txt, which list.py makes of pyproject.toml.
 #
 # COMPILER     Debian packages for torch.compile: Triton compiles a C file with Python's headers for each GPU program it
 #              writes. Without a value there is no compiler, and torch.compile cannot be used.
@@ -27,7 +27,7 @@ export UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 VIRTUAL_ENV=$target
 if [ -n "${TORCH_INDEX:-}" ]; then
     /tmp/uv/bin/uv pip install --index-url "$TORCH_INDEX" --no-deps -c constraints.txt torch torchaudio
 fi
-/tmp/uv/bin/uv pip install -c constraints.txt -r pyproject.toml
+/tmp/uv/bin/uv pip install -c constraints.txt -r requirements.txt
 
 mkdir -p "$lists"
 /tmp/uv/bin/uv pip freeze >"$lists/python-packages.txt"
