@@ -54,7 +54,7 @@ def _do(plan: Plan, folds: Sequence[int]) -> GroupOutcome:
     fits = plan.fits()
     _remove_outdated(plan, fits)
     train_all([fit for fit in fits if not folds or fit.split.fold in folds], plan.execution)
-    left = Outstanding.of(fits, request)
+    left = Outstanding.of(fits, plan.request)
     if left.folds:
         return GroupOutcome(plan.directory, None, None, left.folds, tuple(left.others), left.in_words())
     with exclusive(plan.directory / ".pooling.lock", wait_s=POOLING_S):
