@@ -114,6 +114,34 @@ def glimpse(path: Path) -> str:
     return digest.hexdigest()
 
 
+def content_hash(path: Path) -> str:
+    """Fingerprint the whole content of a file.
+
+    Raises
+    ------
+    ReadOrWriteFailed
+        It cannot be read.
+    """
+    try:
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError as error:
+        raise ReadOrWriteFailed(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def dangling_in_words(link: Path) -> str:
+    """Say why a link leads to nothing, and what to do: content was not fetched, or lies where nothing is mounted."""
+    target = link.resolve()
+    git = next((place for place in target.parents if place.name == ".git"), None)
+    if git is None or git.is_dir():
+        return "is a link to content that was not fetched. Get it with 'datalad get' and the file's name"
+    return (
+        f"is a link to content that was not fetched or cannot be seen from here: it leads into {git}, which is not"
+        " there. In a container, bind the whole dataset with its .git, or copies without links (cp -rL); if it was not"
+        " fetched, get it with 'datalad get' first"
+    )
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     with written_whole(path) as beside:

@@ -173,7 +173,7 @@ def test_a_finished_run_repeated_touches_nothing_and_says_the_same(output, datas
         lambda group: (group / "report.html").write_text("changed"),
         lambda group: (group / ".finished.json").unlink(),
         lambda group: edit_json(next(group.parents[1].glob("sub-01/eeg/*_desc-preproc_eeg.json")), ScienceHash="other"),
-        lambda group: (group.parents[1] / "stimuli" / "song-01.wav").touch(),
+        lambda group: (group.parents[1] / "stimuli" / "song-01.wav").write_bytes(b"changed"),
     ],
 )
 def test_a_run_is_not_taken_for_finished_when_something_has_changed(output, dataset, tmp_path, change):

@@ -13,14 +13,14 @@ import numpy as np
 
 from predann_bids import __version__
 from predann_bids.arrays import Doubles
-from predann_bids.bids.formats import source_files
 from predann_bids.bids.music.presentations import Presentation, from_table
 from predann_bids.bids.music.stimulus_table import keep_used_rows, read_stimulus_table
 from predann_bids.bids.recordings import Recording
 from predann_bids.container import container
 from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed
-from predann_bids.files import glimpse, read_json, write_json, write_text
+from predann_bids.files import read_json, write_json, write_text
 
+BIDS_VERSION = "1.10.0"
 # without a slash: the validator does not take `group/` for the directory
 IGNORED = ("CITATION.md", "*.html", "logs", "group", ".writing-*")
 
@@ -221,20 +221,6 @@ def provide_stimulus_table(stimuli_dirs: Iterable[Path], output_dir: Path) -> No
     keep_used_rows(table, used, output_dir / "stimuli")
 
 
-def source_fingerprint(recording: Recording, events: Path | None, stimuli: Iterable[Path]) -> list[Any]:
-    """Describe everything a derivative is made from, so that a change of any of it is noticed.
-
-    Sidecars are taken by content; EEG and audio files, which are large, by name, time of change and a glimpse of it.
-    """
-    beside = {path for path in recording.path.parent.glob(f"{recording.name}_eeg.*") if path.suffix != ".json"}
-    eeg = sorted(beside.union(source_files(recording.path)))
-    large = [[path.name, glimpse(path), path.stat().st_mtime_ns] for path in (*eeg, *stimuli) if path.is_file()]
-    pairs = (("channels", ".tsv"), ("electrodes", ".tsv"), ("coordsystem", ".json"))
-    found = [events, *(recording.sidecar(suffix, extension) for suffix, extension in pairs)]
-    texts = [path.read_text(encoding="utf-8", errors="replace") for path in found if path]
-    return [*large, *texts, recording.metadata()]
-
-
 def _source_description(source_dir: Path) -> dict[str, Any]:
     try:
         content = json.loads((source_dir / "dataset_description.json").read_text(encoding="utf-8-sig"))
@@ -251,7 +237,7 @@ def _description(source: Mapping[str, Any], source_dir: Path) -> dict[str, Any]:
     generator = {"Name": "PredANN-BIDS", "Version": __version__}
     return {
         "Name": f"PredANN-BIDS derivatives of {source.get('Name', source_dir.name)}",
-        "BIDSVersion": "1.10.0",
+        "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "License": source.get("License", "n/a"),
         "GeneratedBy": [generator | ({"Container": image} if image else {})],

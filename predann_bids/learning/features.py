@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 
 from predann_bids.arrays import Singles
 from predann_bids.data.kept import map_array
-from predann_bids.errors import MissingInput, ReadOrWriteFailed, UnusableData
-from predann_bids.files import read_json, write_json, written_whole
+from predann_bids.errors import MissingInput, UnusableData
+from predann_bids.files import content_hash, read_json, write_json, written_whole
 from predann_bids.models.audio.features import FEATURES
 from predann_bids.signals.audio import audio_remarks, read_audio
 
@@ -52,7 +51,7 @@ def keep_features(audio: Path, features: str, rate_hz: float, directory: Path) -
     """
     kind = FEATURES[features]
     version = f"{features}-{kind.version}.{READER}_{rate_hz:g}Hz"
-    target = directory / version / f"{_fingerprint(audio)}.npy"
+    target = directory / version / f"{content_hash(audio)}.npy"
     try:
         map_array(target, n_dims=2 if kind.in_frames else 1)
     except (MissingInput, UnusableData):
@@ -77,7 +76,7 @@ def keep_remarks(audio: Path, directory: Path) -> tuple[str, ...]:
     UnusableData, ReadOrWriteFailed, TryAgain
         As from `keep_features`.
     """
-    target = directory / f"remarks-{READER}" / f"{_fingerprint(audio)}.json"
+    target = directory / f"remarks-{READER}" / f"{content_hash(audio)}.json"
     try:
         return tuple(read_json(target)["remarks"])
     except (OSError, KeyError, UnusableData):
@@ -94,11 +93,3 @@ def _compute(audio: Path, features: str, rate_hz: float) -> Singles:
     with torch.no_grad():
         array: Singles = front_end(waveform[None])[0].float().numpy()
     return array  # in its original memory layout, on which the last digits of a training depend
-
-
-def _fingerprint(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError as error:
-        raise ReadOrWriteFailed(f"{file} cannot be read: {error.strerror or error}.") from error

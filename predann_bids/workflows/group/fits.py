@@ -13,7 +13,7 @@ import pandas as pd
 from predann_bids import __version__
 from predann_bids.config import Science, science_hash
 from predann_bids.data.splits import Split
-from predann_bids.files import read_json, write_text
+from predann_bids.files import content_hash, read_json, write_text
 from predann_bids.learning.evaluation import WindowPredictions, window_table
 from predann_bids.learning.models import Model, evaluated_models
 from predann_bids.workflows.execution import Execution
@@ -122,7 +122,7 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
             for seed in seeds if several else seeds[:1]:
                 fit = ModelFit(study, split, model, seed, execution)
                 given = study.given.get(model.name)
-                made = given.stat().st_mtime_ns if given else None
+                made = content_hash(given) if given else None
                 parts = training_parts(fit.science, model)
                 trained = science_hash(*parts, model.name, split.fold, science.training.seed, made, *data)
                 outputs = science_hash(trained, science.windows, science.lengths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from predann_bids import __version__
 from predann_bids.bids.derivatives import Derivative
 from predann_bids.config import Science, science_hash
 from predann_bids.errors import WrongUsage
-from predann_bids.files import read_json, write_json
+from predann_bids.files import content_hash, read_json, write_json
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.lost import LostStimulus
 
@@ -123,10 +123,14 @@ class Request:
     def fingerprint(self) -> str:
         """Return what changes as soon as anything is asked for in another way, or made from other files."""
         names = [derivative.name for derivative in self.derivatives]
-        audio = [[label, *_state(file)] for label, file in self.audio.items()]
-        model = [_state(file) for file in _files_of(self.from_model)]
         lost = [[[one.label, one.presentations] for one in self.lost]] if self.lost else []
-        return science_hash(self.science, names, self.sources, audio, model, str(self.from_model), __version__, *lost)
+        inputs = list(self._inputs())
+        return science_hash(self.science, names, self.sources, inputs, str(self.from_model), __version__, *lost)
+
+    def _inputs(self) -> dict[str, Path]:
+        """Files that are read beside the derivatives, by what they are."""
+        models = {f"model {number}": file for number, file in enumerate(_files_of(self.from_model))}
+        return {f"audio {label}": file for label, file in self.audio.items()} | models
 
     def finished(self) -> GroupOutcome | None:
         """Return the outcome of a run that has done exactly this and whose files are as it left them."""
@@ -137,7 +141,9 @@ class Request:
         wanted = page if self.execution.report else None
         if written.get("Request") != self.fingerprint() or (wanted and page.name not in written.get("Files", {})):
             return None
-        if any(_state(self.directory / name) != state for name, state in written["Files"].items()):
+        files = {name: self.directory / name for name in written["Files"]}
+        states = written["Files"] | written["Inputs"]
+        if not all(_is_as_before(file, states[name]) for name, file in (files | self._inputs()).items()):
             return None
         return GroupOutcome(self.directory, read_json(self.directory / "metrics.json"), wanted)
 
@@ -154,7 +160,8 @@ class Request:
         files += [file for folder in folders for file in folder.rglob("*")]
         kept = sorted(file for file in files if file.is_file() and not file.name.startswith("."))
         states = {file.relative_to(self.directory).as_posix(): _state(file) for file in kept}
-        write_json(self.directory / NOTE, {"Request": self.fingerprint(), "Files": states})
+        inputs = {name: _state(file) for name, file in self._inputs().items()}
+        write_json(self.directory / NOTE, {"Request": self.fingerprint(), "Files": states, "Inputs": inputs})
 
 
 def check_label(output_dir: Path, label: str, from_model: Path | None) -> None:
@@ -177,9 +184,16 @@ def _files_of(model: Path | None) -> list[Path]:
     return sorted(model.glob("fold-*/*")) if model.is_dir() else [model]
 
 
-def _state(file: Path) -> list[int]:
-    """Size and time of change of a file; nothing if it is not there."""
-    if not file.is_file():
-        return []
+def _state(file: Path) -> list[Any]:
+    """Size, time of change and content of a file."""
     stat = file.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+    return [stat.st_size, stat.st_mtime_ns, content_hash(file)]
+
+
+def _is_as_before(file: Path, state: Sequence[Any]) -> bool:
+    """Whether a file is there and unchanged; of one that was copied, content decides."""
+    if not file.is_file():
+        return False
+    size, time, content = state
+    stat = file.stat()
+    return bool(stat.st_size == size and (stat.st_mtime_ns == time or content_hash(file) == content))

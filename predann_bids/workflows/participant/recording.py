@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from predann_bids import __version__
-from predann_bids.bids.derivatives import DerivativePaths, source_fingerprint
+from predann_bids.bids.derivatives import DerivativePaths
 from predann_bids.bids.formats import require_files
 from predann_bids.bids.gaps import TimeLine
-from predann_bids.bids.music.cues import Cues, find_cues, read_rows
+from predann_bids.bids.music.cues import Cues, read_rows
 from predann_bids.bids.music.placing import place_music
 from predann_bids.bids.music.presentations import Resolution, from_table
 from predann_bids.bids.music.provided import provide_stimuli
-from predann_bids.bids.music.stimuli import Stimuli
 from predann_bids.bids.music.stimulus_map import StimulusMap
 from predann_bids.bids.music.unusable import as_error, sentences
 from predann_bids.bids.recordings import Recording
 from predann_bids.bids.spans import BadSpan, bad_spans, from_events
-from predann_bids.config import Preprocessing, science_hash
+from predann_bids.config import Preprocessing
 from predann_bids.errors import PredannError, UnusableData
 from predann_bids.files import read_json
 from predann_bids.workflows.locks import exclusive
 from predann_bids.workflows.participant.derivative import Made, write_derivative
+from predann_bids.workflows.participant.sources import ContentNotKnown, KnownContents, Sources
 from predann_bids.workflows.processes import Failure, Worker
 
 if TYPE_CHECKING:
@@ -82,11 +81,10 @@ class RecordingJob:
     missing_audio: str = "skip"
     workers: int = 1
 
-    @property
-    def entities(self) -> dict[str, str]:
-        """Entities that a stimulus map may have conditions on."""
-        recording = self.recording
-        return {name: getattr(recording, name) for name in ("participant", "session", "task", "run")}
+    def sources(self, *, may_read: bool = True) -> Sources:
+        """Find what the derivative is made from; `may_read` as in `KnownContents`."""
+        known = KnownContents(self.output_dir / "logs" / "contents" / f"{self.recording.name}.json", may_read)
+        return Sources.find(self.recording, self.config, self.stimuli_dir, self.stimulus_map, known)
 
 
 def process_recording(job: RecordingJob, _: Worker) -> RecordingOutcome:
@@ -98,73 +96,42 @@ def process_recording(job: RecordingJob, _: Worker) -> RecordingOutcome:
 def finished_before(job: RecordingJob) -> RecordingOutcome | None:
     """Return the outcome of a recording that needs no work: it is finished, or has no music.
 
-    Only tables and sidecars are read. What cannot be used is left to `process_recording` to report.
+    Only tables and sidecars are read. What cannot be used is left to `process_recording` to report, and so are files
+    that may have changed.
     """
     try:
-        return _Sources.of(job).outcome()
-    except (PredannError, OSError):
+        return _outcome(job, job.sources(may_read=False))
+    except (ContentNotKnown, PredannError, OSError):
         return None
 
 
-@dataclass(frozen=True)
-class _Sources:
-    """What a derivative is made from, as far as tables and sidecars say."""
-
-    job: RecordingJob
-    events: Path | None
-    cues: Cues
-
-    @classmethod
-    def of(cls, job: RecordingJob) -> _Sources:
-        events = job.recording.sidecar("events", ".tsv")
-        stimuli = Stimuli(job.stimuli_dir, job.recording.root / "stimuli")
-        cues = find_cues(events, stimuli, stimulus_map=job.stimulus_map, entities=job.entities)
-        return cls(job, events, cues)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        job = self.job
-        return science_hash(
-            job.config,
-            source_fingerprint(job.recording, self.events, self.cues.audio),
-            job.stimulus_map.fingerprint(job.entities) if job.stimulus_map else [],
-            __version__,
-            *([cue.label for cue in self.cues.music] if self._has_labels_of_folders else []),
-            *([self.cues.by_id] if self.cues.by_id else []),
-        )
-
-    @property
-    def _has_labels_of_folders(self) -> bool:
-        """Whether labels depend on which other files lie in the directory of the stimuli."""
-        return any("/" in cue.label for cue in self.cues.music)
-
-    def outcome(self) -> RecordingOutcome | None:
-        """Return what can be said without opening the recording: that it has no music, or is finished."""
-        job, recording = self.job, self.job.recording
-        paths = DerivativePaths.of(recording, job.output_dir)
-        if self.cues.unusable and (not self.cues.music or job.missing_audio == "fail"):
-            raise as_error(self.cues.unusable)
-        if not self.cues.music:
-            notes = [f"{recording.path} has no events.tsv."] if self.events is None else [*self.cues.notes]
-            if paths.sidecar.is_file():
-                notes.append(
-                    f"{recording.name}: no music is found now, but its derivative of an earlier run is still in"
-                    f" {job.output_dir}; remove it if it is not to be used."
-                )
-            return RecordingOutcome(recording, "no music", warnings=tuple(notes))
-        recording.require_choice()
-        require_files(recording.path)  # only now: whoever fetched nothing but the music misses no other recording
-        outcome = None if job.overwrite else _finished(recording, paths, self.fingerprint, job.missing_audio)
-        if outcome:  # the dataset may have moved, and with it what a link led to
-            used = [presentation.stim_file for presentation in from_table(paths.events)]
-            provide_stimuli(used, job.stimuli_dir, job.output_dir)
-        return outcome
+def _outcome(job: RecordingJob, sources: Sources) -> RecordingOutcome | None:
+    """Return what can be said without opening the recording: that it has no music, or is finished."""
+    recording, cues, paths = job.recording, sources.cues, DerivativePaths.of(job.recording, job.output_dir)
+    if cues.unusable and (not cues.music or job.missing_audio == "fail"):
+        raise as_error(cues.unusable)
+    if not cues.music:
+        notes = [f"{recording.path} has no events.tsv."] if sources.events is None else [*cues.notes]
+        if paths.sidecar.is_file():
+            notes.append(
+                f"{recording.name}: no music is found now, but its derivative of an earlier run is still in"
+                f" {job.output_dir}; remove it if it is not to be used."
+            )
+        return RecordingOutcome(recording, "no music", warnings=tuple(notes))
+    recording.require_choice()
+    require_files(recording.path)  # only now: whoever fetched nothing but the music misses no other recording
+    outcome = None if job.overwrite else _finished(paths, sources, job.missing_audio)
+    if outcome:  # the dataset may have moved, and with it what a link led to
+        used = [presentation.stim_file for presentation in from_table(paths.events)]
+        provide_stimuli(used, job.stimuli_dir, job.output_dir)
+    return outcome
 
 
 def _process_locked(job: RecordingJob) -> RecordingOutcome:
-    recording, sources = job.recording, _Sources.of(job)
-    if outcome := sources.outcome():
+    recording, sources = job.recording, job.sources()
+    if outcome := _outcome(job, sources):
         return outcome
+    fingerprint = sources.fingerprint  # before anything is read: what changes meanwhile is noticed by the next run
     reading = recording.open()
     raw, cues = reading.raw, sources.cues
     resolution = place_music(cues, sources.events, reading, shortest=job.config.shortest, audio_seconds=_audio_seconds)
@@ -179,7 +146,7 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
     quality = _quality(raw, done, resolution, spans, _onsets(job, resolution))
     resolution = replace(resolution, warnings=(*resolution.warnings, *done.warnings))
     origin = _origin(raw)
-    made = Made(recording, job.config, done, resolution, spans, quality, sources.fingerprint, origin)
+    made = Made(recording, job.config, done, resolution, spans, quality, fingerprint, origin)
     write_derivative(made, job.output_dir, job.stimuli_dir)
     return RecordingOutcome(
         recording,
@@ -209,19 +176,21 @@ def _remarks_on_audio(stimuli_dir: Path, resolution: Resolution) -> list[str]:
     return [f"{file} {remark}" for file in files for remark in audio_remarks(file)]
 
 
-def _finished(recording: Recording, paths: DerivativePaths, fingerprint: str, missing: str) -> RecordingOutcome | None:
+def _finished(paths: DerivativePaths, sources: Sources, missing: str) -> RecordingOutcome | None:
     needed = (paths.sidecar, paths.header, paths.header.with_suffix(".eeg"), paths.events, paths.channels)
     if not all(path.is_file() for path in needed):
         return None
     sidecar = read_json(paths.sidecar)
-    if sidecar.get("ScienceHash") != fingerprint or (sidecar["Presentations"].get("Unusable") and missing == "fail"):
+    if sidecar["Presentations"].get("Unusable") and missing == "fail":
+        return None
+    if sidecar.get("ScienceHash") != sources.fingerprint:
         return None
     samples = round(sidecar["RecordingDuration"] * sidecar["SamplingFrequency"])
     if paths.header.with_suffix(".eeg").stat().st_size != 4 * samples * sidecar["EEGChannelCount"]:
         return None  # it was damaged since
     summary = sidecar["Presentations"]
     return RecordingOutcome(
-        recording,
+        sources.recording,
         "kept",
         summary["Count"],
         summary["Seconds"],

@@ -16,7 +16,7 @@ from predann_bids.bids.derivatives import read_derivatives
 from predann_bids.bids.recordings import Selection
 from predann_bids.console import say
 from predann_bids.errors import CannotCreateOutput, InvalidDataset, NothingSelected, TryAgain, WrongUsage
-from predann_bids.files import read_json, write_text
+from predann_bids.files import content_hash, read_json, write_text
 from predann_bids.report.sweep.results import PointResult
 from predann_bids.workflows.application import run_level
 from predann_bids.workflows.execution import Execution
@@ -166,9 +166,8 @@ def _write_results(runs: Runs, outcome: SweepOutcome) -> None:
     )
 
 
-def _audio_files(directories: Sequence[Path]) -> Iterator[tuple[str, int, int]]:
+def _audio_files(directories: Sequence[Path]) -> Iterator[tuple[str, str]]:
     for directory in directories:
         for file in sorted(directory.rglob("*")) if directory.is_dir() else ():
             if file.is_file():
-                status = file.stat()
-                yield file.name, status.st_size, status.st_mtime_ns
+                yield file.name, content_hash(file)

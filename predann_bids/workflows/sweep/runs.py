@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import science_hash
-from predann_bids.files import read_json, write_json
+from predann_bids.files import content_hash, read_json, write_json
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.sweep.points import Point, Sweep
 
@@ -67,14 +66,10 @@ class Runs:
         if self.execution.report and not (self.of(point) / "report.html").is_file():
             return False
         written = read_json(note)
-        return written.get("ScienceHash") == self.fingerprint(point) and written.get("Metrics") == _digest(metrics)
+        return written.get("ScienceHash") == self.fingerprint(point) and written.get("Metrics") == content_hash(metrics)
 
     def finish(self, point: Point) -> None:
         """Note that a point is finished."""
         values = {key.dotted: point.values[key.name] for key in self.sweep.keys}
-        hashes = {"ScienceHash": self.fingerprint(point), "Metrics": _digest(self.of(point) / "metrics.json")}
+        hashes = {"ScienceHash": self.fingerprint(point), "Metrics": content_hash(self.of(point) / "metrics.json")}
         write_json(self.note(point), {"Label": point.label, "Values": values, **hashes})
-
-
-def _digest(file: Path) -> str:
-    return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
