@@ -371,7 +371,7 @@ def test_names_that_lead_out_of_the_directory_are_refused(stimuli, name):
 
 def test_a_link_to_content_that_was_not_fetched_says_so(stimuli):
     (stimuli / "d.wav").symlink_to("../.git/annex/objects/none")
-    with pytest.raises(MissingInput, match=r"d\.wav is a link to content that is not there; fetch it"):
+    with pytest.raises(MissingInput, match=r"d\.wav is a link to content that was not fetched"):
         Stimuli(stimuli).locate("d.wav")
 
 

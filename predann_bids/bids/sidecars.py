@@ -8,7 +8,7 @@ from typing import Any
 
 from predann_bids.bids.names import parse
 from predann_bids.errors import MissingInput
-from predann_bids.files import read_json
+from predann_bids.files import dangling_in_words, read_json
 
 # an entity that sidecars may have though the recording lacks it
 OPTIONAL_ENTITIES = {"electrodes": {"space"}, "coordsystem": {"space"}}
@@ -83,10 +83,7 @@ def is_dangling(path: Path) -> bool:
 
 
 def not_fetched(*paths: Path) -> MissingInput:
-    """Say that links lead to content that was not fetched, and how to get it."""
-    names = ", ".join(str(path) for path in paths)
-    links = "a link to content that was" if len(paths) == 1 else "links to content that was"
-    verb = "is" if len(paths) == 1 else "are"
-    return MissingInput(
-        f"{names} {verb} {links} not fetched. Get it with `datalad get` (or `git annex get`) and the file's name."
-    )
+    """Say that links lead to content that was not fetched or cannot be seen from here, and what to do."""
+    others = ", ".join(str(path) for path in paths[1:])
+    also = f"; the same is true of {others}" if others else ""
+    return MissingInput(f"{paths[0]} {dangling_in_words(paths[0])}{also}.")

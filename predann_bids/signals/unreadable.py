@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from predann_bids.errors import MissingInput, PredannError, ReadOrWriteFailed, UnusableData
+from predann_bids.files import dangling_in_words
 
 KINDS = "WAV, FLAC, OGG or MP3"
 
@@ -14,7 +15,7 @@ KINDS = "WAV, FLAC, OGG or MP3"
 def unreadable(path: Path, error: Exception) -> PredannError:
     """Say why a file cannot be read as audio."""
     if path.is_symlink() and not path.exists():
-        return MissingInput(f"{path} is a link to content that is not there. Fetch it, e.g. with 'datalad get'.")
+        return MissingInput(f"{path} {dangling_in_words(path)}.")
     if not path.is_file():
         return MissingInput(f"{path} is not there. Put the audio there, or correct the name.")
     if not os.access(path, os.R_OK):

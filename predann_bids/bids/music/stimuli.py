@@ -22,6 +22,7 @@ from predann_bids.bids.music.names import (
     names_audio,
 )
 from predann_bids.errors import MissingInput, UnusableData
+from predann_bids.files import dangling_in_words
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,7 @@ class Stimuli:
             if path.is_dir() and is_readable(name):
                 raise UnusableData(f"the audio {path} is a directory; put the file that is meant in its place")
             if path.is_symlink() and not path.exists():
-                raise MissingInput(
-                    f"the audio {path} is a link to content that is not there; fetch it, e.g. with 'datalad get'"
-                )
+                raise MissingInput(f"the audio {path} {dangling_in_words(path)}")
         found = next(filter(None, map(self._alike, meant.all)), []) or self._without_extension(wanted)
         if len(found) > 1:
             raise UnusableData(
