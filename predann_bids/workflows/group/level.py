@@ -10,6 +10,7 @@ from predann_bids.bids.recordings import Selection
 from predann_bids.config import Science
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.audio import find_audio
+from predann_bids.workflows.group.inputs.collected import complete_tables
 from predann_bids.workflows.group.inputs.selecting import preprocessing_of, select
 from predann_bids.workflows.group.request import GroupOutcome, Request, check_label
 
@@ -78,7 +79,10 @@ def run_group(
     """
     execution = execution or Execution()
     check_label(output_dir, label, from_model)
-    derivatives = select(read_derivatives(output_dir), selection or Selection(), output_dir)
+    everything = read_derivatives(output_dir)
+    stimuli_dirs = [bids_dir / "stimuli", *([stimuli_dir] if stimuli_dir else [])]
+    complete_tables(output_dir, everything, stimuli_dirs, report=execution.report)
+    derivatives = select(everything, selection or Selection(), output_dir)
     science = science.model_copy(update={"preprocessing": preprocessing_of(derivatives)})
     # the participant level has put the audio that it used, wherever that was, beside the derivatives
     audio_dirs = [stimuli_dir] if stimuli_dir else [bids_dir / "stimuli", output_dir / "stimuli"]
