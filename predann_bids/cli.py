@@ -183,6 +183,7 @@ def execution_of(given: Mapping[str, Any]) -> Execution:
         work_dir=given["work_dir"],
         overwrite=given["overwrite"],
         report=not given["no_report"],
+        audio_copies=not given.get("no_audio_copies"),
         stop_on_first_crash=given["stop_on_first_crash"],
         missing_audio=given.get("missing_audio") or "skip",
         accelerator=given["accelerator"],

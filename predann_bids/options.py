@@ -218,6 +218,12 @@ def running_options() -> Iterator[click.Option]:
     yield click.Option(["-w", "--work-dir"], type=PATH, help="Directory for temporary files. [default: the system's]")
     yield click.Option(["--overwrite"], is_flag=True, help="Redo finished work.")
     yield click.Option(["--no-report"], is_flag=True, help="Do not write HTML reports.")
+    yield click.Option(
+        ["--no-audio-copies"],
+        is_flag=True,
+        help="Do not put the audio beside the derivatives (participant level). The BIDS validator then misses it, and"
+        " the group level takes it from BIDS_DIR/stimuli or --stimuli-dir and compares it with what was used.",
+    )
     yield click.Option(["--stop-on-first-crash"], is_flag=True, help="Stop as soon as one participant fails.")
     yield click.Option(
         ["--missing-audio"],

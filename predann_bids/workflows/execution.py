@@ -30,6 +30,8 @@ class Execution:
         Do finished work again.
     report : bool
         Write HTML reports.
+    audio_copies : bool
+        Put the audio that is used beside the derivatives.
     stop_on_first_crash : bool
         Do not go on with other participants after one has failed.
     missing_audio : {"skip", "fail"}
@@ -49,6 +51,7 @@ class Execution:
     mem_gb: float | None = None
     overwrite: bool = False
     report: bool = True
+    audio_copies: bool = True
     stop_on_first_crash: bool = False
     missing_audio: Literal["skip", "fail"] = "skip"
     work_dir: Path | None = None

@@ -178,7 +178,7 @@ def _named_by(stimulus_id: str, stimuli: Stimuli) -> AudioFile:
 
 
 def keep_used_rows(table: StimulusTable, used: Mapping[str, str], directory: Path) -> None:
-    """Write the rows of stimuli that were used into a derivative, in which all of them are present.
+    """Write the rows of stimuli that were used into a derivative, and whether the audio is in it.
 
     Parameters
     ----------
@@ -193,7 +193,8 @@ def keep_used_rows(table: StimulusTable, used: Mapping[str, str], directory: Pat
     for stimulus_id, stim_file in sorted(used.items()):
         entry = table.find(stimulus_id)
         if entry:
-            rows.append({**entry.cells, "stimulus_id": stimulus_id, "filename": stim_file, "present": "true"})
+            present = "true" if (directory / stim_file).is_file() else "false"
+            rows.append({**entry.cells, "stimulus_id": stimulus_id, "filename": stim_file, "present": present})
     if rows:
         write_stimulus_table(directory, rows)
 

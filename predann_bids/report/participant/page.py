@@ -39,11 +39,14 @@ class ReportJob:
         The finished recordings, each with the files it became.
     target : Path
         The `.html` file to write, at the root of the derivative dataset.
+    stimuli_dir : Path, optional
+        Where the audio is; `stimuli/` of the derivative dataset unless given.
     """
 
     participant: str
     recordings: tuple[tuple[Recording, DerivativePaths], ...]
     target: Path
+    stimuli_dir: Path | None = None
 
 
 def write_report(job: ReportJob) -> Path:
@@ -72,7 +75,7 @@ def _compose(job: ReportJob) -> mne.Report:
     report.add_html(overview_html(opened), title="Overview", tags=("overview",))
     presentations = [p for recorded in opened for p in recorded.presentations]
     colours = stimulus_colours([p.label for p in presentations])
-    onsets = detect_all(presentations, job.target.parent / "stimuli")
+    onsets = detect_all(presentations, job.stimuli_dir or job.target.parent / "stimuli")
     for recorded in opened:
         for title, tag, html in _parts(recorded, colours, onsets):
             if html:

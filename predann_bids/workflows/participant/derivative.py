@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,8 @@ class Made:
         See `predann_bids.signals.quality.measure`.
     fingerprint, origin : str
         Of everything that it was made from, and of the raw samples alone.
+    audio : mapping
+        Audio file of each stimulus, relative to the directory of the stimuli, to a hash of its content.
     """
 
     recording: Recording
@@ -64,6 +67,7 @@ class Made:
     quality: dict[str, float | None]
     fingerprint: str
     origin: str
+    audio: Mapping[str, str]
 
 
 def report_path(output_dir: Path, participant: str) -> Path:
@@ -71,10 +75,11 @@ def report_path(output_dir: Path, participant: str) -> Path:
     return output_dir / f"sub-{participant}.html"
 
 
-def write_derivative(made: Made, output_dir: Path, stimuli_dir: Path) -> None:
+def write_derivative(made: Made, output_dir: Path, stimuli_dir: Path | None) -> None:
     """Write a derivative; its JSON sidecar, last of all, makes it count as finished.
 
-    The participant's report, which is now out of date, is removed.
+    The participant's report, which is now out of date, is removed. The audio is put beside the derivatives from
+    `stimuli_dir`; without it, the sidecar says by hashes which audio was used.
     """
     paths = DerivativePaths.of(made.recording, output_dir)
     for leftover in paths.stem.parent.glob(f".writing-*{paths.stem.name}_*"):
@@ -84,13 +89,15 @@ def write_derivative(made: Made, output_dir: Path, stimuli_dir: Path) -> None:
     report_path(output_dir, made.recording.participant).unlink(missing_ok=True)
     _write_eeg(made, paths, output_dir)
     presentations = made.resolution.presentations
-    provide_stimuli((p.stim_file for p in presentations), stimuli_dir, output_dir)
+    if stimuli_dir:
+        provide_stimuli((p.stim_file for p in presentations), stimuli_dir, output_dir)
     write_text(paths.channels, _channel_table(made.preprocessed, made.config))
     columns, rows = to_table(presentations, _unusable(made))
     write_table(paths.events, columns, rows)
     described = EVENTS_SIDECAR | UNUSABLE_SIDECAR
     write_json(paths.events_sidecar, {name: words for name, words in described.items() if name in columns})
-    write_json(paths.sidecar, _sidecar(made))
+    audio = {} if stimuli_dir else {"StimulusHashes": dict(sorted(made.audio.items()))}
+    write_json(paths.sidecar, _sidecar(made) | audio)
 
 
 def _write_eeg(made: Made, paths: DerivativePaths, output_dir: Path) -> None:

@@ -139,6 +139,7 @@ def _preprocess(
             rules,
             look_for_onsets=execution.report,
             missing_audio=execution.missing_audio,
+            audio_copies=execution.audio_copies,
         )
         for recording in recordings
     ]
@@ -147,7 +148,8 @@ def _preprocess(
     if on_done:
         on_done(outcomes)
     provide_stimulus_table((bids_dir / "stimuli", audio_dir), output_dir)
-    failed_reports = _write_reports(outcomes, bids_dir, output_dir, execution) if execution.report else []
+    stimuli = None if execution.audio_copies else audio_dir
+    failed_reports = _write_reports(outcomes, bids_dir, output_dir, stimuli, execution) if execution.report else []
     (write_quality if execution.report else write_participants)(output_dir)
     _raise_failures(outcomes, failed_reports, rules)
     return outcomes
@@ -212,14 +214,18 @@ def _log_failures(outcomes: Sequence[RecordingOutcome], output_dir: Path) -> Non
 
 
 def _write_reports(
-    outcomes: Sequence[RecordingOutcome], bids_dir: Path, output_dir: Path, execution: Execution
+    outcomes: Sequence[RecordingOutcome],
+    bids_dir: Path,
+    output_dir: Path,
+    stimuli_dir: Path | None,
+    execution: Execution,
 ) -> list[str]:
     """Write the reports that are missing or out of date; return what went wrong."""
     done = sorted({o.recording.participant for o in outcomes if o.status in ("done", "kept")})
     wanted = [participant for participant in done if not report_path(output_dir, participant).is_file()]
     if not wanted:
         return []
-    jobs = _report_jobs(wanted, bids_dir, output_dir)
+    jobs = _report_jobs(wanted, bids_dir, output_dir, stimuli_dir)
     failures: list[str] = []
     with Progress("Participant reports", len(jobs)) as progress:
         preload = (*PRELOAD, "predann_bids.report.participant")
@@ -237,7 +243,9 @@ def _failed_report(job: ReportJob, failure: Failure) -> str:
     return f"The report of participant {job.participant} failed: {failure.message} See {log}."
 
 
-def _report_jobs(participants: Sequence[str], bids_dir: Path, output_dir: Path) -> list[ReportJob]:
+def _report_jobs(
+    participants: Sequence[str], bids_dir: Path, output_dir: Path, stimuli_dir: Path | None
+) -> list[ReportJob]:
     """List what to report: all that is finished of each participant, whatever was selected for this run."""
     from predann_bids.report.participant import ReportJob
 
@@ -246,7 +254,9 @@ def _report_jobs(participants: Sequence[str], bids_dir: Path, output_dir: Path) 
         paths = DerivativePaths.of(recording, output_dir)
         if paths.sidecar.is_file():
             finished[recording.participant].append((recording, paths))
-    return [ReportJob(name, tuple(pairs), report_path(output_dir, name)) for name, pairs in finished.items()]
+    return [
+        ReportJob(name, tuple(pairs), report_path(output_dir, name), stimuli_dir) for name, pairs in finished.items()
+    ]
 
 
 def report_participant(job: ReportJob, _: Worker) -> Path:

@@ -67,6 +67,8 @@ class RecordingJob:
         Measure the response to onsets in the music.
     missing_audio : str
         "fail" to fail a recording with presentations that cannot be used, "skip" to leave those out.
+    audio_copies : bool
+        Put the audio beside the derivatives.
     workers : int
         Threads to use.
     """
@@ -79,6 +81,7 @@ class RecordingJob:
     stimulus_map: StimulusMap | None = None
     look_for_onsets: bool = False
     missing_audio: str = "skip"
+    audio_copies: bool = True
     workers: int = 1
 
     def sources(self, *, may_read: bool = True) -> Sources:
@@ -121,7 +124,7 @@ def _outcome(job: RecordingJob, sources: Sources) -> RecordingOutcome | None:
     recording.require_choice()
     require_files(recording.path)  # only now: whoever fetched nothing but the music misses no other recording
     outcome = None if job.overwrite else _finished(paths, sources, job.missing_audio)
-    if outcome:  # the dataset may have moved, and with it what a link led to
+    if outcome and job.audio_copies:  # the dataset may have moved, and with it what a link led to
         used = [presentation.stim_file for presentation in from_table(paths.events)]
         provide_stimuli(used, job.stimuli_dir, job.output_dir)
     return outcome
@@ -146,8 +149,9 @@ def _process_locked(job: RecordingJob) -> RecordingOutcome:
     quality = _quality(raw, done, resolution, spans, _onsets(job, resolution))
     resolution = replace(resolution, warnings=(*resolution.warnings, *done.warnings))
     origin = _origin(raw)
-    made = Made(recording, job.config, done, resolution, spans, quality, fingerprint, origin)
-    write_derivative(made, job.output_dir, job.stimuli_dir)
+    audio = {cue.stim_file: sources.contents[cue.audio] for cue in cues.music}
+    made = Made(recording, job.config, done, resolution, spans, quality, fingerprint, origin, audio)
+    write_derivative(made, job.output_dir, job.stimuli_dir if job.audio_copies else None)
     return RecordingOutcome(
         recording,
         "done",

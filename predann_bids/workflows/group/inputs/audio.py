@@ -14,6 +14,7 @@ from predann_bids.bids.derivatives import Derivative
 from predann_bids.bids.music.provided import same_content
 from predann_bids.data.kept import map_array
 from predann_bids.errors import PredannError, UnusableData
+from predann_bids.files import content_hash
 from predann_bids.progress import Progress
 from predann_bids.timing import Rate
 from predann_bids.workflows.execution import Execution
@@ -109,11 +110,13 @@ def find_audio(
     MissingInput
         Audio is missing, and not to be skipped, or of all but one stimulus.
     UnusableData
-        One name stands for several files, directories hold different files of one name, or there is only one stimulus.
+        One name stands for several files, directories hold different files of one name, or another file than the
+        participant level used, or there is only one stimulus.
     """
     files: dict[str, Path] = {}
     errors: dict[str, PredannError] = {}
     others: set[tuple[Path, Path]] = set()
+    used: dict[tuple[Path, str], Derivative] = {}
     for derivative in derivatives:
         for presentation in derivative.presentations:
             candidates = [directory / presentation.stim_file for directory in stimuli_dirs]
@@ -127,6 +130,10 @@ def find_audio(
                     " one name must stand for one stimulus."
                 )
             others.update((audio, other) for other in present[1:] if audio)
+            if audio and (content := derivative.sidecar.get("StimulusHashes", {}).get(presentation.stim_file)):
+                used.setdefault((audio, content), derivative)
+    for (audio, content), derivative in used.items():
+        _refuse_changed(audio, content, derivative)
     for audio, other in sorted(others):
         _refuse_different(audio, other)
     kept, lost = leave_out(derivatives, errors, missing_audio)
@@ -141,6 +148,15 @@ def _refuse_different(audio: Path, used: Path) -> None:
         raise UnusableData(
             f"{audio} differs from {used}, which the participant level used. If the first is right, run the participant"
             " level again, which takes it over; else say where the right audio is with --stimuli-dir."
+        )
+
+
+def _refuse_changed(audio: Path, content: str, derivative: Derivative) -> None:
+    """Compare audio with the hash that the participant level has left in place of a copy."""
+    if content_hash(audio) != content:
+        raise UnusableData(
+            f"{audio} is not the audio that the participant level used for {derivative.name}: its content differs. Say"
+            " where that audio is with --stimuli-dir, or run the participant level again with this one."
         )
 
 
