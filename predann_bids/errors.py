@@ -2,7 +2,7 @@
 
 ::
 
-    PredannError
+    PredannError                 70   unexpected: a defect
     ├── SomeParticipantsFailed    1   the rest is complete
     ├── InvalidDataset           16   the BIDS validator objects
     ├── UnknownAnalysisLevel     17

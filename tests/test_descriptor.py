@@ -60,7 +60,8 @@ def test_help_and_version_are_shown_without_the_configuration():
 def test_one_command_writes_all_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     main()
-    assert json.loads((tmp_path / "boutiques.json").read_text(encoding="utf-8")) == boutiques_descriptor()
+    for name in ("boutiques.json", "runners/nipoppy/descriptor.json"):
+        assert json.loads((tmp_path / name).read_text(encoding="utf-8")) == boutiques_descriptor()
     assert (tmp_path / "docs/options.md").read_text(encoding="utf-8") == options_markdown()
     assert json.loads((tmp_path / "predann_bids/help.json").read_text(encoding="utf-8"))["groups"].keys() == (
         option_groups().keys()
@@ -88,6 +89,14 @@ def test_every_key_of_the_configuration_is_on_the_page():
 def test_boutiques_finds_the_descriptor_valid():
     validator = pytest.importorskip("boutiques.validator")
     validator.validate_descriptor(boutiques_descriptor())
+
+
+def test_every_exit_code_of_the_program_and_of_the_execution_specification_is_described():
+    codes = {row["code"]: row["description"] for row in boutiques_descriptor()["error-codes"]}
+    assert list(codes) == [1, 16, 17, 18, 19, 64, 65, 66, 70, 73, 74, 75]
+    assert all(codes.values())
+    shown = make_command().epilog or ""
+    assert [code for code in codes if code != 19 and not re.search(rf"\b{code} ", shown)] == []
 
 
 def test_lists_are_separated_by_spaces_as_the_command_line_takes_them(inputs):
@@ -135,4 +144,4 @@ def test_the_command_line_prints_the_descriptor_whatever_else_is_typed(capsys):
     assert run(make_command(), ["--bids-exec-spec"]) == 0
     assert json.loads(capsys.readouterr().out) == boutiques_descriptor()
     assert run(make_command(), ["ds", "out", "--bids-exec-spec", "participant"]) == 0
-    assert json.loads(capsys.readouterr().out)["custom"] == {"BIDSAppSpecVersion": "0.1.0.dev"}
+    assert json.loads(capsys.readouterr().out)["custom"]["BIDSAppSpecVersion"] == "0.1.0.dev"

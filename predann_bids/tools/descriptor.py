@@ -1,9 +1,9 @@
 """Describe the command line for machines and for readers.
 
 Run `python -m predann_bids.tools.descriptor` in the root of the repository after any change to an option. It writes
-`boutiques.json`, the Boutiques descriptor (schema 0.5) by which platforms such as CBRAIN offer a tool,
-`docs/options.md`, the tables of all options, and `predann_bids/help.json`, the help text. They take what they say from
-the options' own help texts.
+`boutiques.json`, the Boutiques descriptor (schema 0.5) by which platforms such as CBRAIN offer a tool, a copy of it in
+`runners/nipoppy/`, as nipoppy follows no links, `docs/options.md`, the tables of all options, and
+`predann_bids/help.json`, the help text. They take what they say from the options' own help texts.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from predann_bids import __version__
+from predann_bids.bids.derivatives import BIDS_VERSION
 from predann_bids.cli import LEVELS, USAGE, make_command
 from predann_bids.command import ListOption
 from predann_bids.config import keys
@@ -24,6 +25,7 @@ from predann_bids.errors import PredannError
 from predann_bids.options import OTHERS, option_groups, science_flags
 
 NAME = "PredANN-BIDS"
+NO_INVOCATIONS = 19  # of the BIDS execution specification
 # directories that are created if they do not exist; the descriptor's `File` means something that exists
 CREATED = frozenset({"--bids-database-dir", "--work-dir"})
 DEFAULT_IN_HELP = re.compile(r"\s*\[default: (?P<default>.*)\]$", re.DOTALL)
@@ -50,17 +52,10 @@ def boutiques_descriptor() -> dict[str, Any]:
         "container-image": {"type": "docker", "image": f"predann-bids:{__version__}"},
         "inputs": inputs,
         "groups": [_group(heading, group) for heading, group in members.items()],
-        "output-files": [
-            {
-                "id": "derivatives",
-                "name": "Derivatives",
-                "description": "A BIDS derivative dataset; the group level writes to group/NAME in it.",
-                "path-template": "[OUTPUT_DIR]",
-            }
-        ],
+        "output-files": _output_files(),
         "error-codes": _error_codes(),
         "suggested-resources": {"cpu-cores": 4, "ram": 8, "walltime-estimate": 7200},
-        "custom": {"BIDSAppSpecVersion": "0.1.0.dev"},
+        "custom": {"BIDSAppSpecVersion": "0.1.0.dev", "OutputDataSpecification": [f"BIDS-{BIDS_VERSION}"]},
         "tags": {"application-type": "bids", "domain": ["neuroinformatics", "eeg", "music", "decoding"]},
     }
 
@@ -84,14 +79,16 @@ def options_markdown() -> str:
 
 
 def main() -> None:
-    """Write the three files, in the current directory and its folders."""
+    """Write the files, in the current directory and its folders."""
+    descriptor = json.dumps(boutiques_descriptor(), indent=2, ensure_ascii=False) + "\n"
     files = {
-        "boutiques.json": json.dumps(boutiques_descriptor(), indent=2, ensure_ascii=False) + "\n",
+        "boutiques.json": descriptor,
+        "runners/nipoppy/descriptor.json": descriptor,
         "docs/options.md": options_markdown(),
         "predann_bids/help.json": json.dumps(make_command().write_help(), indent=1, ensure_ascii=False) + "\n",
     }
     for name, text in files.items():
-        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text, encoding="utf-8")
 
 
@@ -145,10 +142,43 @@ def _kind(option: click.Option) -> dict[str, Any]:
     return {"type": "String"}
 
 
+def _output_files() -> list[dict[str, Any]]:
+    """Describe what either level writes; what only one level makes is optional."""
+    label, eeg = "[OUTPUT_DIR]/group/*", "[OUTPUT_DIR]/sub-*/**/eeg"
+    described = (
+        ("derivatives", "Derivatives", "A BIDS derivative dataset.", "[OUTPUT_DIR]"),
+        ("dataset_description", "Description of the derivatives", "", "[OUTPUT_DIR]/dataset_description.json"),
+        (
+            "eeg",
+            "Preprocessed EEG (participant level)",
+            "BrainVision headers.",
+            f"{eeg}/*_desc-preproc_eeg.vhdr",
+        ),
+        ("participant_reports", "Participant reports (participant level)", "", "[OUTPUT_DIR]/sub-*.html"),
+        ("quality", "Quality of all recordings", "One row for each participant.", "[OUTPUT_DIR]/participants.tsv"),
+        ("methods", "Methods (participant level)", "Text for a paper, with references.", "[OUTPUT_DIR]/CITATION.md"),
+        ("metrics", "Scores (group level)", "Everything that the decoders were found to do.", f"{label}/metrics.json"),
+        ("predictions", "Predictions (group level)", "One row for each decision.", f"{label}/predictions.tsv"),
+        ("report", "Report (group level)", "The page to begin with.", f"{label}/report.html"),
+    )
+    return [
+        {
+            "id": identifier,
+            "name": name,
+            **({"description": text} if text else {}),
+            "path-template": place,
+            "optional": identifier not in ("derivatives", "dataset_description"),
+        }
+        for identifier, name, text, place in described
+    ]
+
+
 def _error_codes() -> list[dict[str, Any]]:
-    """Codes of the exception tree, each with the first sentence of the error's description."""
-    kinds = sorted(PredannError.__subclasses__(), key=lambda kind: kind.exit_code)
-    return [{"code": kind.exit_code, "description": (kind.__doc__ or "").split("\n\n")[0].strip()} for kind in kinds]
+    """Codes of the exception tree, each with the first sentence of the error's description, and the two beside it."""
+    kinds = {kind.exit_code: (kind.__doc__ or "").split("\n\n")[0].strip() for kind in PredannError.__subclasses__()}
+    codes = kinds | {NO_INVOCATIONS: "Reserved for an invocation file beside arguments; this program takes none."}
+    codes |= {PredannError.exit_code: "An unexpected error, which is a defect of the program; please report it."}
+    return [{"code": code, "description": codes[code]} for code in sorted(codes)]
 
 
 def _options_table(options: Iterable[click.Option], context: click.Context) -> str:
