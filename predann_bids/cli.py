@@ -17,6 +17,7 @@ from predann_bids.console import steady_streams, use_utf8
 from predann_bids.container import version_text
 from predann_bids.errors import NothingSelected, PredannError, UnknownAnalysisLevel, WrongUsage, in_words
 from predann_bids.options import PATH, option_groups, typed_science
+from predann_bids.stopping import Stopped, stop_when_asked
 
 if TYPE_CHECKING:
     from predann_bids.bids.recordings import Selection
@@ -99,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `predann-bids`."""
     use_utf8()
     steady_streams()
+    stop_when_asked()
     sys.exit(run(make_command(), sys.argv[1:] if arguments is None else list(arguments)))
 
 
@@ -113,6 +115,8 @@ def run(command: click.Command, arguments: list[str]) -> int:
         return _fail(f"{error.format_message()} See {command.name} --help.", WrongUsage.exit_code, verbose)
     except (click.Abort, KeyboardInterrupt):
         return _fail("Interrupted. Run the same command again to continue where it stopped.", 130, verbose=False)
+    except Stopped as stopped:
+        return _fail(str(stopped), stopped.exit_code, verbose=False)
     except Exception as error:
         explained = in_words(error)
         is_defect = not isinstance(error, PredannError) and type(explained) is PredannError

@@ -10,7 +10,7 @@ import pytest
 import predann_bids
 
 ROOT = Path(predann_bids.__file__).parent
-COMMON = {"arrays", "config", "container", "timing", "errors", "files", "registry", "predann_bids"}
+COMMON = {"arrays", "config", "container", "timing", "errors", "files", "registry", "stopping", "predann_bids"}
 ALLOWED = {
     "config": set(),
     "bids": set(),

@@ -16,6 +16,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -29,6 +30,7 @@ from predann_bids.models.checkpoints import FRONT_END
 from predann_bids.models.decoder import OnProgress
 from predann_bids.models.network import Network, network
 from predann_bids.models.settings import Settings
+from predann_bids.stopping import Request, keep_handling, request_to_stop
 
 WARM_UP = 0.15  # share of the steps during which the learning rate rises
 SAVE_EVERY_S = 60.0
@@ -155,15 +157,30 @@ class _History(Callback):
 
 
 class _SaveRegularly(Callback):
-    """Save the state of training at the end of an epoch, at most once a minute, so that it can be resumed if killed."""
+    """Save the state of training at the end of an epoch, at most once a minute, so that it can be resumed if killed.
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._saved = path, time.monotonic()
+    A training that is asked to stop saves at the end of its epoch, if that comes soon enough, and goes on from there
+    as if nothing had happened.
+    """
+
+    def __init__(self, path: Path, request: Request) -> None:
+        self._path, self._saved, self._request = path, time.monotonic(), request
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
+        keep_handling(self._request)  # Lightning would stop in the middle of an epoch
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self._request.is_overdue:
+            raise self._request.as_error()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
-        if time.monotonic() - self._saved >= SAVE_EVERY_S:
+        asked = self._request.has_come
+        # a resumed training does not know that its last epoch was to be the last
+        if not trainer.should_stop and (asked or time.monotonic() - self._saved >= SAVE_EVERY_S):
             trainer.save_checkpoint(self._path)
             self._saved = time.monotonic()
+        if asked:
+            raise self._request.as_error()
 
 
 @dataclass(frozen=True)
@@ -239,10 +256,10 @@ def fit(
     )
     history = _History(on_progress, name)
     selection = _selection(config, directory)
-    last = directory / "last.ckpt"
-    with _quiet_lightning():
+    last, request = directory / "last.ckpt", request_to_stop()
+    with request.held_back(), _quiet_lightning():
         trainer = _trainer(
-            config, hardware, directory, [*selection, history, _SaveRegularly(last)], saves=bool(selection)
+            config, hardware, directory, [*selection, history, _SaveRegularly(last, request)], saves=bool(selection)
         )
         source = source.on(trainer.strategy.root_device)
         if validation is None:
@@ -305,6 +322,8 @@ def _trainer(
             check_val_every_n_epoch=config.validate_every,
             enable_checkpointing=saves,
             default_root_dir=directory,
+            # else Lightning takes a job of SLURM for one of its own, counts its tasks and requeues it
+            plugins=[LightningEnvironment()],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -11,6 +11,7 @@ from predann_bids import __version__
 from predann_bids.cli import run
 from predann_bids.console import steady_streams, use_utf8
 from predann_bids.container import version_text
+from predann_bids.stopping import stop_when_asked
 from predann_bids.tools.check.command import make_command as check_command
 from predann_bids.tools.checkpoint import make_command as import_checkpoint_command
 from predann_bids.tools.nmedt.command import make_command as nmedt_command
@@ -40,4 +41,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `predann-tools`."""
     use_utf8()
     steady_streams()
+    stop_when_asked()
     sys.exit(run(tools, sys.argv[1:] if arguments is None else list(arguments)))

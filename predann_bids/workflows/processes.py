@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -24,6 +25,7 @@ from typing import Any, Generic, TypeVar
 from predann_bids.console import say
 from predann_bids.errors import PredannError, TryAgain, in_words
 from predann_bids.registry import plugin_modules
+from predann_bids.stopping import PATIENCE_S, Stopped, stop_when_asked
 from predann_bids.workflows.scratch import variables
 
 Task = TypeVar("Task")
@@ -203,6 +205,9 @@ class _Team:
         except TryAgain:  # one was killed: what the others do is of no use
             self.dismiss(at_once=True)
             raise
+        except Stopped:
+            self.stop()
+            raise
         finally:
             self.dismiss(at_once=False)
 
@@ -212,9 +217,19 @@ class _Team:
             pipe.close()
         for process in self.processes:
             if at_once:
-                process.terminate()
+                process.kill()
         for process in self.processes:
             process.join()
+
+    def stop(self) -> None:
+        """Ask all processes to stop, and give them time to save what they do."""
+        for process in self.processes:
+            if process.pid and process.is_alive():
+                os.kill(process.pid, signal.SIGTERM)
+        last = time.monotonic() + PATIENCE_S[signal.SIGTERM]
+        for process in self.processes:
+            process.join(max(0.0, last - time.monotonic()))
+        self.dismiss(at_once=True)
 
 
 def _send(pipe: Connection, message: Any) -> None:
@@ -236,6 +251,7 @@ def _serve(pipe: Connection, number: int, parent: int, environment: Mapping[str,
     """Do tasks as they come, in a process of a team."""
     os.environ.update(environment)  # the fork server may have begun when others were asked for
     tempfile.tempdir = None
+    stop_when_asked()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     for module in plugins:
         import_module(module)
@@ -249,7 +265,7 @@ def _serve(pipe: Connection, number: int, parent: int, environment: Mapping[str,
         with suppress(OSError):  # nobody listens any more, but what is begun is finished
             send((units, note))
 
-    with suppress(EOFError, OSError, KeyboardInterrupt):
+    with suppress(EOFError, OSError, KeyboardInterrupt, Stopped):
         while True:
             work, task = pipe.recv()
             finished = _attempt(work, task, Worker(number, advance))
