@@ -53,13 +53,13 @@ class Request:
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
-        """Hold signals back during a block, and raise `Stopped` after it if one has come."""
+        """Hold signals back during a block, and raise `Stopped` after the outermost if one has come."""
         self._held += 1
         try:
             yield
         finally:
             self._held -= 1
-        if self.has_come:
+        if self.has_come and not self._held:
             raise self.as_error()
 
 

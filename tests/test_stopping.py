@@ -28,9 +28,14 @@ def test_a_signal_ends_what_is_done_and_says_which_it_was(handled, number):
 
 def test_a_signal_waits_for_the_end_of_a_block_that_holds_it_back(handled):
     saved = []
-    with pytest.raises(Stopped), handled.held_back():
-        os.kill(os.getpid(), signal.SIGTERM)
-        saved.append(handled.has_come)
+
+    def save():
+        with handled.held_back():
+            os.kill(os.getpid(), signal.SIGTERM)
+            saved.append(handled.has_come)
+
+    with pytest.raises(Stopped):
+        save()
     assert saved == [True]
 
 

@@ -1,3 +1,6 @@
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +18,7 @@ from predann_bids.learning.retrieval import Candidates, rank
 from predann_bids.learning.sampling import TrainingBatches
 from predann_bids.models.decoders.temporal import TemporalSettings
 from predann_bids.signals.brainvision import MappedRecording
+from predann_bids.stopping import PATIENCE_S, Stopped, stop_when_asked
 from predann_bids.timing import Span
 
 RATE_HZ, LENGTH = 50.0, 60
@@ -119,6 +123,52 @@ def test_a_training_that_goes_on_draws_the_noise_that_it_would_have_drawn(train,
     train(directory="killed")
     assert min(drawn) == (finished, 0)
     assert all(torch.equal(state, whole[place]) for place, state in drawn.items())
+
+
+@pytest.fixture
+def handled():
+    before = {number: signal.getsignal(number) for number in PATIENCE_S}
+    stop_when_asked()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handled")
+@pytest.mark.parametrize("number", PATIENCE_S)
+@pytest.mark.parametrize("patience", [1, 4])
+@pytest.mark.parametrize("from_the_last", [0, 1])
+def test_a_training_that_is_asked_to_stop_saves_and_goes_on_to_the_same_end(train, number, patience, from_the_last):
+    config = CONFIG.model_copy(update={"patience": patience, "epochs": 6})
+    whole, history = train(config, directory="whole")
+    last, epochs = len(history) - from_the_last, []
+
+    def ask(units, note):
+        epochs.append(note)
+        if units and len([note for note in epochs if "loss" in note]) == last:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(Stopped, match=signal.Signals(number).name):
+        train(config, ask, directory="stopped")
+    stop_when_asked()  # as the next process does
+    resumed, resumed_history = train(config, directory="stopped")
+    assert resumed_history == history
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+@pytest.mark.usefixtures("handled")
+def test_an_epoch_that_takes_too_long_is_not_waited_for(train, monkeypatch, tmp_path):
+    monkeypatch.setitem(PATIENCE_S, signal.SIGTERM, 0.0)
+    with pytest.raises(Stopped):
+        train(report=lambda units, note: os.kill(os.getpid(), signal.SIGTERM), directory="late")
+    saved = torch.load(tmp_path / "late" / "last.ckpt", weights_only=True)
+    assert saved["epoch"] == 0
+
+
+def test_the_tasks_of_a_job_of_slurm_are_none_of_its_business(train, monkeypatch):
+    for name, value in (("NTASKS", "2"), ("JOB_ID", "7"), ("JOB_NAME", "x"), ("PROCID", "0"), ("LOCALID", "0")):
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert len(train(directory="slurm")[1]) == CONFIG.epochs
 
 
 def test_progress_adds_up_to_all_epochs_even_when_training_stops_early(train):

@@ -15,8 +15,8 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -160,7 +160,7 @@ class _SaveRegularly(Callback):
     """Save the state of training at the end of an epoch, at most once a minute, so that it can be resumed if killed.
 
     A training that is asked to stop saves at the end of its epoch, if that comes soon enough, and goes on from there
-    as if nothing had happened.
+    as if nothing had happened. In its last epoch it just ends.
     """
 
     def __init__(self, path: Path, request: Request) -> None:
@@ -174,12 +174,12 @@ class _SaveRegularly(Callback):
             raise self._request.as_error()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
-        asked = self._request.has_come
+        asked, is_last = self._request.has_come, trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         # a resumed training does not know that its last epoch was to be the last
-        if not trainer.should_stop and (asked or time.monotonic() - self._saved >= SAVE_EVERY_S):
+        if not is_last and (asked or time.monotonic() - self._saved >= SAVE_EVERY_S):
             trainer.save_checkpoint(self._path)
             self._saved = time.monotonic()
-        if asked:
+        if asked and not is_last:
             raise self._request.as_error()
 
 

@@ -21,6 +21,7 @@ from predann_bids.models.decoder import DECODERS, Blueprint, Decoder
 from predann_bids.models.network import can_be_started
 from predann_bids.progress import Progress
 from predann_bids.signals.scaling import SHRINKAGE
+from predann_bids.stopping import request_to_stop
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import RANKS, ModelFit
 from predann_bids.workflows.group.inputs.material import Material
@@ -298,6 +299,11 @@ def _start(fit: ModelFit, source: Any) -> Any:
 
 
 def _train(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
+    with request_to_stop().held_back():  # what is trained to the end is kept
+        return _train_and_keep(fit, source, worker)
+
+
+def _train_and_keep(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
     from predann_bids.learning.fitting import fit as train
 
     blueprint, execution, split = blueprint_of(fit, source), fit.execution, _to_train_on(fit)
