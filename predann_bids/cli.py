@@ -74,6 +74,8 @@ def run_app(**given: Any) -> None:
     bids_dir = _one(given, "bids_dir", "input_dataset", "BIDS_DIR")
     output_dir = _one(given, "output_dir", "output_location", "OUTPUT_DIR")
     level = _one(given, "analysis_level", "level_option", "the analysis level")
+    if given["pool_only"] and (given["fold"] or given["overwrite"]):
+        raise WrongUsage("--pool-only pools all folds as they are: give it without --fold and --overwrite.")
     if level not in LEVELS:
         raise UnknownAnalysisLevel(f"Unknown analysis level '{level}': expected {' or '.join(LEVELS)}.")
     science = science_of(given)
@@ -186,6 +188,7 @@ def execution_of(given: Mapping[str, Any]) -> Execution:
         mem_gb=given["mem_gb"],
         work_dir=given["work_dir"],
         overwrite=given["overwrite"],
+        train=not given.get("pool_only"),
         report=not given["no_report"],
         audio_copies=not given.get("no_audio_copies"),
         stop_on_first_crash=given["stop_on_first_crash"],

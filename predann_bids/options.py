@@ -190,6 +190,7 @@ def group_options() -> Iterator[click.Option]:
         metavar="K...",
         help="Run only these folds; the run that finds all folds finished pools them. [default: all]",
     )
+    yield pool_only_option("folds")
     yield click.Option(
         ["--from-model"],
         type=PATH,
@@ -201,6 +202,15 @@ def group_options() -> Iterator[click.Option]:
 def label_option(default: str = "predann", what: str = "group run") -> click.Option:
     """Make the option that names a run."""
     return click.Option(["--label"], default=default, show_default=True, help=f"Name of this {what}.")
+
+
+def pool_only_option(parts: str) -> click.Option:
+    """Make the option to put together what other runs have done."""
+    return click.Option(
+        ["--pool-only"],
+        is_flag=True,
+        help=f"Train nothing: pool the {parts} that are there, and fail if any is missing.",
+    )
 
 
 def decoding_options() -> Iterator[click.Option]:

@@ -406,7 +406,7 @@ def engine(monkeypatch, tmp_path, derivatives):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(sidecar)
 
-    def engine(*vary, **execution):
+    def engine(*vary, only=(), **execution):
         done = []
 
         def run_level(level, bids_dir, output_dir, science, *, label, **_):
@@ -419,7 +419,7 @@ def engine(monkeypatch, tmp_path, derivatives):
 
         monkeypatch.setattr("predann_bids.workflows.sweep.level.run_level", run_level)
         how = Execution(report=False, **execution)
-        outcome = run_sweep(make_sweep(vary or ["delay=0,0.1,0.2"]), tmp_path / "ds", output, execution=how)
+        outcome = run_sweep(make_sweep(vary or ["delay=0,0.1,0.2"]), tmp_path / "ds", output, execution=how, only=only)
         return [label.removeprefix("sweep_delay-") for label in done], outcome
 
     engine.failing, engine.output = {}, output
@@ -431,6 +431,25 @@ def test_finished_points_are_not_done_again(engine):
     done, outcome = engine()
     assert done == []
     assert len(outcome.results) == 3
+
+
+def test_single_points_are_done_and_the_others_are_not_touched(engine):
+    done, outcome = engine(only=[2])
+    assert done == ["0.1"]
+    assert len(outcome.results) == 1
+    assert outcome.failures == {}
+    with pytest.raises(WrongUsage, match=r"--point 4.*1 to 3"):
+        engine(only=[4])
+
+
+def test_a_sweep_that_trains_nothing_names_the_points_that_are_missing(engine):
+    engine(only=[1, 3])
+    done, outcome = engine(train=False)
+    assert done == []
+    assert len(outcome.results) == 2
+    assert {label: f.message.rpartition("--point ")[2] for label, f in outcome.failures.items()} == {
+        "sweep_delay-0.1": "2."
+    }
 
 
 def test_a_larger_grid_finds_the_points_that_are_there(engine):

@@ -27,6 +27,7 @@ from predann_bids.options import (
     configuration_options,
     decoding_options,
     label_option,
+    pool_only_option,
     running_options,
     science_flags,
     selection_options,
@@ -84,7 +85,7 @@ def make_command() -> click.Command:
         usage="BIDS_DIR OUTPUT_DIR --vary KEY=V1,V2,...",
         arguments=[click.Argument(["bids_dir"], type=PATH), click.Argument(["output_dir"], type=PATH)],
         groups={
-            "Grid": [vary, label_option("sweep", "sweep")],
+            "Grid": [vary, label_option("sweep", "sweep"), point_option(), pool_only_option("points")],
             RECORDINGS: list(selection_options(without={"stimulus_map"})),
             CONFIGURATION: list(configuration_options()),
             DECODING: list(decoding_options()),
@@ -94,6 +95,16 @@ def make_command() -> click.Command:
         help=HELP,
         short_help="Run the group level over a grid of configurations.",
         epilog=EPILOG,
+    )
+
+
+def point_option() -> click.Option:
+    """Make the option that chooses points by their numbers."""
+    return ListOption(
+        ["--point"],
+        type=click.IntRange(1),
+        metavar="K...",
+        help="Run only these points, by their numbers. [default: all]",
     )
 
 
@@ -116,6 +127,7 @@ def run_command(**given: Any) -> None:
             stimuli_dir=given["stimuli_dir"],
             execution=execution,
             validate=not given["skip_bids_validation"],
+            only=given["point"],
         )
     if outcome.results:
         summarise(sweep, outcome)

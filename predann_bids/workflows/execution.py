@@ -28,6 +28,8 @@ class Execution:
         Memory to stay within, in GB; what the machine or the job has to spare, unless given.
     overwrite : bool
         Do finished work again.
+    train : bool
+        Train what is missing; it is an error otherwise.
     report : bool
         Write HTML reports.
     audio_copies : bool
@@ -50,6 +52,7 @@ class Execution:
     n_procs: int = 0
     mem_gb: float | None = None
     overwrite: bool = False
+    train: bool = True
     report: bool = True
     audio_copies: bool = True
     stop_on_first_crash: bool = False

@@ -125,9 +125,8 @@ def _refuse_unknown(science: Science) -> None:
 
 def _refuse_impossible_folds(request: Request, science: Science, folds: Collection[int]) -> None:
     labels = tuple(request.audio)
-    refuse_impossible_folds(request.derivatives, labels, science, folds)
-    for split in science.evaluation.also_splits:
-        refuse_impossible_folds(request.derivatives, labels, _of_other_split(science, split), ())
+    others = [_of_other_split(science, split) for split in science.evaluation.also_splits]
+    refuse_impossible_folds(request.derivatives, labels, science, folds, others)
 
 
 def _studies(science: Science, material: Material, directory: Path) -> tuple[Study, ...]:

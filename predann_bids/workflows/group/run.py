@@ -13,6 +13,7 @@ import pandas as pd
 from predann_bids.bids.derivatives import prepare_output, write_citation
 from predann_bids.config import dump
 from predann_bids.data.splits import splits_table
+from predann_bids.errors import MissingInput, some
 from predann_bids.files import write_json, write_text
 from predann_bids.models.decoder import DECODERS
 from predann_bids.progress import Progress
@@ -43,15 +44,17 @@ def run_request(request: Request, folds: Sequence[int]) -> GroupOutcome:
     """Do what is asked for, but only these folds, if any are given; see `run_group`."""
     check_accelerator(request.execution)
     plan = make_plan(request, folds)
-    refuse_unknown_folds(folds, len(plan.main.splits))
+    refuse_unknown_folds(folds, max(split.fold for study in plan.studies for split in study.splits))
+    fits = plan.fits()
+    if not plan.execution.train:
+        _refuse_missing(plan, fits)
     prepare_output(request.output_dir, request.bids_dir)
     with recorded(request.output_dir, "group", plan.main.science, request.execution, Label=request.label):
-        return _do(plan, folds)
+        return _do(plan, fits, folds)
 
 
-def _do(plan: Plan, folds: Sequence[int]) -> GroupOutcome:
+def _do(plan: Plan, fits: Sequence[ModelFit], folds: Sequence[int]) -> GroupOutcome:
     _write_down(plan)
-    fits = plan.fits()
     _remove_outdated(plan, fits)
     train_all([fit for fit in fits if not folds or fit.split.fold in folds], plan.execution)
     left = Outstanding.of(fits, plan.request)
@@ -61,6 +64,20 @@ def _do(plan: Plan, folds: Sequence[int]) -> GroupOutcome:
         outcome = _pool(plan)
         plan.request.finish()
     return outcome
+
+
+def _refuse_missing(plan: Plan, fits: Sequence[ModelFit]) -> None:
+    """Refuse to pool what was not trained, or on other data or with another configuration."""
+    missing: dict[int, list[str]] = {}
+    for fit in fits:
+        if not (fit.is_finished() or fit.study.given):
+            missing.setdefault(fit.split.fold, []).append(fit.model.name)
+    if missing:
+        folds = "; ".join(f"fold {fold}: {some(dict.fromkeys(names))}" for fold, names in sorted(missing.items()))
+        raise MissingInput(
+            f"{plan.directory} lacks models, or has them from other data or options: {folds}. Run the group level with"
+            f" the same options and --fold {' '.join(map(str, sorted(missing)))}."
+        )
 
 
 def _remove_outdated(plan: Plan, fits: Sequence[ModelFit]) -> None:

@@ -15,7 +15,7 @@ from predann_bids import __version__
 from predann_bids.bids.derivatives import read_derivatives
 from predann_bids.bids.recordings import Selection
 from predann_bids.console import say
-from predann_bids.errors import CannotCreateOutput, InvalidDataset, NothingSelected, TryAgain, WrongUsage
+from predann_bids.errors import CannotCreateOutput, InvalidDataset, MissingInput, NothingSelected, TryAgain, WrongUsage
 from predann_bids.files import content_hash, read_json, write_text
 from predann_bids.report.sweep.results import PointResult
 from predann_bids.workflows.application import run_level
@@ -42,6 +42,7 @@ def run_sweep(
     stimuli_dir: Path | None = None,
     execution: Execution | None = None,
     validate: bool = False,
+    only: Sequence[int] = (),
 ) -> SweepOutcome:
     """Do the group runs that are not finished, then write the tables and the page of all that are.
 
@@ -62,6 +63,8 @@ def run_sweep(
         How to run.
     validate : bool
         Whether to validate the dataset, once.
+    only : sequence of int
+        Numbers of the points to do, from 1; all when empty.
 
     Returns
     -------
@@ -83,11 +86,13 @@ def run_sweep(
     audio = list(_audio_files([stimuli_dir] if stimuli_dir else [bids_dir / "stimuli", output_dir / "stimuli"]))
     runs = Runs(sweep, bids_dir, output_dir, selection, stimuli_dir, execution, (sources, audio, __version__))
     points = {point.label: point for point in sweep.points}
+    if unknown := sorted(set(only) - set(range(1, len(points) + 1))):
+        raise WrongUsage(f"--point {unknown[0]}: there are points 1 to {len(points)}.")
     if (runs.directory / "metrics.json").is_file():
         raise WrongUsage(f"{runs.directory} holds a group run. Choose another name for the sweep with --label.")
     failures = {
         label: failure
-        for label, failure in _run_points(runs, validate=validate).items()
+        for label, failure in _run_points(runs, only, validate=validate).items()
         # another process that was working on it may have finished meanwhile
         if not (failure.may_pass and runs.is_finished(points[label]))
     }
@@ -102,16 +107,18 @@ def run_sweep(
     return outcome
 
 
-def _run_points(runs: Runs, *, validate: bool) -> dict[str, Failure]:
+def _run_points(runs: Runs, only: Sequence[int], *, validate: bool) -> dict[str, Failure]:
     failures: dict[str, Failure] = {}
     for number, point in enumerate(runs.sweep.points, start=1):
+        if only and number not in only:
+            continue
         heading = f"Point {number} of {len(runs.sweep.points)}: {runs.sweep.name_of(point)}"
         kept = not runs.execution.overwrite and runs.is_finished(point)
         note = "kept as it is" if kept else f"group/{point.label}"
         say(f"{heading} ({note})", stderr=True)
         if kept:
             continue
-        failure = _run_point(runs, point, validate=validate)
+        failure = _run_point(runs, point, validate=validate) if runs.execution.train else _not_done(number)
         validate = validate and failure is not None  # once is enough
         if failure:
             failures[point.label] = failure
@@ -149,6 +156,10 @@ def _run_point(runs: Runs, point: Point, *, validate: bool) -> Failure | None:
         return failure
     log.unlink(missing_ok=True)
     return None
+
+
+def _not_done(number: int) -> Failure:
+    return Failure.of(MissingInput(f"It is not done yet. Run the sweep with the same options and --point {number}."))
 
 
 def _write_results(runs: Runs, outcome: SweepOutcome) -> None:

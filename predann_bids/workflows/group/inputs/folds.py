@@ -16,7 +16,11 @@ ANY_LENGTH = 2**62  # of audio, in samples: its presentations end before
 
 
 def refuse_impossible_folds(
-    derivatives: Sequence[Derivative], labels: Sequence[str], science: Science, folds: Collection[int]
+    derivatives: Sequence[Derivative],
+    labels: Sequence[str],
+    science: Science,
+    folds: Collection[int],
+    others: Sequence[Science] = (),
 ) -> None:
     """Divide the presentations as if all of their audio could be used, which gives as many folds as there can be.
 
@@ -30,6 +34,8 @@ def refuse_impossible_folds(
         How to cut windows and to keep data apart.
     folds : collection of int
         Folds that are asked for.
+    others : sequence of Science
+        The same with the other splits of the run, which may have more folds.
 
     Raises
     ------
@@ -38,6 +44,13 @@ def refuse_impossible_folds(
     UnusableData
         No presentation is as long as a window.
     """
+    numbers = [_most_folds(derivatives, labels, one) for one in (science, *others)]
+    if all(numbers):
+        refuse_unknown_folds(folds, max(numbers))
+
+
+def _most_folds(derivatives: Sequence[Derivative], labels: Sequence[str], science: Science) -> int:
+    """Return how many folds there can be; 0 if only their audio can tell."""
     recordings = [map_brainvision(derivative.paths.header) for derivative in derivatives]
     rate = Rate(recordings[0].rate_hz)
     window = rate.samples(science.windows.length)
@@ -52,14 +65,14 @@ def refuse_impossible_folds(
             first_s=science.windows.first,
         )
     except UnusableData:  # perhaps of a stimulus that will be left out: whoever has read the audio knows
-        return
+        return 0
     try:
         splits = make_splits(trials, science.splitting, window=window, rate=rate, seed=science.training.seed)
     except UnusableData:
         if all(trial.length < window for trial in trials):
             raise
-        return
-    refuse_unknown_folds(folds, len(splits))
+        return 0
+    return len(splits)
 
 
 def refuse_unknown_folds(folds: Collection[int], number: int) -> None:
