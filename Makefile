@@ -13,7 +13,7 @@ ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test test-cluster lint docs clean
 
 demo: $(INSTALLED)
 	@test -d $(DEMO)/bids || $(BIN)/predann-tools simulate $(DEMO)/bids
@@ -22,6 +22,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED) lint
 	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+# on a cluster with SLURM, or a machine that plays one; not part of `make test`
+test-cluster: $(INSTALLED)
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/cluster/run.sh
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

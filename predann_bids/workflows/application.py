@@ -73,9 +73,7 @@ def run_level(
         As `validate_dataset`, `run_participant` and `run_group`; `WrongUsage` or `CannotCreateOutput` if the output
         directory is part of the dataset or cannot be written to.
     """
-    with suppress(OSError):  # it cannot even be looked up, as the next line says
-        _refuse_inside_input(output_dir, bids_dir)
-    _refuse_unwritable(output_dir)
+    check_places(bids_dir, output_dir)
     if level == "participant":
         _refuse_missing(stimuli_dir, stimulus_map)
     else:
@@ -138,6 +136,19 @@ def _validate(bids_dir: Path, selection: Selection) -> None:
         notes = validate_dataset(bids_dir, selection)
     for note in notes:
         say(note, stderr=True)
+
+
+def check_places(bids_dir: Path, output_dir: Path) -> None:
+    """Refuse an output directory that is part of the dataset or cannot be written to.
+
+    Raises
+    ------
+    CannotCreateOutput, WrongUsage
+        It says what to choose instead.
+    """
+    with suppress(OSError):  # it cannot even be looked up, as the next line says
+        _refuse_inside_input(output_dir, bids_dir)
+    _refuse_unwritable(output_dir)
 
 
 def _refuse_inside_input(output_dir: Path, bids_dir: Path) -> None:

@@ -185,7 +185,7 @@ def _with_copies_told(outcomes: Sequence[RecordingOutcome]) -> list[RecordingOut
 def _work_on(jobs: Sequence[RecordingJob], execution: Execution, progress: Progress) -> Iterator[RecordingOutcome]:
     if not jobs:
         return
-    processes = min(execution.processes_for(max(_peak_gb(job) for job in jobs)), len(jobs))
+    processes = min(execution.processes_for(max(peak_gb(job) for job in jobs)), len(jobs))
     workers = max(1, execution.processes // processes)
     jobs = [replace(job, workers=workers) for job in jobs]
     for finished in do_all(process_recording, jobs, processes, preload=PRELOAD, on_beat=progress.beat):
@@ -193,7 +193,7 @@ def _work_on(jobs: Sequence[RecordingJob], execution: Execution, progress: Progr
         yield finished.value or RecordingOutcome(recording, "failed", failure=finished.failure)
 
 
-def _peak_gb(job: RecordingJob) -> float:
+def peak_gb(job: RecordingJob) -> float:
     """Estimate how much memory a recording needs at most, from the size of its file and what is done to it."""
     from predann_bids.signals.preprocessing.interface import LOADED, memory_needed
 
