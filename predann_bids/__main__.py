@@ -21,7 +21,7 @@ def main() -> None:
         WrittenHelp("predann-bids", json.loads(HELP.read_text("utf-8"))).main(["--help"], prog_name="predann-bids")
     if sys.argv[1:] == ["--version"]:
         from predann_bids import __version__
-        from predann_bids.container import version_text
+        from predann_bids.surroundings.container import version_text
 
         sys.stdout.write(f"{version_text('predann-bids', __version__)}\n")
         return

@@ -14,10 +14,10 @@ from predann_bids import __version__
 from predann_bids.command import BidsAppCommand, typed_command
 from predann_bids.config import Science, read_selection, resolve
 from predann_bids.console import steady_streams, use_utf8
-from predann_bids.container import version_text
 from predann_bids.errors import NothingSelected, PredannError, UnknownAnalysisLevel, WrongUsage, in_words
 from predann_bids.options import PATH, option_groups, typed_science
-from predann_bids.stopping import Stopped, stop_when_asked
+from predann_bids.surroundings.container import version_text
+from predann_bids.surroundings.stopping import Stopped, stop_when_asked
 
 if TYPE_CHECKING:
     from predann_bids.bids.recordings import Selection

@@ -10,9 +10,10 @@ import pytest
 import predann_bids
 
 ROOT = Path(predann_bids.__file__).parent
-COMMON = {"arrays", "config", "container", "timing", "errors", "files", "registry", "stopping", "predann_bids"}
+COMMON = {"arrays", "config", "surroundings", "timing", "errors", "files", "registry", "predann_bids"}
 ALLOWED = {
     "config": set(),
+    "surroundings": set(),
     "bids": set(),
     "signals": set(),
     "data": {"bids", "signals"},

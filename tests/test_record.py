@@ -11,8 +11,8 @@ from predann_bids import __version__
 from predann_bids.cli import make_command
 from predann_bids.command import typed_command
 from predann_bids.config import resolve
-from predann_bids.container import DIGEST, REVISION, TAG, container, version_text
 from predann_bids.errors import UnusableData
+from predann_bids.surroundings.container import DIGEST, REVISION, TAG, container, version_text
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.record import RUNS, packages, recorded, without_places
 

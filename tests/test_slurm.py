@@ -16,15 +16,16 @@ from predann_bids.config import resolve
 from predann_bids.errors import PredannError, UnusableData, WrongUsage
 from predann_bids.tools.cli import tools
 from predann_bids.tools.slurm import cluster
-from predann_bids.tools.slurm.command import make_command, minutes
+from predann_bids.tools.slurm.command import make_command
 from predann_bids.tools.slurm.estimate import Load, estimate, learned, overridden
 from predann_bids.tools.slurm.options import typed_words
 from predann_bids.tools.slurm.plan import Needs, Size, make_stages, participants_per_job
+from predann_bids.tools.slurm.site import minutes
 from predann_bids.tools.slurm.status import DONE, FAILED, RUNNING, TO_DO, WAITING, Notes, judge, more_of, read_notes
 from predann_bids.tools.slurm.survey import outermost
 from predann_bids.tools.slurm.words import EXIT_CODES, Cause
 from predann_bids.tools.slurm.write import Site, Study, render, write
-from predann_bids.workflows.group.foreseen import foresee
+from predann_bids.workflows.group.inputs.foreseen import foresee
 
 ODD = 'it\'s "odd", a: $HOME'  # blanks, quotes, a comma, a colon, a dollar sign
 NEEDS = dict.fromkeys(("participants", "folds", "points", "pool"), Needs(2, 3, 90))

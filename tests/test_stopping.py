@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from predann_bids.stopping import PATIENCE_S, Request, Stopped, request_to_stop, stop_when_asked
+from predann_bids.surroundings.stopping import PATIENCE_S, Request, Stopped, request_to_stop, stop_when_asked
 from predann_bids.workflows.processes import do_all
 
 
@@ -70,7 +70,7 @@ def test_a_program_that_is_stopped_ends_with_75_and_says_how_to_go_on():
     program = (
         "import click, os, signal, sys\n"
         "from predann_bids.cli import run\n"
-        "from predann_bids.stopping import stop_when_asked\n"
+        "from predann_bids.surroundings.stopping import stop_when_asked\n"
         "stop_when_asked()\n"
         "command = click.Command('x', callback=lambda: os.kill(os.getpid(), signal.SIGUSR1))\n"
         "sys.exit(run(command, []))\n"

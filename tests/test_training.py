@@ -18,7 +18,7 @@ from predann_bids.learning.retrieval import Candidates, rank
 from predann_bids.learning.sampling import TrainingBatches
 from predann_bids.models.decoders.temporal import TemporalSettings
 from predann_bids.signals.brainvision import MappedRecording
-from predann_bids.stopping import PATIENCE_S, Stopped, stop_when_asked
+from predann_bids.surroundings.stopping import PATIENCE_S, Stopped, stop_when_asked
 from predann_bids.timing import Span
 
 RATE_HZ, LENGTH = 50.0, 60

@@ -16,9 +16,9 @@ from predann_bids.arrays import Doubles
 from predann_bids.bids.music.presentations import Presentation, from_table
 from predann_bids.bids.music.stimulus_table import keep_used_rows, read_stimulus_table
 from predann_bids.bids.recordings import Recording
-from predann_bids.container import container
 from predann_bids.errors import CannotCreateOutput, MissingInput, ReadOrWriteFailed
 from predann_bids.files import read_json, write_json, write_text
+from predann_bids.surroundings.container import container
 
 BIDS_VERSION = "1.10.0"
 # without a slash: the validator does not take `group/` for the directory

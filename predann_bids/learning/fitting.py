@@ -30,7 +30,7 @@ from predann_bids.models.checkpoints import FRONT_END
 from predann_bids.models.decoder import OnProgress
 from predann_bids.models.network import Network, network
 from predann_bids.models.settings import Settings
-from predann_bids.stopping import Request, keep_handling, request_to_stop
+from predann_bids.surroundings.stopping import Request, keep_handling, request_to_stop
 
 WARM_UP = 0.15  # share of the steps during which the learning rate rises
 SAVE_EVERY_S = 60.0

@@ -10,8 +10,8 @@ import click
 from predann_bids import __version__
 from predann_bids.cli import run
 from predann_bids.console import steady_streams, use_utf8
-from predann_bids.container import version_text
-from predann_bids.stopping import stop_when_asked
+from predann_bids.surroundings.container import version_text
+from predann_bids.surroundings.stopping import stop_when_asked
 from predann_bids.tools.check.command import make_command as check_command
 from predann_bids.tools.checkpoint import make_command as import_checkpoint_command
 from predann_bids.tools.nmedt.command import make_command as nmedt_command

@@ -25,7 +25,7 @@ from typing import Any, Generic, TypeVar
 from predann_bids.console import say
 from predann_bids.errors import PredannError, TryAgain, in_words
 from predann_bids.registry import plugin_modules
-from predann_bids.stopping import PATIENCE_S, Stopped, stop_when_asked
+from predann_bids.surroundings.stopping import PATIENCE_S, Stopped, stop_when_asked
 from predann_bids.workflows.scratch import variables
 
 Task = TypeVar("Task")

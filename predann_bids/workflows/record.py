@@ -17,9 +17,9 @@ from typing import Any
 
 from predann_bids import __version__
 from predann_bids.config import Science
-from predann_bids.container import container
 from predann_bids.errors import PredannError, in_words
 from predann_bids.files import write_json
+from predann_bids.surroundings.container import container
 from predann_bids.workflows.execution import Execution
 
 RUNS = Path("logs") / "runs"

@@ -13,11 +13,11 @@ from predann_bids.cli import science_of, selection_of
 from predann_bids.console import plain_console, say
 from predann_bids.errors import WrongUsage, people
 from predann_bids.tools.slurm import cluster
-from predann_bids.tools.slurm.command import require_program, site_lines, wanted_needs
 from predann_bids.tools.slurm.estimate import estimate, learned, overridden
 from predann_bids.tools.slurm.following import finished_tasks
 from predann_bids.tools.slurm.options import typed_paths, typed_words
 from predann_bids.tools.slurm.plan import Needs, Size, Stage, make_stages, participants_per_job
+from predann_bids.tools.slurm.site import require_program, site_lines, wanted_needs
 from predann_bids.tools.slurm.survey import Survey, outermost, survey
 from predann_bids.tools.slurm.write import Site, Study, clock, render, write
 

@@ -71,7 +71,7 @@ def survey(
     """
     from predann_bids.tools.check.checking import check_dataset, failure_of
     from predann_bids.workflows.execution import Execution
-    from predann_bids.workflows.group.foreseen import foresee
+    from predann_bids.workflows.group.inputs.foreseen import foresee
 
     first = sciences[0]
     check = check_dataset(

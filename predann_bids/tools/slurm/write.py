@@ -94,6 +94,17 @@ def render(study: Study, site: Site, stages: Sequence[Stage]) -> dict[str, str]:
 def write(directory: Path, texts: Mapping[str, str], stages: Sequence[Stage], *, rewrite: bool) -> None:
     """Write the scripts; those that are there already stay as they are, unless they would be the same.
 
+    Parameters
+    ----------
+    directory : Path
+        Where to.
+    texts : Mapping of str to str
+        What each script holds, by its name.
+    stages : sequence of Stage
+        What the jobs do, for the note beside the scripts.
+    rewrite : bool
+        Whether scripts that differ may be replaced.
+
     Raises
     ------
     WrongUsage

@@ -21,7 +21,7 @@ from predann_bids.models.decoder import DECODERS, Blueprint, Decoder
 from predann_bids.models.network import can_be_started
 from predann_bids.progress import Progress
 from predann_bids.signals.scaling import SHRINKAGE
-from predann_bids.stopping import request_to_stop
+from predann_bids.surroundings.stopping import request_to_stop
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import RANKS, ModelFit
 from predann_bids.workflows.group.inputs.material import Material

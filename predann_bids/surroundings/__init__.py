@@ -1,0 +1,1 @@
+"""What the process runs in: its container, and the signals that ask it to stop."""
