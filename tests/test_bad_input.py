@@ -301,12 +301,14 @@ def test_a_defect_is_told_without_a_traceback(dataset, tmp_path, app, monkeypatc
     assert_plain(code, err)
 
 
-def test_a_group_run_that_another_process_is_busy_with_is_worth_trying_again(group, tmp_path):
+def test_a_group_run_does_what_no_other_process_is_doing_and_is_then_worth_trying_again(group, tmp_path, monkeypatch):
     from filelock import FileLock
 
+    monkeypatch.setattr("predann_bids.workflows.group.fitting.BUSY_S", 0.1)
     fold = tmp_path / "out/group/predann/fold-1"
     fold.mkdir(parents=True)
-    with FileLock(fold / ".predann.lock"):
-        code, _, err = group("--fold", "1")
+    with FileLock(fold / ".band_power.lock"):  # which comes first
+        code, _, err = group("--fold", "1", "--epochs", "1", "--no-linear", "--no-baseline")
     assert code == 75
-    assert "Another process" in err
+    assert "Another process is working on fold 1, band_power" in " ".join(err.split())
+    assert (fold / "predann.ckpt").is_file()

@@ -3,8 +3,9 @@ import multiprocessing
 import os
 import tempfile
 import threading
-from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,8 @@ from predann_bids.config import Training
 from predann_bids.errors import Busy, UnusableData
 from predann_bids.workflows import processes
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.group.fitting import run_tasks
+from predann_bids.workflows.group import fitting
+from predann_bids.workflows.group.fitting import train_all
 from predann_bids.workflows.processes import do_all
 
 
@@ -100,29 +102,52 @@ def test_no_process_is_left_when_the_caller_stops_listening():
 # -- what another process is working on --------------------------------------------------------------------------------
 
 
-def done_by(busy_for):
-    """Do tasks of which the first is busy so many times; return what was done, and the error, if there was one."""
-    done, busy = [], Counter()
+@dataclass(frozen=True)
+class Fit:
+    """What is looked at of a fit before it is done."""
 
-    def work(task, worker):
-        busy[task] += 1
-        if task == "first" and busy[task] <= busy_for:
-            raise Busy("Another process is working on fold 1, predann.")
-        done.append(task)
+    name: str
+    in_epochs: bool = True
+    units = 1
 
-    try:
-        run_tasks(work, ["first", "second", "third"], Execution(n_procs=1), title="Training", training=Training())
-    except Busy as error:
-        return done, str(error)
-    return done, ""
+    model = property(lambda self: self)
+    science = property(lambda self: SimpleNamespace(training=Training()))
+    study = property(lambda self: SimpleNamespace(given={"predann": "elsewhere"}))
 
-
-def test_what_another_process_works_on_is_left_to_the_end():
-    assert done_by(busy_for=0) == (["first", "second", "third"], "")
-    assert done_by(busy_for=1) == (["second", "third", "first"], "")
+    def is_finished(self):
+        return False
 
 
-def test_if_it_is_not_done_by_then_the_run_says_so_after_all_else_is_done():
-    done, said = done_by(busy_for=2)
-    assert done == ["second", "third"]
-    assert "fold 1, predann" in said
+@pytest.fixture
+def done_by(monkeypatch):
+    """Do fits of which the first is busy so many times; gives what was done, waits, and the error if there was one."""
+
+    def done_by(busy_for):
+        done, waits = [], []
+
+        def train_one(fit, worker, wait_s=0):
+            if fit.name == "solved":
+                waits.append(wait_s)
+                if len(waits) <= busy_for:
+                    raise Busy("Another process is working on fold 1, solved.")
+            done.append(fit.name)
+
+        monkeypatch.setattr(fitting, "train_one", train_one)
+        try:
+            train_all([Fit("solved", in_epochs=False), Fit("trained"), Fit("another")], Execution(n_procs=1))
+        except Busy as error:
+            return done, waits, str(error)
+        return done, waits, ""
+
+    return done_by
+
+
+def test_what_another_process_works_on_is_left_to_the_end_of_all_stages_and_waited_for(done_by):
+    assert done_by(busy_for=0) == (["solved", "trained", "another"], [0], "")
+    assert done_by(busy_for=1) == (["trained", "another", "solved"], [0, fitting.BUSY_S], "")
+
+
+def test_if_it_is_not_done_by_then_the_run_says_so_after_all_else_is_done(done_by):
+    done, _, said = done_by(busy_for=2)
+    assert done == ["trained", "another"]
+    assert said == "Another process is working on fold 1, solved."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -36,6 +36,7 @@ from predann_bids.workflows.resources import (
     uses_accelerator,
 )
 
+BUSY_S = 600.0  # for which a run waits for another process to finish what alone is left to do
 STARTS = ("ridge", "cca")  # closed-form decoders that a network may contain
 MOST_FEATURES = 64  # audio features from which closed-form decoders are solved for; a teacher may have thousands
 Task = TypeVar("Task")
@@ -44,12 +45,21 @@ PRELOAD = ("predann_bids.learning.fitting", "predann_bids.models.checkpoints", "
 
 
 def train_all(fits: Sequence[ModelFit], execution: Execution) -> None:
-    """Do the fits that are not done yet: first what is solved for, which networks contain, then the longest."""
+    """Do the fits that are not done yet: first what is solved for, which networks contain, then the longest.
+
+    What another process is working on is left to it, and waited for when all else is done.
+
+    Raises
+    ------
+    Busy
+        Another process is still working on something.
+    """
     to_do = [fit for fit in fits if execution.overwrite or not fit.is_finished()]
     solved = [fit for fit in to_do if not fit.model.in_epochs]
     trained = sorted((fit for fit in to_do if fit.model.in_epochs), key=lambda fit: -fit.units)
     if trained and not trained[0].study.given:
         _refuse_too_little_memory(trained[0])  # before anything is solved for, which may take long
+    busy: list[ModelFit] = []
     for title, some in (("Solving", solved), ("Training", trained)):
         if some:
             training, alike = (
@@ -58,8 +68,18 @@ def train_all(fits: Sequence[ModelFit], execution: Execution) -> None:
             )
             done = sum(fit.units for fit in alike) - sum(fit.units for fit in some)
             run_tasks(
-                train_one, some, execution, title=title, training=training, units=lambda fit: fit.units, done=done
+                train_one,
+                some,
+                execution,
+                title=title,
+                training=training,
+                units=lambda fit: fit.units,
+                done=done,
+                busy=busy,
             )
+    if busy:
+        training, title = busy[0].science.training, "Waiting for another process"
+        run_tasks(train_when_free, busy, execution, title=title, training=training, units=lambda fit: fit.units)
 
 
 def run_tasks(
@@ -71,10 +91,9 @@ def run_tasks(
     training: Training,
     units: Callable[[Task], int] = lambda _: 1,
     done: int = 0,
+    busy: list[Task] | None = None,
 ) -> None:
     """Do tasks in several processes, showing progress; the first failure ends it.
-
-    What another process is working on is left to the end, and ends it only if that process has not finished by then.
 
     Parameters
     ----------
@@ -92,36 +111,41 @@ def run_tasks(
         How much work a task is, for the progress bar.
     done : int
         How much work an earlier run has done, for the progress bar.
+    busy : list, optional
+        Takes the tasks that another process is working on, each of which is a failure otherwise.
     """
     if not tasks:
         return
     processes = processes_for(training, execution)
     with Progress(title, done + sum(map(units, tasks)), done) as progress:
-
-        def do(some: Sequence[Task]) -> Iterator[Finished[Task, Value]]:
-            return do_all(work, some, processes, preload=PRELOAD, on_beat=progress.beat, on_progress=progress.advance)
-
-        busy = []
-        for finished in do(tasks):
-            if finished.failure and finished.failure.kind is Busy:
+        for finished in do_all(
+            work, tasks, processes, preload=PRELOAD, on_beat=progress.beat, on_progress=progress.advance
+        ):
+            if busy is not None and finished.failure and finished.failure.kind is Busy:
                 busy.append(finished.task)
             else:
                 _refuse_failure(finished, title)
-        for finished in do(busy):
-            _refuse_failure(finished, title)
 
 
 def _refuse_failure(finished: Finished[Task, Value], title: str) -> None:
     failure = finished.failure
+    if failure and failure.kind is Busy:
+        raise Busy(failure.message)
     if failure:
         raise (failure.kind or UnusableData)(
             f"{title} failed: {failure.message}\n{failure.trace if not failure.kind else ''}".strip()
         )
 
 
-def train_one(fit: ModelFit, worker: Worker) -> None:
+def train_when_free(fit: ModelFit, worker: Worker) -> None:
+    """Do the same as `train_one`, but wait for some minutes when another process is doing it."""
+    train_one(fit, worker, wait_s=BUSY_S)
+
+
+def train_one(fit: ModelFit, worker: Worker, wait_s: float = 0) -> None:
     """Train (or read), test and save one model, unless another process has just done it."""
-    with exclusive(fit.directory / f".{fit.model.name}.lock", what=f"{fit.title} of {fit.study.directory}"):
+    lock, what = fit.directory / f".{fit.model.name}.lock", f"{fit.title} of {fit.study.directory}"
+    with exclusive(lock, wait_s, what=what):
         if fit.execution.overwrite or not fit.is_finished():
             do_fit(fit, worker)
         else:
