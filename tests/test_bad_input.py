@@ -284,8 +284,8 @@ def test_derivatives_that_were_made_differently_are_not_mixed(group, dataset_cop
 def test_what_is_being_written_is_not_taken_for_a_derivative(dataset_copy, derivatives, tmp_path, app):
     output = shutil.copytree(derivatives, tmp_path / "out", ignore=shutil.ignore_patterns("stimuli"))
     (output / "sub-01/eeg/.writing-77-sub-01_task-music_desc-preproc_eeg.json").touch()
-    code, *_ = app(dataset_copy, output, "group", "--epochs", "1", "--n-folds", "2", "--no-baseline", *QUICK)
-    assert code == 0
+    code, _, err = app(dataset_copy, output, "group", "--epochs", "1", "--n-folds", "2", "--no-baseline", *QUICK)
+    assert code == 0, err
 
 
 def test_labels_that_are_no_text_are_wrong_usage(participant, tmp_path):

@@ -216,7 +216,7 @@ def provide_stimulus_table(stimuli_dirs: Iterable[Path], output_dir: Path) -> No
     table = read_stimulus_table(stimuli_dirs)
     if table is None:
         return
-    finished = (from_table(path) for path in output_dir.glob("sub-*/**/*_desc-preproc_events.tsv"))
+    finished = (from_table(path) for path in output_dir.glob("sub-*/**/sub-*_desc-preproc_events.tsv"))
     used = {p.stim_id: p.stim_file for presentations in finished for p in presentations if p.stim_id}
     keep_used_rows(table, used, output_dir / "stimuli")
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from predann_bids.config import Training
 from predann_bids.errors import ReadOrWriteFailed, UnusableData
 from predann_bids.files import written_whole
+from predann_bids.models.audio.bands import BY_HAND
 from predann_bids.models.audio.features import FEATURES
 from predann_bids.models.audio.onsets import NAMES
 from predann_bids.models.closed_form import ClosedForm, TrainingData
@@ -184,9 +185,12 @@ class RidgeDecoder(FilterDecoder):
 
     @classmethod
     def solutions(cls, covariances: Covariances) -> Iterator[FilterBanks]:  # noqa: D102
+        by_hand = covariances.audio.shape[1] == BY_HAND  # a teacher's features are not divided into bands and broadband
         for banks in ridge_filters(covariances, RIDGE_ALPHAS):
-            yield banks.balanced(len(NAMES))
-            yield from (banks.ranked(1), banks.last(len(NAMES)).ranked(1))
+            if by_hand:
+                yield banks.balanced(len(NAMES))
+                yield banks.last(len(NAMES)).ranked(1)
+            yield banks.ranked(1)
 
 
 @DECODERS.add("cca")

@@ -52,7 +52,7 @@ def collect(output_dir: Path) -> dict[str, dict[str, Value]]:
     collected = {}
     for directory in sorted(path for path in output_dir.glob("sub-*") if path.is_dir()):
         sidecars = []
-        for path in sorted(directory.glob("**/*_desc-preproc_eeg.json")):
+        for path in sorted(directory.glob("**/sub-*_desc-preproc_eeg.json")):
             try:
                 sidecars.append(read_json(path))
             except FileNotFoundError:

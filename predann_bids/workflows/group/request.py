@@ -181,7 +181,9 @@ def check_label(output_dir: Path, label: str, from_model: Path | None) -> None:
 def _files_of(model: Path | None) -> list[Path]:
     if model is None:
         return []
-    return sorted(model.glob("fold-*/*")) if model.is_dir() else [model]
+    if not model.is_dir():
+        return [model]
+    return sorted(file for file in model.glob("fold-*/**/*") if file.is_file() and not file.name.startswith("."))
 
 
 def _state(file: Path) -> list[Any]:
