@@ -39,6 +39,13 @@ def test_a_signal_waits_for_the_end_of_a_block_that_holds_it_back(handled):
     assert saved == [True]
 
 
+def test_a_second_signal_does_not_disturb_the_end(handled):
+    with pytest.raises(Stopped, match="SIGUSR1"):
+        os.kill(os.getpid(), signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert "SIGUSR1" in str(handled.as_error())
+
+
 def test_a_block_that_nobody_asks_to_stop_goes_on(handled):
     with handled.held_back():
         pass

@@ -30,10 +30,14 @@ class Request:
         self._name, self._deadline, self._held = "", float("inf"), 0
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        """Take a signal: raise `Stopped`, or remember it if a block holds it back."""
-        if not self._name:
-            self._name = signal.Signals(number).name
-            self._deadline = time.monotonic() + PATIENCE_S[signal.Signals(number)]
+        """Take the first signal: raise `Stopped`, or remember it if a block holds it back.
+
+        SLURM and the shell may both send it: the second must not disturb the end that the first has brought about.
+        """
+        if self._name:
+            return
+        self._name = signal.Signals(number).name
+        self._deadline = time.monotonic() + PATIENCE_S[signal.Signals(number)]
         if not self._held:
             raise self.as_error()
 
