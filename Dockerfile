@@ -25,32 +25,35 @@ ENV PATH=/opt/predann-bids/bin:$PATH \
     MPLCONFIGDIR=/tmp/.config/matplotlib \
     USER=predann
 
-# Login shells, in which some runners start the program, set PATH anew.
-COPY --from=wheel /wheels /src/wheels
-RUN pip --python /opt/predann-bids/bin/python install --no-cache-dir --no-index --no-deps /src/wheels/*.whl \
-    && ln -s /opt/predann-bids/bin/predann-* /usr/local/bin/
-
-# VARIANT is appended to the tag, such as -cpu; REVISION is the commit, and CREATED the time, if the builder says so.
+# VARIANT is appended to the tag, such as -cpu.
 ARG VERSION=0.1.0
 ARG VARIANT=""
-ARG REVISION=""
-ARG CREATED=""
-ENV PREDANN_BIDS_CONTAINER=predann-bids:$VERSION$VARIANT \
-    PREDANN_BIDS_REVISION=$REVISION
+ENV PREDANN_BIDS_CONTAINER=predann-bids:$VERSION$VARIANT
 LABEL org.opencontainers.image.title="PredANN-BIDS" \
     org.opencontainers.image.description="A BIDS App that decodes music from EEG with predicted audio representations" \
     org.opencontainers.image.authors="The PredANN-BIDS developers" \
     org.opencontainers.image.licenses="BSD-3-Clause" \
     org.opencontainers.image.version=$VERSION \
-    org.opencontainers.image.revision=$REVISION \
-    org.opencontainers.image.created=$CREATED \
     org.opencontainers.image.base.name="python:3.11-slim-bookworm" \
     org.label-schema.schema-version="1.0" \
     org.label-schema.name="PredANN-BIDS" \
     org.label-schema.description="A BIDS App that decodes music from EEG with predicted audio representations" \
     org.label-schema.version=$VERSION \
-    org.label-schema.vcs-ref=$REVISION \
-    org.label-schema.build-date=$CREATED \
     org.label-schema.docker.cmd="docker run --rm -v BIDS_DIR:/data:ro -v OUTPUT_DIR:/out predann-bids:$VERSION$VARIANT /data /out participant"
-USER 1000:1000
 ENTRYPOINT ["predann-bids"]
+
+# What follows is done again after each change of the code. The links are for login shells, in which some runners start
+# the program, and which set PATH anew.
+COPY --from=wheel /wheels /src/wheels
+RUN pip --python /opt/predann-bids/bin/python install --no-cache-dir --no-index --no-deps /src/wheels/*.whl \
+    && ln -s /opt/predann-bids/bin/predann-* /usr/local/bin/
+
+# The commit and the time, if the builder says so.
+ARG REVISION=""
+ARG CREATED=""
+ENV PREDANN_BIDS_REVISION=$REVISION
+LABEL org.opencontainers.image.revision=$REVISION \
+    org.opencontainers.image.created=$CREATED \
+    org.label-schema.vcs-ref=$REVISION \
+    org.label-schema.build-date=$CREATED
+USER 1000:1000
