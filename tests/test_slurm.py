@@ -167,7 +167,8 @@ def fake_program(venv, does="exit 0"):
 
 
 def run_job(jobs, script, number=1, **environment):
-    place = {"SLURM_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": str(number), "SLURM_CPUS_PER_TASK": "4"}
+    array = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": str(number)} if script != "pool.sbatch" else {}
+    place = {"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "4", **array}
     return subprocess.run(
         ["bash", script],
         cwd=jobs,
@@ -219,12 +220,13 @@ def test_songs_that_were_left_out_do_not_stop_what_comes_next(jobs, tmp_path, sl
     assert run_job(jobs, script).returncode == 0
 
 
-def test_exit_75_goes_back_to_the_queue_three_times(jobs, tmp_path, slurm):
+@pytest.mark.parametrize(("script", "number"), [("folds.sbatch", "7_1"), ("pool.sbatch", "7")])
+def test_exit_75_goes_back_to_the_queue_three_times_alone(jobs, tmp_path, slurm, script, number):
     calls, _ = slurm
     fake_program(tmp_path / "my venv", "exit 75")
     for count in (0, 1, 2, 3):
-        assert run_job(jobs, "folds.sbatch", SLURM_RESTART_COUNT=str(count)).returncode == 75
-    assert calls.read_text().splitlines() == ["scontrol requeue 7"] * 3
+        assert run_job(jobs, script, SLURM_RESTART_COUNT=str(count)).returncode == 75
+    assert calls.read_text().splitlines() == [f"scontrol requeue {number}"] * 3
 
 
 @pytest.mark.parametrize(("name", "comes_back"), [("USR1", True), ("TERM", False)])
