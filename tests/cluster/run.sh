@@ -10,7 +10,7 @@
 #   environment of this predann-tools, in VENV, or in IMAGE under Apptainer.
 set -euo pipefail
 
-WORK=${WORK:-$PWD/cluster-test} EPOCHS=${EPOCHS:-150}
+WORK=${WORK:-$PWD/cluster-test} EPOCHS=${EPOCHS:-500}
 tools=predann-tools app=predann-bids
 if [ -z "${IMAGE:-}" ]; then
     VENV=${VENV:-$(dirname "$(dirname "$(command -v predann-tools)")")}
