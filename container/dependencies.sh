@@ -10,6 +10,9 @@ set -eu
 here=$PWD
 target=/opt/predann-bids
 lists=/usr/share/predann-bids
+# while Apptainer builds, /tmp is that of the machine
+tools=$(mktemp -d)
+export TMPDIR="$tools"
 
 if [ -n "${COMPILER:-}" ]; then
     apt-get update
@@ -20,19 +23,19 @@ if [ -n "${COMPILER:-}" ]; then
 fi
 
 # All are wheels: libsndfile and OpenMP come with them. Bytecode is compiled here because nobody can write it later.
-python -m venv /tmp/uv
-/tmp/uv/bin/pip install --no-cache-dir uv==0.13.9 cyclonedx-bom==7.5.0
+python -m venv "$tools"
+"$tools/bin/pip" install --no-cache-dir uv==0.13.9 cyclonedx-bom==7.5.0
 export UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 VIRTUAL_ENV=$target
-/tmp/uv/bin/uv venv "$target"
+"$tools/bin/uv" venv "$target"
 if [ -n "${TORCH_INDEX:-}" ]; then
-    /tmp/uv/bin/uv pip install --index-url "$TORCH_INDEX" --no-deps -c constraints.txt torch torchaudio
+    "$tools/bin/uv" pip install --index-url "$TORCH_INDEX" --no-deps -c constraints.txt torch torchaudio
 fi
-/tmp/uv/bin/uv pip install -c constraints.txt -r requirements.txt
+"$tools/bin/uv" pip install -c constraints.txt -r requirements.txt
 
 mkdir -p "$lists"
-/tmp/uv/bin/uv pip freeze >"$lists/python-packages.txt"
+"$tools/bin/uv" pip freeze >"$lists/python-packages.txt"
 dpkg-query --show >"$lists/debian-packages.txt"
-/tmp/uv/bin/cyclonedx-py environment "$target/bin/python" --output-reproducible --output-file "$lists/sbom.cdx.json"
+"$tools/bin/cyclonedx-py" environment "$target/bin/python" --output-reproducible --output-file "$lists/sbom.cdx.json"
 
 # What has no use at run time: tests of libraries, archives for static linking, headers for C++, symbols for debuggers,
 # and the parts of CUDA that no library links to or that only Triton's profiler opens.
@@ -47,4 +50,4 @@ if command -v strip >/dev/null; then
     done
 fi
 cd "$here"
-rm -rf /tmp/uv*
+rm -rf "$tools"
