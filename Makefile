@@ -39,6 +39,7 @@ docs: $(INSTALLED)
 # pip brings uv, and uv the rest: seconds instead of minutes. Where uv fails, pip does it all. Compiled bytecode halves the
 # time of imports.
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "Installing into .venv. The last step compiles all packages, which takes up to a minute."
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv \
 		&& $(BIN)/uv pip install --python $(BIN)/python --compile-bytecode $(WANTED) \
