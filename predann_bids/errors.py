@@ -60,7 +60,7 @@ class NothingSelected(PredannError):
 
 
 class WrongUsage(PredannError):
-    """The command line or the configuration cannot be understood or contradicts itself."""
+    """The command line or the configuration cannot be understood, contradicts itself, or needs too much memory."""
 
     exit_code = 64
 

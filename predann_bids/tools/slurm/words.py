@@ -10,7 +10,7 @@ EXIT_CODES = {
     16: "the dataset is not valid",
     17: "unknown analysis level",
     18: "nothing is selected",
-    64: "wrong usage or configuration",
+    64: "wrong usage or configuration, or too little memory for it",
     65: "the data cannot be used",
     66: "an input is missing",
     70: "unexpected error: please report it",
