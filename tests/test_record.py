@@ -13,6 +13,7 @@ from predann_bids.command import typed_command
 from predann_bids.config import resolve
 from predann_bids.errors import UnusableData
 from predann_bids.surroundings.container import DIGEST, REVISION, TAG, container, version_text
+from predann_bids.surroundings.stopping import Stopped
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.record import RUNS, packages, recorded, without_places
 
@@ -92,6 +93,15 @@ def test_a_run_that_fails_says_how(tmp_path):
     (written,) = read(tmp_path)
     assert (written["Status"], written["Error"], written["ExitCode"]) == ("failed", "UnusableData", 65)
     assert "secret" not in json.dumps(written)
+
+
+@pytest.mark.parametrize("stop", [Stopped("Stopped by SIGTERM."), KeyboardInterrupt()])
+def test_a_run_that_was_stopped_says_so(tmp_path, stop):
+    with pytest.raises(type(stop)), record(tmp_path):
+        raise stop
+    (written,) = read(tmp_path)
+    assert written["Status"] == "stopped"
+    assert written["Ended"] >= written["Started"]
 
 
 def test_a_run_that_was_killed_has_no_end(tmp_path):

@@ -20,6 +20,7 @@ from predann_bids.config import Science
 from predann_bids.errors import PredannError, in_words
 from predann_bids.files import write_json
 from predann_bids.surroundings.container import container
+from predann_bids.surroundings.stopping import Stopped
 from predann_bids.workflows.execution import Execution
 
 RUNS = Path("logs") / "runs"
@@ -29,8 +30,8 @@ RUNS = Path("logs") / "runs"
 def recorded(output_dir: Path, level: str, science: Science, execution: Execution, **more: Any) -> Iterator[None]:
     """Keep a record of what happens in the block.
 
-    It is written at the start, with the status 'running', and once more at the end. A run that was killed leaves the
-    first.
+    It is written at the start, with the status 'running', and once more at the end: 'finished', 'failed', or 'stopped'
+    by a signal. A run that was killed leaves the first.
 
     Parameters
     ----------
@@ -58,6 +59,10 @@ def recorded(output_dir: Path, level: str, science: Science, execution: Executio
     write_json(file, content | {"Status": "running"})
     try:
         yield
+    except (Stopped, KeyboardInterrupt):
+        with suppress(PredannError):
+            write_json(file, content | {"Ended": _stamp(), "Status": "stopped"})
+        raise
     except Exception as error:
         with suppress(PredannError):  # the error itself says more than that no record of it can be written
             failure = {"Error": type(error).__name__, "ExitCode": in_words(error).exit_code}
