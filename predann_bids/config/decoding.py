@@ -104,6 +104,10 @@ class Splitting(Section):
         "auto", description="Seed of the split; 'auto' uses the training seed."
     )
 
+    def by_other(self, split: str) -> Self:
+        """Return the same with another split, which has as many folds as it takes by itself."""
+        return self.model_copy(update={"split": split, "n_folds": 0})
+
 
 class Training(Section):
     """How a decoder is trained."""

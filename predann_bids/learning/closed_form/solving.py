@@ -37,15 +37,11 @@ def solve(kind: type[ClosedForm], source: MappedSource, split: Split, settings: 
     source = source.whitened(settings.shrinkage)
     data, held_out = training_data(kind, source, split, settings)
     validation = ValidationWindows.of(source, held_out)
-    candidates, found, correlations = [], [], []
-    for candidate in kind.candidates(data, settings):
-        candidates.append(candidate)
-        found.append(validation.contrast(candidate))
-        if not kind.by_contrast:
-            correlations.append(validation.correlation(candidate))
-    if kind.by_contrast:
-        best = preferred(found, [candidate.rank for candidate in candidates])
-    else:
+    candidates = list(kind.candidates(data, settings))
+    if not kind.by_contrast:
+        correlations = [validation.correlation(candidate) for candidate in candidates]
         best = max(range(len(candidates)), key=correlations.__getitem__)
-    agreement = found[best].information if kind.by_contrast else correlations[best]
-    return candidates[best].chosen(agreement, found[best].temperature)
+        return candidates[best].chosen(correlations[best], validation.contrast(candidates[best]).temperature)
+    found = [validation.contrast(candidate) for candidate in candidates]
+    best = preferred(found, [candidate.rank for candidate in candidates])
+    return candidates[best].chosen(found[best].information, found[best].temperature)

@@ -60,26 +60,25 @@ def train_all(fits: Sequence[ModelFit], execution: Execution) -> None:
     if trained and not trained[0].study.given:
         _refuse_too_little_memory(trained[0])  # before anything is solved for, which may take long
     busy: list[ModelFit] = []
-    for title, some in (("Solving", solved), ("Training", trained)):
-        if some:
-            training, alike = (
-                some[0].science.training,
-                [f for f in fits if f.model.in_epochs == some[0].model.in_epochs],
-            )
-            done = sum(fit.units for fit in alike) - sum(fit.units for fit in some)
-            run_tasks(
-                train_one,
-                some,
-                execution,
-                title=title,
-                training=training,
-                units=lambda fit: fit.units,
-                done=done,
-                busy=busy,
-            )
-    if busy:
-        training, title = busy[0].science.training, "Waiting for another process"
-        run_tasks(train_when_free, busy, execution, title=title, training=training, units=lambda fit: fit.units)
+    for title, some, work in (
+        ("Solving", solved, train_one),
+        ("Training", trained, train_one),
+        ("Waiting for another process", busy, train_when_free),
+    ):
+        if not some:
+            continue
+        waits, in_epochs, training = some is busy, some[0].model.in_epochs, some[0].science.training
+        finished = [fit for fit in fits if fit.model.in_epochs == in_epochs and fit not in some and not waits]
+        run_tasks(
+            work,
+            tuple(some),
+            execution,
+            title=title,
+            training=training,
+            units=lambda fit: fit.units,
+            done=sum(fit.units for fit in finished),
+            busy=None if waits else busy,
+        )
 
 
 def run_tasks(

@@ -147,8 +147,7 @@ def _other_split(main: Study, split: str, models: tuple[Model, ...]) -> Study:
 
 
 def _of_other_split(science: Science, split: str) -> Science:
-    splitting = science.splitting.model_copy(update={"split": split, "n_folds": 0})
-    return science.model_copy(update={"splitting": splitting})
+    return science.model_copy(update={"splitting": science.splitting.by_other(split)})
 
 
 def _controls(main: Study) -> tuple[Study, ...]:

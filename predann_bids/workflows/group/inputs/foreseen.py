@@ -60,10 +60,8 @@ def foresee(music: Mapping[Recording, Sequence[Presentation]], science: Science)
     """
     trials, rate = _trials(music, science), Rate(science.preprocessing.resample)
     splitting, training, windows = science.splitting, science.training, science.windows
-    kinds = [splitting]
-    for split in dict.fromkeys(science.evaluation.also_splits):
-        if split != splitting.split:
-            kinds.append(splitting.model_copy(update={"split": split, "n_folds": 0}))
+    others = [split for split in dict.fromkeys(science.evaluation.also_splits) if split != splitting.split]
+    kinds = [splitting, *map(splitting.by_other, others)]
     length = rate.samples(windows.length)
     guard = rate.samples(max(windows.length, windows.audio_context))
     folds = [len(make_splits(trials, k, window=length, rate=rate, seed=training.seed, guard=guard)) for k in kinds]
