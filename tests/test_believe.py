@@ -75,6 +75,13 @@ def test_the_centre_of_filters_is_where_their_energy_lies(lag_s):
     assert found["early_share"] < 0.01
 
 
+@pytest.mark.parametrize("lag_s", [0.01, 0.15])
+def test_noise_at_all_lags_does_not_move_the_centre(lag_s):
+    noise = np.random.default_rng(1).standard_normal((3, 40, len(LAGS_S))).astype(np.float32)
+    noisy = filters_at(lag_s, channels=40) + 0.3 * noise  # more than half of the energy
+    assert lag_scores([noisy], LAGS_S)["centre"] == pytest.approx(lag_s, abs=0.015)
+
+
 def test_every_fold_counts_the_same_however_large_its_weights_are():
     one, other = filters_at(0.1), filters_at(0.3)
     found, scaled = (lag_scores([one, factor * other], LAGS_S) for factor in (1, 1000))
@@ -85,3 +92,10 @@ def test_every_fold_counts_the_same_however_large_its_weights_are():
 def test_filters_that_look_at_the_sound_itself_are_warned_of(lag_s, warned):
     metrics = everything() | {"response_lags": lag_scores([filters_at(lag_s)], LAGS_S)}
     assert ("stimulus_artefact" in codes(metrics)) is warned
+
+
+def test_filters_that_decode_nothing_are_not_warned_of():
+    metrics = everything() | {"response_lags": lag_scores([filters_at(0.0)], LAGS_S)}
+    chance = metrics["models"]["ridge"]["match_chance"]
+    metrics["models"]["ridge"] |= {"match_ci95": [chance - 0.05, chance + 0.1]}
+    assert "stimulus_artefact" not in codes(metrics)

@@ -16,7 +16,7 @@ SUBSTANTIAL = 0.1  # of the way from guessing to certainty
 SURE_OF_SAME = 0.05  # designs that are too small for more: all orders are the same, and that is seen
 SAME = 0.995
 MOSTLY = 0.5  # of the way from guessing to certainty
-TOO_SOON_S = 0.03  # a response of the cortex comes later
+TOO_SOON_S = 0.045  # a response of the cortex comes later
 
 Words = tuple[str, tuple[str, ...]]  # a title, and paragraphs
 
@@ -167,16 +167,18 @@ def artefact_words(metrics: Mapping[str, Any]) -> Words | None:
     metrics : mapping
         Content of metrics.json.
     """
-    lags = metrics.get("response_lags")
+    lags, scores = metrics.get("response_lags"), metrics["models"].get("ridge")
     if not lags or lags["centre"] >= TOO_SOON_S:
+        return None
+    if scores and scores["match_ci95"][0] <= scores["match_chance"]:  # filters that decode nothing look anywhere
         return None
     return (
         "The EEG seems to hold an electrical copy of the sound.",
         (
             f"The filters of multiband ridge regression have their centre {1000 * lags['centre']:.0f} ms after the"
-            f" sound, and {text.share(lags['early_share'])} of their energy before 45 ms. A response of the brain"
-            " follows the sound by 50 to 300 ms; so soon there can only be what the sound itself leaves in the EEG,"
-            " through the cables or the transducers of the earphones.",
+            f" sound; {text.share(lags['early_share'])} of the energy that stands out lies before 45 ms. A response of"
+            " the brain follows the sound by 50 to 300 ms; so soon there can only be what the sound itself leaves in"
+            " the EEG, through the cables or the transducers of the earphones.",
             "No split and no control of this program can tell such a copy from a response. To check, record once while"
             " the earphones play, but outside the ears. The peak of the delay curve is no evidence of a response: it"
             " shows alignment with the delay that was trained, not the latency of the brain.",
