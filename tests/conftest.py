@@ -1,12 +1,14 @@
-"""A tiny dataset with music in it, and its derivatives, made once for all tests of a process."""
+"""A tiny dataset with music in it, and its derivatives, made once for all tests, in however many processes they run."""
 
 import json
+import os
 import shutil
 import subprocess
 import sysconfig
 import warnings
 
 import pytest
+from filelock import FileLock
 
 from predann_bids.cli import make_command, run
 from predann_bids.tools.simulation.dataset import simulate
@@ -14,12 +16,29 @@ from predann_bids.tools.simulation.settings import Simulation
 
 
 @pytest.fixture(scope="session")
-def dataset(tmp_path_factory):
+def built_once(tmp_path_factory):
+    """Make a directory once for all processes of a test run: takes its name, and a function that makes it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+
+    def built_once(name, build):
+        directory, done = shared / name, shared / f"{name}.done"
+        shared.mkdir(exist_ok=True)
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(directory, ignore_errors=True)
+                build(directory)
+                done.touch()
+        return directory
+
+    return built_once
+
+
+@pytest.fixture(scope="session")
+def dataset(built_once):
     """Four participants, three songs of 12 s, 8 channels; read-only by agreement."""
-    root = tmp_path_factory.mktemp("simulated") / "ds"
-    return simulate(
-        root, Simulation(participants=4, songs=3, seconds=12, channels=8, sampling_rate=200, snr=1.0, seed=1)
-    )
+    tiny = Simulation(participants=4, songs=3, seconds=12, channels=8, sampling_rate=200, snr=1.0, seed=1)
+    return built_once("ds", lambda root: simulate(root, tiny))
 
 
 @pytest.fixture
@@ -29,12 +48,14 @@ def dataset_copy(dataset, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def derivatives(dataset, tmp_path_factory):
+def derivatives(dataset, built_once):
     """The participant level's output for `dataset`, without reports; read-only by agreement."""
-    output = tmp_path_factory.mktemp("derivatives") / "out"
-    with warnings.catch_warnings():
-        assert run(make_command(), [str(dataset), str(output), "participant", "--no-report", "--n-procs", "1"]) == 0
-    return output
+
+    def build(output):
+        with warnings.catch_warnings():
+            assert run(make_command(), [str(dataset), str(output), "participant", "--no-report", "--n-procs", "1"]) == 0
+
+    return built_once("derivatives", build)
 
 
 @pytest.fixture

@@ -123,6 +123,7 @@ def toys():
 
 FLAGS = {
     "training.epochs": 2,
+    "splitting.n_folds": 2,
     "training.batch_size": 8,
     "windows.length": 2.0,
     "evaluation.resamples": 99,
@@ -182,7 +183,7 @@ def test_a_decoder_of_a_plugin_goes_all_the_way_to_a_report_and_back_from_its_fi
 
 @pytest.mark.usefixtures("toys")
 def test_an_eeg_encoder_of_a_plugin_replaces_that_of_the_default_decoder(dataset, derivatives, copy):
-    outcome = decoded(dataset, derivatives, copy, training__encoders="pooled")
+    outcome = decoded(dataset, derivatives, copy, training__encoders="pooled", training__baseline=False)
     assert isinstance(predann_bids.load_decoder(outcome.directory).eeg_encoder, Pooling)
     assert "averages before it compares log-mel spectra" in methods(outcome)
 
