@@ -7,7 +7,7 @@ import pytest
 from made_up_metrics import everything, metrics_of
 
 from predann_bids.learning.confounds.artefact import lag_scores
-from predann_bids.report.group.believe import believe_sentence, rivals
+from predann_bids.report.group.believe import believe_sentence, below_words, rivals
 from predann_bids.report.group.caveats import caveats
 
 
@@ -47,6 +47,12 @@ def test_where_no_lead_is_shown_the_headline_says_so(low):
 def test_a_better_closed_form_decoder_is_warned_of_and_a_nearly_equal_one_is_not():
     assert "below_linear" in codes(with_accuracy(0.99, 0.7, low=-0.05))
     assert "below_linear" not in codes(with_accuracy(0.979, 0.7, low=-0.05))
+
+
+def test_only_a_difference_that_is_shown_makes_the_warning_say_what_to_believe():
+    titles = {low: below_words(with_accuracy(0.99, 0.7, low=low))[0] for low in (-0.05, -0.3)}
+    assert "no difference between them is shown" in titles[-0.05]
+    assert titles[-0.3].endswith("believe that one.")
 
 
 def test_without_closed_form_decoders_nothing_is_said_of_them():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,12 @@ class Rival:
     def is_ahead(self) -> bool:
         """Whether the closed-form decoder is more accurate, by more than what is nearly equal."""
         return self.accuracy > self.predann + NEARLY_EQUAL
+
+    @property
+    def is_shown_ahead(self) -> bool:
+        """Whether the closed-form decoder is shown to be more accurate."""
+        limits: Any = (self.comparison or {}).get("ci95")
+        return bool(limits) and bool(limits[1] < 0)
 
 
 def rivals(metrics: Mapping[str, Any]) -> list[Rival]:
@@ -104,7 +110,7 @@ def below_words(metrics: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | Non
         for rival in ahead
     ]
     return (
-        "A decoder that is solved for in seconds is ahead of PredANN here: believe that one.",
+        _title(ahead),
         (
             " ".join(sentences),
             "PredANN contains such a decoder, and how much that part counts is chosen on validation data. With little"
@@ -113,9 +119,15 @@ def below_words(metrics: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | Non
     )
 
 
+def _title(ahead: Sequence[Rival]) -> str:
+    if any(rival.is_shown_ahead for rival in ahead):
+        return "A decoder that is solved for in seconds is more accurate than PredANN here: believe that one."
+    return "A decoder that is solved for in seconds is ahead of PredANN here, but no difference between them is shown."
+
+
 def _certainty(rival: Rival) -> str:
     limits = (rival.comparison or {}).get("ci95")
     if not limits:
         return ""
-    shown = "" if limits[1] < 0 else ", which may be chance"
+    shown = "" if rival.is_shown_ahead else ", which may be chance"
     return f" (difference {text.interval_points(limits)} points, 95 % interval{shown})"
