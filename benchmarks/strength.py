@@ -5,8 +5,9 @@
 
 simulates a dataset for each combination of the values, runs the participant and the group level of each, and keeps its
 metrics.json in DIR; those that are there already are not made again. Then it writes, from all that DIR holds of this
-background, `strength.tsv`, a row for each dataset, model and way to decide, with PredANN's gain over the model, and
-`strength.svg`: accuracy by match and by song logits against r, with the range of real EEG shaded.
+background, `strength.tsv`, a row for each dataset, model and way to decide, with PredANN's gain over the model; and a
+figure for each axis along which there are several values (`response_r.svg`, with the range of real EEG shaded,
+`participants.svg`, `seconds.svg`): accuracy by match and by song logits, and PredANN's gain over each other model.
 
 A dataset of twelve people and six songs of 90 s takes about a quarter of an hour of two cores.
 """
@@ -30,6 +31,11 @@ from predann_bids.tools.simulation.settings import Simulation
 from predann_bids.workflows.execution import Execution
 
 REAL = (0.02, 0.15)  # correlations that linear reconstructions of music and speech reach in real EEG
+AXES = {
+    "response_r": "response r (linear reconstruction)",
+    "participants": "participants",
+    "seconds": "seconds of each song",
+}
 WAYS = {"match": ("match_accuracy", "match_ci95"), "logits": ("accuracy", "ci95")}
 
 
@@ -66,6 +72,7 @@ def rows_of(file: Path) -> Iterator[dict[str, Any]]:
             yield {
                 **point,
                 "strength": metrics["strength"],
+                "chance": metrics["chance"],
                 "model": model,
                 "by": way,
                 "accuracy": scores[accuracy],
@@ -77,19 +84,41 @@ def rows_of(file: Path) -> Iterator[dict[str, Any]]:
             }
 
 
-def draw(table: pd.DataFrame, path: Path) -> None:
-    """Draw accuracy against the strength of the response, one panel for each way to decide."""
+def along(table: pd.DataFrame, axis: str) -> pd.DataFrame:
+    """Keep the rows that differ along one axis alone: of the others, the combination with most values along it."""
+    others = [name for name in AXES if name != axis]
+    values = table.groupby(others)[axis].nunique()
+    chosen = values.idxmax() if len(values) else ()
+    return table[(table[others] == chosen).all(axis=1)] if values.max() > 1 else table.iloc[:0]
+
+
+def draw(table: pd.DataFrame, axis: str, path: Path) -> None:
+    """Draw accuracy and, below it, PredANN's gain over the others along an axis; a column for each way to decide."""
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(1, len(WAYS), figsize=(10, 4.5), sharey=True, layout="constrained")
-    for axes, way in zip(panels, WAYS, strict=True):
-        axes.axvspan(*REAL, color="0.92", label="real EEG")
+    figure, panels = plt.subplots(2, len(WAYS), figsize=(10, 8), sharex=True, sharey="row", layout="constrained")
+    for (above, below), way in zip(panels.T, WAYS, strict=True):
+        for axes in (above, below) if axis == "response_r" else ():
+            axes.axvspan(*REAL, color="0.92", label="real EEG")
         for model, rows in table[table.by == way].groupby("model", sort=False):
-            mean, words = rows.groupby("response_r").accuracy.mean(), model_words(str(model))
-            axes.plot(mean.index, 100 * mean, color=words.colour, marker=words.marker, label=words.name)
-        axes.set(xscale="log", xlabel="response r (linear reconstruction)", title=f"By {way}")
-    panels[0].set_ylabel("Accuracy (%)")
-    panels[-1].legend(fontsize="small")
+            mean, words = (
+                rows.groupby(axis)[["accuracy", "gain", "gain_low", "gain_high"]].mean(),
+                model_words(str(model)),
+            )
+            style = {"color": words.colour, "marker": words.marker, "label": words.name}
+            above.plot(mean.index, 100 * mean.accuracy, **style)
+            if mean.gain.notna().any():
+                gain = 100 * mean.gain
+                limits = [gain - 100 * mean.gain_low, 100 * mean.gain_high - gain]
+                below.errorbar(mean.index, gain, yerr=limits, capsize=2, **style)
+        above.axhline(100 * table.chance.mean(), color="0.5", linestyle=":", label="chance")
+        below.axhline(0, color="0.5", linestyle=":")
+        above.set(xscale="log", title=f"By {way}")
+        below.set(xscale="log", xlabel=AXES[axis], xticks=mean.index, xticklabels=[f"{x:g}" for x in mean.index])
+        below.minorticks_off()
+    panels[0, 0].set_ylabel("Accuracy (%)")
+    panels[1, 0].set_ylabel("PredANN minus the other (points, 95 % interval)")
+    panels[0, 0].legend(fontsize="small")
     figure.savefig(path)
     plt.close(figure)
 
@@ -114,7 +143,10 @@ def main() -> None:
     files = sorted(options.directory.glob(f"{options.background}_*.json"))
     table = pd.DataFrame([row for file in files for row in rows_of(file)])
     table.to_csv(options.directory / "strength.tsv", sep="\t", index=False)
-    draw(table, options.directory / "strength.svg")
+    for axis in AXES:
+        rows = along(table, axis)
+        if len(rows):
+            draw(rows, axis, options.directory / f"{axis}.svg")
 
 
 if __name__ == "__main__":
