@@ -94,8 +94,11 @@ class Illustration:
         with warnings.catch_warnings():
             # Names in a script that the font lacks are drawn as boxes in the PNG; SVG and tables have them in full.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            # the layout, which takes longest, is computed once, and without the drawing that savefig does for it
+            if layout := self.figure.get_layout_engine():
+                layout.execute(self.figure)
+                self.figure.set_layout_engine("none")
             self.figure.savefig(buffer, **options)
-        self.figure.set_layout_engine("none")  # the layout, which takes longest, is computed once
 
 
 def _tidy(svg: str, title: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,12 @@ def detect_onsets(audio: Path) -> Doubles:
     UnusableData
         The file is no audio.
     """
+    stat = audio.stat() if audio.is_file() else None
+    return _detected(audio, stat and (stat.st_size, stat.st_mtime_ns))
+
+
+@lru_cache(maxsize=256)  # everybody hears the same music
+def _detected(audio: Path, _state: tuple[int, int] | None) -> Doubles:
     from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
     flux = _flux(audio)
@@ -96,7 +103,9 @@ def detect_onsets(audio: Path) -> Doubles:
     highest = maximum_filter1d(flux, 2 * round(NEAREST_S / HOP_S) + 1)
     surrounding = uniform_filter1d(flux, 2 * round(SURROUNDING_S / HOP_S) + 1)
     peaks = np.flatnonzero((flux == highest) & (flux > surrounding + CLEARLY * flux.std()))
-    return np.asarray(peaks * HOP_S + LEAD_S, dtype=np.float64)
+    onsets = np.asarray(peaks * HOP_S + LEAD_S, dtype=np.float64)
+    onsets.setflags(write=False)
+    return onsets
 
 
 def _flux(audio: Path) -> Doubles:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -223,25 +222,18 @@ def _onsets(job: RecordingJob, resolution: Resolution) -> list[float] | None:
     """List when notes begin, in seconds from the start of the recording; None when nobody will look at it."""
     if not job.look_for_onsets:
         return None
-    from predann_bids.signals.onsets import onsets_played
+    from predann_bids.signals.onsets import detect_onsets, onsets_played
 
     return [
         float(second)
         for p in resolution.presentations
         for second in onsets_played(
-            _detected_onsets(job.stimuli_dir / p.stim_file),
+            detect_onsets(job.stimuli_dir / p.stim_file),
             audio_start=p.audio_start,
             onset=p.onset,
             duration=p.duration,
         )
     ]
-
-
-@lru_cache(maxsize=256)
-def _detected_onsets(audio: Path) -> Any:
-    from predann_bids.signals.onsets import detect_onsets
-
-    return detect_onsets(audio)
 
 
 def _quality(
