@@ -245,3 +245,9 @@ class Evaluation(Section):
         description="Further splits to evaluate, such as 'stimulus' for songs never trained on.",
         json_schema_extra=option("--also-split", metavar="SPLIT...", table="split"),
     )
+    predict_features: tuple[str, ...] = Field(
+        (),
+        description="Also measure how well held-out EEG predicts these audio features, linearly and by way of what the"
+        " network represents: 'onsets', 'log-mel', or the name of a teacher.",
+        json_schema_extra=option("--predict-features", metavar="NAME...") | ADDED,
+    )

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from predann_bids.report.group.predicted import predicted_sentences
 from predann_bids.report.group.sentences import comparison_sentences, ladder, permutation_sentences
 from predann_bids.report.group.uses import use_sentences
 from predann_bids.report.scores import evaluated, has_logits
@@ -66,6 +67,7 @@ LAYOUT = (
     Place("control", "The recordings' fingerprint", ("control",), ("control",)),
     Place("retrieval", "Which song, which moment", ("retrieval_curves", "retrieval_lengths"), ("retrieval",)),
     Place("uses", "What the network uses", ("delay", "channels", "bands"), ("regions", "channels", "bands")),
+    Place("predicted", "What the EEG predicts", ("predicted",), ("predicted",)),
     Place("splits", "Other splits", ("splits",), ("splits",)),
     Place(
         "details",
@@ -163,4 +165,5 @@ def _paragraphs(metrics: Mapping[str, Any], tables: Mapping[str, Table]) -> Mapp
         "control": [CONTROLLED],
         "retrieval": [RETRIEVED],
         "uses": [USED, *use_sentences(metrics)] if metrics.get("uses") else [],
+        "predicted": predicted_sentences(metrics),
     }

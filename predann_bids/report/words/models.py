@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from predann_bids.report import words
 
 PREDANN, BASELINE, OWN_MOMENT, BAND_POWER = "predann", "baseline", "own_moment", "band_power"
+LINEAR = "linear"
 CLOSED_FORM = ("linear", "linear_whitened", "ridge", "cca")
 
 

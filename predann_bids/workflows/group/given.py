@@ -108,6 +108,11 @@ def _refuse_training(given: Given, science: Science) -> None:
         raise WrongUsage(
             "--from-model trains nothing: leave out --control, --also-split and --n-seeds, which train decoders."
         )
+    if evaluation.predict_features:
+        raise WrongUsage(
+            "--predict-features computes regressions from a training set, and --from-model has none: leave out one of"
+            " the two."
+        )
     if not given.recordings and science.splitting.split == "chunk" and evaluation.permutations:
         raise WrongUsage(
             "--permutations: on the chunk split they train decoders anew, and --from-model trains nothing. Leave out"

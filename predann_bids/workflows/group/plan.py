@@ -13,7 +13,7 @@ from predann_bids.data.controls import permuted_evenly, reassigned, rotations
 from predann_bids.data.splits import SPLITS, Split
 from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import grid
-from predann_bids.errors import UnusableData, people
+from predann_bids.errors import UnusableData, WrongUsage, people
 from predann_bids.learning.models import BAND_POWER, MODELS, Model, evaluated_models
 from predann_bids.models.audio.features import FEATURES
 from predann_bids.models.decoder import DECODERS
@@ -88,7 +88,7 @@ def make_plan(request: Request, folds: Collection[int] = ()) -> Plan:
     _refuse_unknown(science)
     models = [MODELS[name] for name in given.models] if given else evaluated_models(science)
     kinds = {DECODERS[model.decoder or science.training.encoders] for model in models}
-    features = {kind.features_for(science.training) for kind in kinds}
+    features = {*(kind.features_for(science.training) for kind in kinds), *science.evaluation.predict_features}
     for name in features:
         FEATURES[name]
     if not given:
@@ -121,6 +121,9 @@ def _refuse_unknown(science: Science) -> None:
     network(science.training.encoders)
     for split in (science.splitting.split, *science.evaluation.also_splits):
         SPLITS[split]
+    for name in science.evaluation.predict_features:
+        if not FEATURES[name].in_frames:
+            raise WrongUsage(f"--predict-features {name}: these are not features but the sound itself. Leave it out.")
 
 
 def _refuse_impossible_folds(request: Request, science: Science, folds: Collection[int]) -> None:

@@ -32,7 +32,7 @@ from predann_bids.workflows.group.pooling import (
     scored,
 )
 from predann_bids.workflows.group.request import GroupOutcome, Request
-from predann_bids.workflows.group.uses import measured_uses
+from predann_bids.workflows.group.uses import measured_predictions, measured_uses
 from predann_bids.workflows.locks import exclusive
 from predann_bids.workflows.record import recorded
 from predann_bids.workflows.resources import check_accelerator
@@ -157,6 +157,7 @@ def _metrics(plan: Plan, predictions: Mapping[Path, Predicted]) -> dict[str, Any
     metrics["control"] = control_scores(main, real, controls) if controls else None
     probed = evaluation.probe and DECODERS[main.science.training.encoders].can_be_probed
     metrics["uses"] = measured_uses(main, plan.fits_of(main), plan.execution) if probed else None
+    metrics["predicts"] = measured_predictions(main, plan.fits_of(main), plan.execution)
     metrics["also"] = {study.name: scores[study.name] for study in also}
     metrics["copies"] = [dict(row) for row in main.material.copy_rows]
     metrics["copies_limit"] = copies_limit(main)

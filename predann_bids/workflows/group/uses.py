@@ -1,9 +1,10 @@
-"""Measure what trained decoders use, fold by fold, and pool it."""
+"""Measure what trained decoders use, and what EEG predicts, fold by fold, and pool it."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from predann_bids.workflows.processes import Worker
 from predann_bids.workflows.resources import on_threads
 
 STEPS = 4  # that a probe reports: delays, bands, channels, similarity
+READOUT_STEPS = 2  # linear, network
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,72 @@ class ProbeTask:
         from predann_bids.learning.probing.counts import Probe
 
         return Probe.of(read_json(self.path)["Probe"])
+
+
+@dataclass(frozen=True)
+class ReadoutTask:
+    """Measure how well the EEG of a fold predicts audio features, by way of the decoder of a fit and linearly."""
+
+    fit: ModelFit
+    features: str
+
+    @property
+    def path(self) -> Path:
+        """Where the correlations are kept."""
+        name = hashlib.blake2b(self.features.encode(), digest_size=4).hexdigest()
+        return self.fit.directory / f"{self.fit.model.name}_readout-{name}.json"
+
+    @property
+    def fingerprint(self) -> str:
+        """What the result depends on: the decoder, and the audio features."""
+        versions = {file.parent.name for file in self.fit.study.material.audio.files[self.features]}
+        return "+".join((self.fit.fingerprint, *sorted(versions)))
+
+    def is_finished(self) -> bool:
+        """Whether it is done, with the same decoder and the same features."""
+        return self.path.is_file() and read_json(self.path).get("ScienceHash") == self.fingerprint
+
+    def read(self) -> Any:
+        """Read back what was measured."""
+        from predann_bids.learning.probing.readout import Readout
+
+        return Readout(**read_json(self.path)["Readout"])
+
+
+def measured_predictions(study: Study, fits: Sequence[ModelFit], execution: Execution) -> list[dict[str, Any]] | None:
+    """Measure how well EEG predicts the audio features that were asked for: the value `predicts` of metrics.json."""
+    from predann_bids.learning.probing.readout import pool_readouts
+
+    names, first = study.science.evaluation.predict_features, study.science.training.seed
+    fits = [fit for fit in fits if fit.model == PREDANN and fit.seed == first]
+    tasks = {name: [ReadoutTask(fit, name) for fit in fits] for name in dict.fromkeys(names)}
+    run_tasks(
+        measure_prediction,
+        [t for some in tasks.values() for t in some if execution.overwrite or not t.is_finished()],
+        execution,
+        title="Predicting features",
+        training=study.science.training,
+        units=lambda _: READOUT_STEPS,
+    )
+    rows = [{"name": n, **pool_readouts([t.read() for t in some], study.scoring)} for n, some in tasks.items()]
+    return rows or None
+
+
+def measure_prediction(task: ReadoutTask, worker: Worker) -> None:
+    """Measure how well the EEG of one fold predicts audio features, and keep the correlations."""
+    from predann_bids.learning.probing.readout import read_out
+
+    fit, name = task.fit, task.features
+    source = source_of(fit)
+    with on_threads(1):
+        found = read_out(
+            read_decoder(fit, source),
+            source,
+            fit.study.material.source(fit.science, name),
+            fit.split,
+            lambda way: worker.advance(1, f"fold {fit.split.fold}, {name}: {way}"),
+        )
+    write_json(task.path, {"ScienceHash": task.fingerprint, "Readout": asdict(found)})
 
 
 def measured_uses(study: Study, fits: Sequence[ModelFit], execution: Execution) -> dict[str, Any]:
