@@ -89,7 +89,7 @@ def along(table: pd.DataFrame, axis: str) -> pd.DataFrame:
     others = [name for name in AXES if name != axis]
     values = table.groupby(others)[axis].nunique()
     chosen = values.idxmax() if len(values) else ()
-    return table[(table[others] == chosen).all(axis=1)] if values.max() > 1 else table.iloc[:0]
+    return table[(table[others] == list(chosen)).all(axis=1)] if values.max() > 1 else table.iloc[:0]
 
 
 def draw(table: pd.DataFrame, axis: str, path: Path) -> None:
