@@ -59,7 +59,7 @@ class Simulated:
             return
         rng = np.random.default_rng(0)
         with (self.directory / "eeg.f32").open("wb") as file:
-            for _ in range(0, len(SONGS) * (self.song_samples + BREAK), PIECE):
+            for _ in range(0, len(SONGS) * (self.song_samples + BREAK) + BREAK, PIECE):
                 (10 * rng.standard_normal((PIECE, len(CHANNELS)), dtype=np.float32)).tofile(file)
         sound = 0.1 * rng.standard_normal(AUDIO_RATE.samples(self.seconds + 4), dtype=np.float32)
         soundfile.write(self.song, sound, int(AUDIO_RATE.hz), subtype="PCM_16")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from predann_bids.models.correlation import slide
+from predann_bids.models.correlation import running_sums, slide
 from predann_bids.models.memory import evidence, padded
 
 sizes = st.tuples(*(st.integers(1, most) for most in (3, 4, 5)))  # series, dimensions, kernels
@@ -40,3 +40,10 @@ def test_evidence_is_the_same_in_training_and_afterwards():
     with torch.no_grad():
         afterwards = evidence(z, memory, lengths, 0.1)
     torch.testing.assert_close(evidence(z, memory.requires_grad_(), lengths, 0.1), afterwards, atol=1e-4, rtol=1e-4)
+
+
+@given(st.integers(1, 20), st.integers(0, 60), st.integers(1, 3))
+def test_running_sums_are_those_of_the_runs(frames, more, stride):
+    series = torch.arange(float(frames + more)).square()[None]
+    expected = series.unfold(1, frames, stride).sum(dim=2).double()
+    torch.testing.assert_close(running_sums(series, frames, stride), expected)

@@ -121,7 +121,10 @@ class EegStore:
             trial = trials[index]
             samples = self._samples(trial.recording, trial.onset + int(start) + delay, length)
             picked = self._pick(trial.recording, samples)
-            batch[row] = self.scalings[trial.recording].apply(picked) if self.scalings else picked.T
+            if self.scalings:
+                self.scalings[trial.recording].apply(picked, out=batch[row])
+            else:
+                batch[row] = picked.T
         return batch if self.scalings else scale_windows(batch)
 
     def whitened(self, shrinkage: float | None) -> EegStore:
@@ -132,7 +135,11 @@ class EegStore:
         return replace(self, scalings=tuple(scaling.whitened(shrinkage) for scaling in self.scalings))
 
     def _pick(self, recording: int, samples: Singles) -> Singles:
-        return self.fills[recording].apply(samples) if self.fills else samples[:, self.columns[recording]]
+        if self.fills:
+            return self.fills[recording].apply(samples)
+        columns = self.columns[recording]
+        # all channels in their own order need no copy
+        return samples if np.array_equal(columns, np.arange(samples.shape[1])) else samples[:, columns]
 
     def _scaling(self, recording: int, bad: Sequence[Span]) -> Scaling:
         data = self.recordings[recording].data

@@ -88,8 +88,12 @@ class NetworkTraining(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return AdamW (Adam if weight decay is 0) with a constant learning rate, or warm-up and cosine decay."""
         config = self.training_config
+        # all parameters in one go, where that exists
         optimizer = torch.optim.AdamW(
-            self.decoder.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            self.decoder.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=self.device.type in ("cpu", "cuda") and not self.decoder.is_large,
         )
         if config.schedule == "constant":
             return optimizer
@@ -257,7 +261,7 @@ def fit(
     history = _History(on_progress, name)
     selection = _selection(config, directory)
     last, request = directory / "last.ckpt", request_to_stop()
-    with request.held_back(), _quiet_lightning():
+    with request.held_back(), _quiet_lightning(), _memory_left_as_it_is():
         trainer = _trainer(
             config, hardware, directory, [*selection, history, _SaveRegularly(last, request)], saves=bool(selection)
         )
@@ -336,6 +340,20 @@ def _trainer(
             f"Lightning cannot run with --accelerator {hardware.accelerator}, device {hardware.device},"
             f" --precision {hardware.precision}: {error}"
         ) from error
+
+
+@contextmanager
+def _memory_left_as_it_is() -> Iterator[None]:
+    """Keep PyTorch from filling new tensors with NaN, as it does where operations have to be deterministic.
+
+    It would show the use of values that were never computed, in a fifth of the time of a training.
+    """
+    before = torch.utils.deterministic.fill_uninitialized_memory
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.utils.deterministic.fill_uninitialized_memory = before  # type: ignore[attr-defined]
 
 
 @contextmanager

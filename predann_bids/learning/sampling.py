@@ -11,6 +11,8 @@ from predann_bids.data.source import AnySource, Batch
 from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import Windows, count_side_by_side, draw, draw_single
 
+KEPT_BYTES = 2**27  # of validation batches in each process that trains
+
 
 class TrainingBatches(IterableDataset[Batch]):
     """Batches of windows at random positions, drawn anew for each epoch; a last incomplete batch is dropped.
@@ -80,9 +82,22 @@ class ValidationBatches(IterableDataset[Batch]):
         order = np.random.default_rng(key).permutation(len(windows))
         self._batches = [windows[rows] for rows in np.array_split(order, max(1, round(len(order) / size)))]
         self._source = source
+        self._cut: dict[int, Batch] = {}
+        self._room = KEPT_BYTES
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        return map(self._source.batch, self._batches)
+        return map(self._batch, range(len(self)))
+
+    def _batch(self, number: int) -> Batch:
+        """Cut a batch, and keep it if there is room: it is the same in each epoch."""
+        if number in self._cut:
+            return self._cut[number]
+        batch = self._source.batch(self._batches[number])
+        size = sum(part.numel() * part.element_size() for part in batch)
+        if size <= self._room:
+            self._room -= size
+            self._cut[number] = batch
+        return batch

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from predann_bids.models.correlation import slide
+from predann_bids.models.correlation import running_sums, slide
 
 MOMENT_STRIDE = 2  # frames of the representation from one compared moment to the next
 
@@ -39,9 +39,24 @@ def evidence(z: Tensor, memory: Tensor, lengths: Tensor, temperature: float, *, 
     Tensor, shape (B, S)
         Song logits.
     """
-    similarities, exists = at_all_moments(z, memory, lengths, by_feature=by_feature)  # (B, S, M), (S, M)
-    scaled = (similarities / temperature).masked_fill(~exists, -torch.inf)
-    return torch.logsumexp(scaled, dim=2) - torch.log(exists.sum(dim=1).clamp(min=1))
+    if by_feature:
+        similarities, _ = at_all_moments(z, memory, lengths, by_feature=True)
+        scaled = similarities.transpose(0, 1) / temperature
+    else:
+        products, norms = _products(z, memory, lengths)
+        scaled = products * (1 / (norms * temperature))
+    return _log_mean_exp(scaled, _moments(lengths, z.shape[2]))
+
+
+def _log_mean_exp(scaled: Tensor, numbers: Tensor) -> Tensor:
+    """Average over the first moments of each song, as many as it has: (S, B, M), (S,) -> (B, S)."""
+    if scaled.device.type == "cpu":  # song by song, which stays in a processor's cache
+        pairs = zip(scaled.unbind(), numbers.tolist(), strict=True)
+        summed = torch.stack([torch.logsumexp(song[:, :number], dim=1) for song, number in pairs])
+    else:  # at once, without waiting for the device
+        exists = torch.arange(scaled.shape[2], device=scaled.device) < numbers[:, None]
+        summed = torch.logsumexp(scaled.masked_fill(~exists[:, None], -torch.inf), dim=2)
+    return (summed - numbers.clamp(min=1).log()[:, None]).T
 
 
 def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bool = False) -> tuple[Tensor, Tensor]:
@@ -74,19 +89,29 @@ def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bo
         ]
         per_feature, exists = zip(*results, strict=True)
         return torch.stack(per_feature).mean(dim=0), exists[0]
+    products, norms = _products(z, memory, lengths)
+    exists = torch.arange(products.shape[2], device=z.device) < _moments(lengths, z.shape[2])[:, None]
+    return (products / norms).transpose(0, 1), exists
+
+
+def _products(z: Tensor, memory: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Multiply normalised predictions with all moments, (S, B, M), and compute the norms of these, (S, 1, M)."""
     frames = z.shape[2]
     if int(lengths.max()) < frames:
         raise RuntimeError("the decoder remembers no song as long as a window; call remember() first")
     unit = F.normalize(z.flatten(1), dim=1).view_as(z)
     trained = torch.is_grad_enabled() and memory.requires_grad
-    correlate = slide if trained else F.conv1d  # gradients make direct sums the greater part of a training step
-    products = correlate(memory, unit, stride=MOMENT_STRIDE)  # (S, B, M)
-    squares = F.avg_pool1d(memory.square(), frames, MOMENT_STRIDE)
-    means = F.avg_pool1d(memory, frames, MOMENT_STRIDE)
-    power = (squares - means.square()).sum(dim=1, keepdim=True) * frames  # (S, 1, M)
-    similarities = products / power.clamp(min=1e-8).sqrt()
-    last = torch.arange(products.shape[2], device=z.device) * MOMENT_STRIDE + frames
-    return similarities.transpose(0, 1), last[None] <= lengths[:, None]
+    correlate = F.conv1d if memory.shape[1] == 1 and not trained else slide  # the fastest
+    products = correlate(memory, unit, stride=MOMENT_STRIDE)
+    squares = running_sums(memory.square().sum(dim=1, keepdim=True), frames, MOMENT_STRIDE)
+    sums = running_sums(memory, frames, MOMENT_STRIDE)
+    power = squares - sums.square().sum(dim=1, keepdim=True) / frames
+    return products, power.clamp(min=1e-8).sqrt().to(products)
+
+
+def _moments(lengths: Tensor, frames: int) -> Tensor:
+    """Count the compared moments of songs of some lengths, (S,)."""
+    return torch.div(lengths - frames, MOMENT_STRIDE, rounding_mode="floor").add(1).clamp(min=0)
 
 
 def at_one_moment(z: Tensor, memory: Tensor, lengths: Tensor, first: Tensor, *, by_feature: bool = False) -> Tensor:

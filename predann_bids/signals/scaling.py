@@ -61,12 +61,12 @@ class Scaling:
         assert self.covariance is not None
         return replace(self, mixing=whitening(self.covariance, shrinkage).astype(np.float32))
 
-    def apply(self, samples: Singles) -> Singles:
-        """Scale samples (T, C) to a window (C, T)."""
+    def apply(self, samples: Singles, out: Singles | None = None) -> Singles:
+        """Scale samples (T, C) to a window (C, T), which is written to `out` if there is one."""
         limited = samples - self.center
         limited /= self.spread
         np.clip(limited, -OUTLIER, OUTLIER, out=limited)
-        scaled: Singles = self.mixing @ limited.T
+        scaled: Singles = np.matmul(self.mixing, limited.T, out=out)
         return np.clip(scaled, -CLAMP, CLAMP, out=scaled)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,13 @@ from predann_bids.models.losses import predann_loss, similarity
 from predann_bids.models.memory import at_one_moment, evidence, padded
 from predann_bids.models.network import StartedNetwork
 from predann_bids.models.settings import Settings
-from predann_bids.models.temporal.audio_encoder import AudioEncoder
+from predann_bids.models.temporal.audio_encoder import AudioEncoder, Halved
 from predann_bids.models.temporal.eeg_encoder import LinearEegEncoder
 from predann_bids.models.temporal.layers import HALVING, centre, halve, log_power, middle
 
 ABSENT = -1e4  # logit of a song without evidence; finite, so that gradients stay finite
+TRAINING_AUDIO = ("training_features", "training_mean", "training_variance")
+NOTHING_HEARD: tuple[tuple[int, ...], Any] = ((), None)
 KNOWS_NO_SONG = ("eeg_encoder", "audio_encoder", "eeg_filters", "audio_filters", "gains")  # whatever the songs are
 
 
@@ -78,11 +80,15 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
     gains: Tensor
     training_songs: Tensor
     training_frames: Tensor
-    training_audio: Tensor
+    training_features: Tensor
+    training_mean: Tensor
+    training_variance: Tensor
+    training_samples: int
 
     def __init__(self, settings: TemporalSettings) -> None:
         super().__init__()
         self.settings = settings
+        self._heard = NOTHING_HEARD  # versions of the audio network's weights, and what it makes of the training songs
         n_songs, dimensions = len(settings.songs), settings.dimensions
         self.eeg_encoder = self.make_eeg_encoder(settings)
         self.audio_encoder = AudioEncoder(settings.n_bands, width=settings.width, dimensions=dimensions)
@@ -222,15 +228,29 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
         self.register_buffer("training_songs", torch.tensor(list(trained)), persistent=False)
         self.register_buffer("training_frames", ends, persistent=False)
         whole = [part[:, : int(end) * HALVING] for part, end in zip(spectra, ends, strict=True)]
-        self.register_buffer("training_audio", torch.cat(whole, dim=1)[None], persistent=False)
+        halved = Halved.of(torch.cat(whole, dim=1)[None])  # together, so that all share one normalisation
+        self.training_samples = halved.number
+        for name, value in zip(TRAINING_AUDIO, halved[:-1], strict=True):
+            self.register_buffer(name, value, persistent=False)
 
     def _logits_among_all(self, z_eeg: Tensor) -> Tensor:
         """Compute song logits from all moments of all training songs, as they are represented at present."""
-        joined = self.audio_encoder(self.training_audio)[0]  # at once, so that all share one normalisation
-        memory, lengths = padded(joined.split(self.training_frames.tolist(), dim=1))
-        among = evidence(z_eeg, memory, lengths.to(z_eeg.device), self.settings.memory_temperature)
+        memory, lengths = self._training_memory()
+        among = evidence(z_eeg, memory, lengths, self.settings.memory_temperature)
         logits = among.new_full((len(z_eeg), len(self.settings.songs)), ABSENT)
         return logits.index_copy(1, self.training_songs, among)
+
+    def _training_memory(self) -> tuple[Tensor, Tensor]:
+        """Represent the training songs; once for all batches of a validation."""
+        weights = (*self.audio_encoder.parameters(), *self.audio_encoder.buffers())
+        state = () if torch.is_grad_enabled() or self.training else tuple(weight._version for weight in weights)
+        if state and state == self._heard[0]:
+            return self._heard[1]
+        halved = Halved(*(getattr(self, name) for name in TRAINING_AUDIO), self.training_samples)
+        songs = self.audio_encoder.encode(halved)[0].split(self.training_frames.tolist(), dim=1)
+        memory, lengths = padded(songs)
+        self._heard = (state, (memory, lengths.to(memory.device))) if state else NOTHING_HEARD
+        return memory, lengths.to(memory.device)
 
     @torch.no_grad()
     def remember(self, songs: Songs) -> None:

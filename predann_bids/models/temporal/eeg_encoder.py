@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from predann_bids.models.temporal.layers import Convolution, as_map, centre, halve
@@ -36,4 +37,12 @@ class LinearEegEncoder(nn.Module):
 
     def forward(self, eeg: Tensor) -> Tensor:
         """Predict the representation from scaled EEG."""
-        return centre(self.temporal(self.spatial(as_map(self.dropout(halve(eeg)))))[:, :, 0])
+        sources = torch.bmm(self._filters(eeg), halve(eeg))
+        return centre(self.temporal(as_map(sources))[:, :, 0])
+
+    def _filters(self, eeg: Tensor) -> Tensor:
+        """Return the spatial filters of each window (B, width, C); in training without dropped channels."""
+        weights = self.spatial.weight[:, :, 0].expand(len(eeg), -1, -1)
+        if not self.training or self.dropout.p == 0:
+            return weights
+        return weights * self.dropout(eeg.new_ones(*eeg.shape[:2], 1)).transpose(1, 2)

@@ -22,6 +22,11 @@ class Convolution(nn.Conv1d):
         padding, dilation = int(self.padding[0]), self.dilation[0]
         return F.conv2d(x, self.weight[:, :, None], self.bias, padding=(0, padding), dilation=(1, dilation))
 
+    @staticmethod
+    def with_weights(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Mix the channels of each moment with other weights (H, C) and biases (H,)."""
+        return F.conv2d(x, weight[:, :, None, None], bias)
+
 
 class Normalisation(nn.BatchNorm1d):
     """Batch normalisation of `as_map`, (B, C, 1, T)."""
@@ -84,7 +89,11 @@ class TemporalEncoder(nn.Module):
         -------
         Tensor, shape (B, D, T // 2)
         """
-        return centre(self.out(self.blocks(self.mix(as_map(halve(x)))))[:, :, 0])
+        return self.after_mixing(self.mix(as_map(halve(x))))
+
+    def after_mixing(self, mixed: Tensor) -> Tensor:
+        """Encode a map (B, width, 1, T) of mixed inputs: (B, D, T)."""
+        return centre(self.out(self.blocks(mixed))[:, :, 0])
 
 
 def as_map(x: Tensor) -> Tensor:

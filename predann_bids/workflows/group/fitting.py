@@ -154,8 +154,7 @@ def train_one(fit: ModelFit, worker: Worker, wait_s: float = 0) -> None:
 def do_fit(fit: ModelFit, worker: Worker) -> None:
     """Train (or read), test and save one model; whoever calls holds the lock."""
     is_large = DECODERS[fit.science.training.encoders].is_large
-    if is_large:
-        keep_memory()
+    keep_memory()
     with on_threads(fit.execution.threads if is_large else 1):
         _do_fit(fit, worker)
 
