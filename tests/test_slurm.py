@@ -18,6 +18,7 @@ from predann_bids.tools.cli import tools
 from predann_bids.tools.slurm import cluster
 from predann_bids.tools.slurm.command import make_command
 from predann_bids.tools.slurm.estimate import Load, estimate, learned, overridden
+from predann_bids.tools.slurm.following import tasks_of
 from predann_bids.tools.slurm.options import typed_words
 from predann_bids.tools.slurm.plan import Needs, Size, make_stages, participants_per_job
 from predann_bids.tools.slurm.site import minutes
@@ -78,17 +79,17 @@ def slurm(tmp_path, monkeypatch):
 # -- the plan ----------------------------------------------------------------------------------------------------------
 
 
-def test_folds_come_after_participants_and_the_pool_after_folds():
-    assert [(stage.name, stage.tasks, stage.after) for stage in stages_of()] == [
-        ("participants", 3, ()),
-        ("folds", 2, ("participants",)),
-        ("pool", 1, ("folds",)),
+def test_folds_need_all_participants_and_the_pool_comes_after_folds_however_they_ended():
+    assert [(stage.name, stage.tasks, stage.after, stage.ended) for stage in stages_of()] == [
+        ("participants", 3, (), ()),
+        ("folds", 2, ("participants",), ()),
+        ("pool", 1, ("participants",), ("folds",)),
     ]
 
 
 def test_a_sweep_has_points_and_a_given_model_has_no_folds():
     assert [stage.name for stage in stages_of(4, is_sweep=True)] == ["participants", "points", "pool"]
-    assert [(stage.name, stage.after) for stage in stages_of(0)] == [("participants", ()), ("pool", ("participants",))]
+    assert [(stage.name, stage.before) for stage in stages_of(0)] == [("participants", ()), ("pool", ("participants",))]
 
 
 @given(st.integers(1, 5000))
@@ -283,8 +284,43 @@ def test_all_is_submitted_with_dependencies_that_never_keep_jobs_for_ever(jobs, 
     assert slurm[0].read_text().splitlines() == [
         "--parsable --array=1,2,3%50 participants.sbatch",
         "--parsable --dependency=afterok:1 --kill-on-invalid-dep=yes --array=1,2%50 folds.sbatch",
-        "--parsable --dependency=afterok:2 --kill-on-invalid-dep=yes pool.sbatch",
+        "--parsable --dependency=afterok:1,afterany:2 --kill-on-invalid-dep=yes pool.sbatch",
     ]
+
+
+def test_the_pool_waits_for_folds_alone_when_participants_are_done(jobs, slurm):
+    for number in (1, 2, 3):
+        finish(jobs, "participants", number)
+    finish(jobs, "folds", 1)
+    cluster.submit(jobs)
+    assert slurm[0].read_text().splitlines() == [
+        "--parsable --array=2%50 folds.sbatch",
+        "--parsable --dependency=afterany:1 --kill-on-invalid-dep=yes pool.sbatch",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of_fold", "of_pool", "states"),
+    [
+        (65, 0, [DONE, DONE]),
+        (65, 1, [DONE, DONE]),  # a song was left out
+        (65, 66, [FAILED, DONE]),
+        (0, 66, [TO_DO, TO_DO]),
+        (0, 75, [DONE, DONE]),
+    ],
+)
+def test_the_pooling_has_the_last_word_on_which_folds_are_done(jobs, tmp_path, slurm, of_fold, of_pool, states):
+    for number in (1, 2, 3):
+        finish(jobs, "participants", number)
+    finish(jobs, "folds", 1, code=of_fold)
+    finish(jobs, "folds", 2)
+    fake_program(tmp_path / "my venv", f"exit {of_pool}")
+    run_job(jobs, "pool.sbatch")
+    assert [task.state for task in tasks_of(jobs, {"folds": 2})] == states
+    cluster.submit(jobs)
+    again = ",".join(str(number) for number, state in enumerate(states, start=1) if state != DONE)
+    submitted = [f"--parsable --array={again}%50 folds.sbatch"] if again else []
+    assert [call for call in slurm[0].read_text().splitlines() if call.endswith("folds.sbatch")] == submitted
 
 
 def test_only_what_is_neither_done_nor_in_the_queue_is_submitted(jobs, slurm):

@@ -138,7 +138,7 @@ def _show(stages: Sequence[Stage], directory: Path) -> None:
             f"{needs.mem_gb} GB",
             clock(needs.minutes),
             str(needs.gpus or ""),
-            " ".join(stage.after),
+            " ".join(stage.before),
             f"{stage.name}.sbatch",
         )
     plain_console().print(table)

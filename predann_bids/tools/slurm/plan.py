@@ -54,6 +54,8 @@ class Stage:
         What each needs.
     after : tuple of str
         Stages that must have ended well before.
+    ended : tuple of str
+        Stages that must have ended before, well or not.
     lines : tuple of str
         Further options of sbatch.
     """
@@ -62,12 +64,18 @@ class Stage:
     tasks: int
     needs: Needs
     after: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
 
     @property
     def is_array(self) -> bool:
         """Whether its tasks have numbers."""
         return self.name != "pool"
+
+    @property
+    def before(self) -> tuple[str, ...]:
+        """Stages that must have ended before it begins."""
+        return (*self.after, *self.ended)
 
     @property
     def purpose(self) -> str:
@@ -118,16 +126,17 @@ def make_stages(size: Size, needs: Mapping[str, Needs], lines: Mapping[str, Sequ
     tasks = {"participants": math.ceil(size.participants / size.per_job)}
     tasks |= {parts: size.parts} if size.parts else {}
     tasks["pool"] = 1
-    names = list(tasks)
     return tuple(
         Stage(
             name,
             tasks[name],
             needs[name],
-            after=(names[number - 1],) if number else (),
+            after=() if name == "participants" else ("participants",),
+            # it looks itself at what is there, and names what is missing
+            ended=(parts,) if name == "pool" and size.parts else (),
             lines=(*lines.get("", ()), *lines.get(name, ())),
         )
-        for number, name in enumerate(names)
+        for name in tasks
     )
 
 
