@@ -43,7 +43,7 @@ def compare(
         of the test that belongs to this interval, and that of sign flips; and the same by match. None with fewer than
         two participants, or if the models cannot be compared in either way.
     """
-    comparisons = {by: _compared(first, second, by, scoring) if by in ways else None for by in WAYS}
+    comparisons = {by: compared(first, second, by, scoring) if by in ways else None for by in WAYS}
     if not any(comparisons.values()):
         return None
     keys = {"accuracy_difference": "difference"} | {key: key for key in ("ci95", "p_value", "sign_flip_p_value")}
@@ -77,7 +77,7 @@ def _answered(
     rows = []
     for one, other, by in question:
         if one in models and other in models:
-            comparison = _compared(models[one], models[other], by, scoring)
+            comparison = compared(models[one], models[other], by, scoring)
             if comparison:
                 rows.append({"first": one, "second": other, "by": by, **comparison})
     for row, p_value in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
@@ -85,7 +85,11 @@ def _answered(
     return rows
 
 
-def _compared(first: WindowPredictions, second: WindowPredictions, by: By, scoring: Scoring) -> dict[str, Any] | None:
+def compared(first: WindowPredictions, second: WindowPredictions, by: By, scoring: Scoring) -> dict[str, Any] | None:
+    """Compare two models by one kind of decision: an entry of `compare_all`, without names and correction.
+
+    The result is None with fewer than two participants, or if a model does not make this kind of decision.
+    """
     first_hits, second_hits = hits(first, by, scoring), hits(second, by, scoring)
     if first_hits is None or second_hits is None:
         return None

@@ -14,6 +14,7 @@ from predann_bids.surroundings.container import version_text
 from predann_bids.surroundings.stopping import stop_when_asked
 from predann_bids.tools.check.command import make_command as check_command
 from predann_bids.tools.checkpoint import make_command as import_checkpoint_command
+from predann_bids.tools.ensemble import make_command as ensemble_command
 from predann_bids.tools.nmedt.command import make_command as nmedt_command
 from predann_bids.tools.simulation.command import make_command as simulate_command
 from predann_bids.tools.slurm.command import make_command as slurm_command
@@ -27,6 +28,7 @@ from predann_bids.tools.sweep import make_command as sweep_command
         check_command(),
         stimuli_command(),
         sweep_command(),
+        ensemble_command(),
         slurm_command(),
         simulate_command(),
         nmedt_command(),
@@ -36,7 +38,7 @@ from predann_bids.tools.sweep import make_command as sweep_command
 )
 @click.version_option(__version__, prog_name="predann-tools", message=version_text("%(prog)s", "%(version)s"))
 def tools() -> None:
-    """Check datasets, show their music, compare configurations, use clusters, make datasets, import decoders."""
+    """Check datasets, show their music, compare and average decoders, use clusters, make datasets, import decoders."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
