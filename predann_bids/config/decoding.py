@@ -36,13 +36,13 @@ class Windowing(Section):
         description="'recording' standardises and whitens each recording; 'window' scales each channel of each window"
         " by its median and interquartile range, as published.",
     )
-    placing: Literal["grid", "spans"] = Field(
+    placing: Literal["grid", "spans", "middles"] = Field(
         "grid",
         description="Where evaluation windows lie: 'grid' places one every stride; 'spans' cuts the test data into"
-        " spans and places one at random in each, as published.",
+        " spans and places one at random in each, as published; 'middles' places it in the middle of each.",
     )
-    span: float = Field(8.0, gt=0, description="Length of the spans of 'spans' in seconds.")
-    span_stride: float = Field(1.6, gt=0, description="Interval between the spans of 'spans' in seconds.")
+    span: float = Field(8.0, gt=0, description="Length of the spans of 'spans' and 'middles' in seconds.")
+    span_stride: float = Field(1.6, gt=0, description="Interval between these spans in seconds.")
     channels: Literal["common", "interpolate", "all"] = Field(
         "common",
         description="Channels to use. 'common': those present and good in every recording; 'interpolate': those of one"
@@ -116,7 +116,9 @@ class Training(Section):
         "temporal",
         min_length=1,
         description="Networks: 'temporal' works on log-mel spectra; '2d' and '1d' are the published networks on"
-        " waveforms, whose EEG network treats channels by time as an image ('2d') or convolves over time ('1d').",
+        " waveforms, whose EEG network treats channels by time as an image ('2d') or convolves over time ('1d');"
+        " 'eeg-transformer' is that of PredANN++, which learns to predict masked classes of the teacher, and names songs"
+        " from its CLS token, or from the mean over its tokens ('eeg-transformer-mean').",
         json_schema_extra=option("--encoders", table="decoder"),
     )
     predann_weight: float = Field(
@@ -131,6 +133,26 @@ class Training(Section):
         description="Moments of the songs that the song logits of a training window are computed from: 'others' of the"
         " batch, without its own; with its 'own'; or 'all' moments of all training songs, as in the test. Networks on"
         " waveforms have logits of their own and take no notice.",
+    )
+    song_weight: float = Field(
+        1.0,
+        ge=0,
+        json_schema_extra=ADDED,
+        description="Weight of the cross-entropy of the songs while 'eeg-transformer' is pretrained; the weight of its"
+        " masked prediction is predann_weight.",
+    )
+    pretraining_epochs: int = Field(
+        0,
+        ge=0,
+        description="Epochs in which 'eeg-transformer' is pretrained by masked prediction, before --epochs in which its"
+        " encoder, with a fresh head, learns to name songs alone; 0 trains it from scratch. Other networks have none.",
+        json_schema_extra=option("--pretraining-epochs") | ADDED,
+    )
+    classes_from: Literal["training", "all"] = Field(
+        "training",
+        json_schema_extra=ADDED,
+        description="What the classes of masked prediction, clusters or bins of what the teacher says, are found on:"
+        " the audio of the 'training' data, or 'all' audio, the tested included, as published.",
     )
     teacher: str = Field(
         "joint",
@@ -201,6 +223,11 @@ class Training(Section):
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must differ (found {', '.join(map(str, self.seeds))})")
         return self
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of pretraining and of training."""
+        return self.pretraining_epochs + self.epochs
 
     @property
     def all_seeds(self) -> tuple[int, ...]:

@@ -45,4 +45,24 @@ PUBLISHED: Mapping[str, Any] = {
     },
     "evaluation": {"linear": False, "probe": False},
 }
-PRESETS: Mapping[Preset, Mapping[str, Any]] = {"default": {}, "published": PUBLISHED}
+# Noguchi et al. 2026: data, windows and split of the first paper; network and training of its own
+PLUSPLUS: Mapping[str, Any] = {
+    **PUBLISHED,
+    "windows": {**PUBLISHED["windows"], "delay": 0.2, "length": 3.0, "placing": "middles"},
+    "training": {
+        "encoders": "eeg-transformer",
+        "teacher": "log-mel",
+        "predann_weight": 0.1,
+        "song_weight": 1.0,
+        "pretraining_epochs": 10_000,
+        "epochs": 3500,
+        "batch_size": 48,
+        "learning_rate": 0.003,
+        "schedule": "constant",
+        "weight_decay": 0.0,
+        "drawing": "single",
+        "keep": "last",
+        "validate_every": 100,
+    },
+}
+PRESETS: Mapping[Preset, Mapping[str, Any]] = {"default": {}, "published": PUBLISHED, "plusplus": PLUSPLUS}

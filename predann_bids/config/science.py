@@ -13,7 +13,7 @@ from predann_bids.config.decoding import Evaluation, Splitting, Training, Window
 from predann_bids.config.fields import Section, is_added
 from predann_bids.config.preprocessing import Preprocessing
 
-Preset = Literal["default", "published"]
+Preset = Literal["default", "published", "plusplus"]
 
 
 class Science(Section):
@@ -40,7 +40,7 @@ class Science(Section):
     @model_validator(mode="after")
     def _spans_hold_segments(self) -> Self:
         longest = max(self.lengths)
-        if self.windows.placing == "spans" and self.windows.span <= longest:
+        if self.windows.placing != "grid" and self.windows.span <= longest:
             raise ValueError(
                 f"windows.span ({self.windows.span:g} s) must be longer than the longest evaluated segment"
                 f" ({longest:g} s): see evaluation.lengths"
@@ -61,12 +61,21 @@ class Science(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _pretraining_ends_with_its_last_weights(self) -> Self:
+        if self.training.pretraining_epochs and self.training.keep == "best":
+            raise ValueError(
+                "training.pretraining_epochs needs training.keep = 'last', because losses of pretraining and of what"
+                " follows cannot be compared"
+            )
+        return self
+
     @property
     def lengths(self) -> tuple[float, ...]:
         """Lengths of the evaluated segments in seconds, the window's first."""
         length, stride = self.windows.length, self.windows.stride
         lengths = self.evaluation.lengths or tuple(length + steps * stride for steps in range(5))
-        if self.windows.placing == "spans" and not self.evaluation.lengths:
+        if self.windows.placing != "grid" and not self.evaluation.lengths:
             lengths = tuple(seconds for seconds in lengths if seconds < self.windows.span)
         return tuple(sorted({length, *lengths}))
 

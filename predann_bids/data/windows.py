@@ -70,9 +70,9 @@ def place_in_spans(
     span_stride: int,
     stride: int,
     following: int,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
 ) -> Windows:
-    """Place one window at random in each span of a stretch and, independently, one segment of several windows.
+    """Place one window in each span of a stretch and, independently, one segment of several windows.
 
     As published, spans of 8 s begin every 1.6 s of a 30 s chunk, 14 in all. A stretch shorter than a span is one span.
     A segment that does not fit into the span is left out.
@@ -88,8 +88,8 @@ def place_in_spans(
     stride, following : int
         Samples from one window of a segment to the next, and the number of windows in a segment; with fewer than two,
         no segments are placed.
-    rng : numpy.random.Generator
-        Source of the random positions.
+    rng : numpy.random.Generator, optional
+        Source of random positions; without one, windows and segments lie in the middle of their spans.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def place_in_spans(
         for begin in range(stretch.span.start, last + 1, span_stride):
             part = replace(stretch, span=Span(begin, min(begin + span, stretch.span.stop)))
             for samples, number in shapes:
-                start = _draw_start(part, samples, rng)
+                start = _draw_start(part, samples, rng) if rng else _middle_start(part, samples)
                 if start is not None:
                     trials += [stretch.trial] * number
                     starts += [start + step * stride for step in range(number)]
@@ -120,6 +120,13 @@ def _draw_start(stretch: Stretch, length: int, rng: np.random.Generator) -> int 
     starts = _clean(np.arange(span.start, max(span.stop - length, span.start + 1)), stretch, length)
     starts = starts[starts + length <= span.stop]
     return int(starts[rng.integers(len(starts))]) if len(starts) else None
+
+
+def _middle_start(stretch: Stretch, length: int) -> int | None:
+    """Return where a window or segment begins that lies in the middle, unless it does not fit or touches a bad span."""
+    start = stretch.span.start + (stretch.span.length - length) // 2
+    fits = start >= stretch.span.start and len(_clean(np.array([start]), stretch, length))
+    return start if fits else None
 
 
 def count_side_by_side(stretches: Sequence[Stretch], length: int) -> int:

@@ -78,6 +78,9 @@ class NetworkTraining(pl.LightningModule):
             torch.empty(
                 (), dtype=torch.int64
             ).random_()  # earlier versions drew this number; later draws must stay the same
+        if self.decoder.begin_epoch(self.current_epoch, self.training_config):
+            for optimizer in self.trainer.optimizers:
+                optimizer.state.clear()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Drop buffers of the audio features, which earlier versions saved, so that their training can be resumed."""
@@ -126,18 +129,19 @@ class _History(Callback):
     validated: bool = False
     last_sign: float = field(default_factory=time.monotonic)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        self._sign_of_life("step", trainer.num_training_batches, trainer.fit_loop.batch_idx + 1)
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        self._sign_of_life(module, "step", trainer.num_training_batches, trainer.fit_loop.batch_idx + 1)
 
-    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_validation_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         done = trainer.fit_loop.epoch_loop.val_loop.batch_progress.current.ready
-        self._sign_of_life("validation", sum(trainer.num_val_batches), done)
+        self._sign_of_life(module, "validation", sum(trainer.num_val_batches), done)
 
-    def _sign_of_life(self, what: str, total: float, number: int) -> None:
+    def _sign_of_life(self, module: Any, what: str, total: float, number: int) -> None:
         """Report progress within a long epoch, every few seconds."""
         if time.monotonic() - self.last_sign >= SIGN_OF_LIFE_S:
             self.last_sign = time.monotonic()
-            self.on_progress(0, f"{self.name}: epoch {len(self.rows) + 1}, {what} {number} of {total:g}")
+            epoch = f"epoch {len(self.rows) + 1}"
+            self.on_progress(0, f"{self.name}{_comma(module)}: {epoch}, {what} {number} of {total:g}")
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
         self.validated = False  # until the next validation, Lightning repeats the metrics of the last one
@@ -145,12 +149,12 @@ class _History(Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
         self.validated = True
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         logged = trainer.callback_metrics.items()
         metrics = {key: round(float(value), 6) for key, value in logged if self.validated or key == "train_loss"}
         self.rows.append({"epoch": trainer.current_epoch + 1, **metrics})
         kind = "validation" if self.validated else "train"
-        self.on_progress(1, f"{self.name}: {kind} loss {metrics.get(f'{kind}_loss', math.nan):.3f}")
+        self.on_progress(1, f"{self.name}{_comma(module)}: {kind} loss {metrics.get(f'{kind}_loss', math.nan):.3f}")
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}
@@ -158,6 +162,11 @@ class _History(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.rows[:] = state["rows"]
         self.on_progress(len(self.rows), f"{self.name}: resumed after epoch {len(self.rows)}")
+
+
+def _comma(module: Any) -> str:
+    """Name the phase of training, if there are several, behind what is trained."""
+    return f", {module.decoder.phase}" if module.decoder.phase else ""
 
 
 class _SaveRegularly(Callback):
@@ -258,6 +267,7 @@ def fit(
     module.decoder.hear(
         source.songs(), sorted({source.trials[s.trial].stimulus for s in (*split.train, *split.validation)})
     )
+    module.decoder.prepare(source.songs(), _heard(source, split), config)
     history = _History(on_progress, name)
     selection = _selection(config, directory)
     last, request = directory / "last.ckpt", request_to_stop()
@@ -284,8 +294,18 @@ def fit(
         module.load_state_dict(state["state_dict"])
     decoder = module.decoder.cpu().eval()
     decoder.remember(source.songs())
-    on_progress(config.epochs - len(history.rows), f"{name}: done")
+    on_progress(config.all_epochs - len(history.rows), f"{name}: done")
     return decoder, _marked(history.rows, best=bool(selection))
+
+
+def _heard(source: AnySource, split: Split) -> dict[int, list[tuple[int, int]]]:
+    """Return which parts of which songs the training set holds, in EEG samples from the start of the song."""
+    heard: dict[int, list[tuple[int, int]]] = {}
+    for stretch in split.train:
+        trial = source.trials[stretch.trial]
+        part = (trial.audio_start + stretch.span.start, trial.audio_start + stretch.span.stop)
+        heard.setdefault(trial.stimulus, []).append(part)
+    return heard
 
 
 def _selection(config: Training, directory: Path) -> list[Any]:
@@ -321,7 +341,7 @@ def _trainer(
             accelerator=hardware.accelerator,
             devices=int(hardware.device) if hardware.device.isdigit() else hardware.device,
             precision=hardware.precision,  # type: ignore[arg-type]
-            max_epochs=config.epochs,
+            max_epochs=config.all_epochs,
             callbacks=callbacks,
             check_val_every_n_epoch=config.validate_every,
             enable_checkpointing=saves,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
@@ -17,7 +17,15 @@ from predann_bids.models.linear.filters import FilterBanks
 
 
 class Network(Decoder):
-    """A decoder that is trained in epochs."""
+    """A decoder that is trained in epochs.
+
+    Attributes
+    ----------
+    is_pretrained : bool
+        Whether training can begin with `Training.pretraining_epochs` on another task.
+    """
+
+    is_pretrained: ClassVar[bool] = False
 
     def hear(self, songs: Songs, trained: Sequence[int]) -> None:
         """Take what the objective needs of whole songs, before training.
@@ -29,6 +37,29 @@ class Network(Decoder):
         trained : sequence of int
             Songs of the training and validation sets, the only ones that may be used.
         """
+
+    def prepare(self, songs: Songs, spans: Mapping[int, Sequence[tuple[int, int]]], training: Training) -> None:
+        """Fit to the audio of the training data, before training, what is not trained in epochs.
+
+        Parameters
+        ----------
+        songs : Songs
+            The audio of all songs.
+        spans : mapping of int to sequence of (int, int)
+            Of each song in the training set, the parts that are trained on: first EEG sample, counted from the start of
+            the song, and the one after the last.
+        training : Training
+            The configuration.
+        """
+
+    def begin_epoch(self, epoch: int, training: Training) -> bool:  # noqa: ARG002 - for subclasses
+        """Get ready for an epoch, counted from 0; return whether the optimiser has to begin anew with it."""
+        return False
+
+    @property
+    def phase(self) -> str:
+        """Name of the phase of training that the network is in; empty if there is only one."""
+        return ""
 
     @abstractmethod
     def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
@@ -104,3 +135,19 @@ def network(kind: str) -> type[Network]:
     if not issubclass(decoder, Network):
         raise WrongUsage(f"The decoder '{kind}' is not trained in epochs: choose another one with --encoders.")
     return decoder
+
+
+def refuse_pretraining(training: Training) -> None:
+    """Refuse epochs of pretraining of a network that has none.
+
+    Raises
+    ------
+    WrongUsage
+        It names the networks that have.
+    """
+    if training.pretraining_epochs and not network(training.encoders).is_pretrained:
+        known = [name for name in DECODERS if getattr(DECODERS[name], "is_pretrained", False)]
+        raise WrongUsage(
+            f"training.pretraining_epochs is {training.pretraining_epochs}, but the network '{training.encoders}' has no"
+            f" pretraining: set it to 0, or choose {' or '.join(known)} with --encoders."
+        )

@@ -36,8 +36,8 @@ def decisions_in_words(science: Science, protocol: Mapping[str, Any]) -> str:
         f"Test windows lie {windows.stride:g} s apart."
         if windows.placing == "grid"
         else f"As published, each stretch of test data was cut into spans of {windows.span:g} s, one beginning every"
-        f" {windows.span_stride:g} s. One test window was placed at random in each span, and so was one longer segment,"
-        f" in which windows lie {windows.stride:g} s apart."
+        f" {windows.span_stride:g} s. One test window was placed {_where(windows.placing)} each span, and so was one longer"
+        f" segment, in which windows lie {windows.stride:g} s apart."
     )
     if has_unseen_songs(protocol["split"]):
         return (
@@ -55,6 +55,10 @@ def decisions_in_words(science: Science, protocol: Mapping[str, Any]) -> str:
         " combined by the mean or the maximum of their song probabilities, by a majority vote of their decisions (ties"
         " go to the song that appears first), and by the mean of their similarities."
     )
+
+
+def _where(placing: str) -> str:
+    return "at random in" if placing == "spans" else "in the middle of"
 
 
 def retrieval_in_words(done: Computed) -> str:

@@ -128,12 +128,32 @@ def _training_in_words(science: Science, protocol: Mapping[str, Any], done: Comp
     )
     alone = " It trains the EEG network alone." if training.stop_gradient else ""
     return (
+        f"{_objective_in_words(training)}{alone}{baseline} Training used {_optimiser_in_words(training)},"
+        f" {_epoch_in_words(science)}; {_seeds_in_words(protocol, done)}) {_end_in_words(science)}.{pooled}"
+        f"{_start_in_words(science)}"
+    )
+
+
+def _objective_in_words(training: Training) -> str:
+    own = decoder_words(training.encoders).objective
+    if own:
+        pretraining = "There was no pretraining, so nothing was learned of the moments of the music."
+        if training.pretraining_epochs:
+            pretraining = (
+                f"Pretraining, for {count(training.pretraining_epochs, 'epoch')}, minimised {training.predann_weight:g} times"
+                f" the cross-entropy of the masked classes plus {training.song_weight:g} times that of the songs."
+            )
+        found_on = (
+            "all audio, that of the test data included, as published"
+            if training.classes_from == "all"
+            else "the audio of the training data"
+        )
+        return own.format(classes_from=found_on, pretraining=pretraining)
+    return (
         "The objective is the sum of three cross-entropies: of the EEG's song logits, of the audio's song logits, and,"
         f" weighted by {training.predann_weight:g}, the PredANN objective, in which each EEG representation has to be"
         " matched to its own audio among all audio representations of the batch, and the reverse (cosine similarity,"
-        f" temperature {training.temperature:g}).{alone}{baseline} Training used {_optimiser_in_words(training)},"
-        f" {_epoch_in_words(science)}; {_seeds_in_words(protocol, done)}) {_end_in_words(science)}.{pooled}"
-        f"{_start_in_words(science)}"
+        f" temperature {training.temperature:g})."
     )
 
 
@@ -186,4 +206,5 @@ def _end_in_words(science: Science) -> str:
         if science.splitting.validation
         else "; its course was monitored on the test data, which were not used to choose anything"
     )
-    return f"for {count(training.epochs, 'epoch')}{followed}, and the last weights were kept"
+    fine = " of fine-tuning" if training.pretraining_epochs else ""
+    return f"for {count(training.epochs, 'epoch')}{fine}{followed}, and the last weights were kept"

@@ -75,6 +75,11 @@ REFERENCES = (
         "https://doi.org/10.1002/hbm.1058",
     ),
     Work(
+        "Noguchi et al., 2026",
+        "Noguchi, Akama, Nakamura, Minamikawa and Polouliakh (2026). PredANN++. arXiv 2603.03190.",
+        "https://arxiv.org/abs/2603.03190",
+    ),
+    Work(
         "Ojala and Garriga, 2010",
         "Ojala, M. and Garriga, G. C. (2010). Permutation tests for studying classifier performance. Journal of Machine"
         " Learning Research, 11, 1833–1863.",

@@ -19,11 +19,15 @@ class DecoderWords:
         Audio features that its audio network takes, by their name in `FEATURE_WORDS`.
     is_started : bool
         Whether it contains a closed-form decoder.
+    objective : str
+        What its training minimises, in sentences, if that is not the objective of the first paper; `{pretraining}`
+        stands for a sentence about pretraining, and `{classes_from}` for what the classes were found on.
     """
 
     methods: str
     features: str = "log-mel"
     is_started: bool = False
+    objective: str = ""
 
 
 def decoder_words(decoder: str) -> DecoderWords:
@@ -47,6 +51,24 @@ def _published(shape: str, kernel: str) -> str:
     )
 
 
+def _plusplus(named_from: str) -> DecoderWords:
+    return DecoderWords(
+        methods="The network is the EEG transformer of PredANN++ (Noguchi et al., 2026). Each channel's EEG is cut into"
+        " sections of 1 s; three convolutions over time and a linear map make a token of each, to which embeddings of"
+        " its channel and its section are added. With a CLS token in front, the tokens pass two pre-norm transformer"
+        " blocks (width 512, 8 heads with normalised queries and keys, LayerScale). Song logits come from"
+        f" {named_from}, through a hidden layer of 256 units. In pretraining, a second transformer takes these tokens"
+        " together with music tokens, {features} in steps of 40 ms (20 ms of single numbers); half of the music tokens"
+        " are masked, and their classes are predicted.",
+        objective="The teacher's values were quantised into 128 classes, k-means clusters of many numbers or bins of"
+        " equal frequency of one, found on {classes_from}. {pretraining} In fine-tuning, the encoder, with a fresh"
+        " head, was trained on the cross-entropy of the songs alone. To match moments, the encoder as it was at the"
+        " end of pretraining predicts the classes with all music masked; the representation is the mean of the class"
+        " centres, weighted by their probabilities, on at most 16 principal components, which the paper does not"
+        " have.",
+    )
+
+
 DECODER_WORDS: dict[str, DecoderWords] = {
     "temporal": DecoderWords(
         methods="The EEG is encoded by spatial filters followed by temporal filters, the audio by a network of dilated"
@@ -57,5 +79,7 @@ DECODER_WORDS: dict[str, DecoderWords] = {
         is_started=True,
     ),
     "2d": DecoderWords(methods=_published("images of channels by time", "3 by 3"), features="waveform"),
+    "eeg-transformer": _plusplus("the CLS token"),
+    "eeg-transformer-mean": _plusplus("the mean over its tokens"),
     "1d": DecoderWords(methods=_published("series of channels", "3"), features="waveform"),
 }

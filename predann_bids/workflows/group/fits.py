@@ -95,7 +95,7 @@ class ModelFit:
     @property
     def units(self) -> int:
         """How much work it is, for the progress bar."""
-        return self.science.training.epochs if self.history else 1
+        return self.science.training.all_epochs if self.history else 1
 
     def is_trained(self) -> bool:
         """Whether the model is there, so that only what it says of the test windows may have to be made anew."""

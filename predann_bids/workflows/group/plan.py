@@ -17,7 +17,7 @@ from predann_bids.errors import UnusableData, WrongUsage, people
 from predann_bids.learning.models import BAND_POWER, MODELS, Model, evaluated_models
 from predann_bids.models.audio.features import FEATURES
 from predann_bids.models.decoder import DECODERS
-from predann_bids.models.network import network
+from predann_bids.models.network import network, refuse_pretraining
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import ModelFit, list_fits
@@ -119,6 +119,7 @@ def _trained(models: tuple[Model, ...]) -> list[Model]:
 def _refuse_unknown(science: Science) -> None:
     """Refuse names of splits and networks that nothing is registered under, before any work is done."""
     network(science.training.encoders)
+    refuse_pretraining(science.training)
     for split in (science.splitting.split, *science.evaluation.also_splits):
         SPLITS[split]
     for name in science.evaluation.predict_features:

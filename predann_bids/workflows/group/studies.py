@@ -106,7 +106,7 @@ class Study:
             span_stride=max(1, rate.samples(windows.span_stride)),
             stride=stride,
             following=1 + round((max(self.science.lengths) - windows.length) / windows.stride),
-            rng=np.random.default_rng([self._dividing, split.fold, PLACING]),
+            rng=np.random.default_rng([self._dividing, split.fold, PLACING]) if windows.placing == "spans" else None,
         )
 
     @property

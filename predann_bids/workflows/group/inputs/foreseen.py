@@ -70,7 +70,7 @@ def foresee(music: Mapping[Recording, Sequence[Presentation]], science: Science)
     return Foreseen(
         max(folds),
         sum(trial.length for trial in trials) / length,
-        training.epochs * len(training.all_seeds) * versions,
+        training.all_epochs * len(training.all_seeds) * versions,
         network.memory_gb(training.batch_size, max(windows.length, windows.audio_context)),
         network.is_large,
     )

@@ -11,6 +11,7 @@ from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, grid
 from predann_bids.errors import MOST_NAMED, some
 from predann_bids.models.decoder import DECODERS
+from predann_bids.models.network import network
 from predann_bids.report.text import count
 from predann_bids.signals.montage import Montage
 from predann_bids.timing import Rate
@@ -143,6 +144,11 @@ def preset_notes(science: Science, *, trained: bool = True) -> tuple[str, ...]:
         notes.append(
             "There is no validation set: as published, training is monitored on the test data. They are not used to"
             " choose anything; the decoders are those of the last epoch."
+        )
+    if science.training.classes_from == "all" and network(science.training.encoders).is_pretrained and trained:
+        notes.append(
+            "The classes of masked prediction were found on all audio, as published: they have seen the music of the"
+            " test data, though nobody's EEG. training.classes_from = 'training' keeps them apart."
         )
     if science.evaluation.probe and not DECODERS[science.training.encoders].can_be_probed:
         notes.append(
