@@ -7,6 +7,7 @@ data        a batch of windows: EEG cut and scaled, audio cut. "plain" reads the
             data held on the accelerator, if there is one.
 encoders    forward and backward passes of each published network.
 step        a whole training step of preset `published` on a batch, with its data.
+plusplus    a step of pretraining of preset `plusplus`, without data; "plain" holds whole attention matrices (`plusplus.py`).
 default     epochs of preset `default` on the same data, as the program trains, with validation.
 
 Derived from these:
@@ -47,6 +48,7 @@ PARTS = {
     "eeg": ("plain", "ours"),
     "audio": ("plain", "ours"),
     "step": ("plain", "ours"),
+    "plusplus": ("plain", "ours"),
     "default": ("ours",),
     "machine": ("any",),
 }
@@ -149,6 +151,10 @@ def measure(part: str, kind: str, options: argparse.Namespace) -> Figures:
             return arithmetic.machine_rate(options.device, options.repeat)
         if part == "default":
             return default_epochs(options)
+        if part == "plusplus":
+            import plusplus
+
+            return plusplus.measure(kind, options)
         if part in NETWORKS:
             return published.measure(kind, part, options) | {"multiply_adds": work_of(kind, part, options)}
         return data_or_step(part, kind, options)
@@ -324,7 +330,7 @@ def lines_of(part: str, kind: str, figures: Figures) -> Iterator[str]:
     memory = f"  {figures['gigabytes']:.2f} GB" if "gigabytes" in figures else ""
     if part == "data":
         yield f"{start}{interval(figures, 'step', 1e3, 'ms per sample')}{faster}"
-    elif part in NETWORKS:
+    elif part in (*NETWORKS, "plusplus"):
         rate = f"{1 / figures['step']:.2f} samples/s"
         yield f"{start}{rate}, {interval(figures, 'step', 1, 's per sample')}{faster}{memory}"
     elif part == "step":

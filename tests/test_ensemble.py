@@ -184,7 +184,6 @@ def runs(tmp_path, rng):
 def test_a_run_is_read_as_it_was_evaluated(tmp_path, rng):
     windows = predictions((4, 2), 1.0, rng)
     read = read_run(write_run(tmp_path / "a", windows), "a", "predann").windows
-    same = windows.table.sort_values(["fold", "seed"], key=lambda c: c.map({4: 0, 2: 1, 1: 1}), kind="stable")
     order = ["fold", "seed", "trial", "onset"]
     expected = windows.table.assign(row=range(len(windows.table))).sort_values(order)
     found = read.table.assign(row=range(len(read.table))).sort_values(order)
@@ -194,7 +193,7 @@ def test_a_run_is_read_as_it_was_evaluated(tmp_path, rng):
     )
     np.testing.assert_array_equal(read.probabilities[found["row"]], windows.probabilities[expected["row"]])
     assert score(read, LABELS, SCORING) == score(windows, LABELS, SCORING)
-    assert len(same) == len(read.table)
+    assert len(read.table) == len(windows.table)
 
 
 def test_windows_that_were_placed_in_spans_are_read_with_their_segments(tmp_path, rng):
@@ -223,7 +222,6 @@ def test_an_ensemble_of_two_runs_leaves_metrics_predictions_and_a_page(runs, tmp
     assert (alone["predicted"] == alone["stimulus"]).mean() == metrics["models"]["ensemble"]["accuracy"]
     page = (directory / "report.html").read_text()
     assert "Average of 2 seeds of a" in page
-    assert "McNemar, J." not in page
     assert "McNemar, Q. (1947)" in page
     assert (directory / "figures" / "accuracy.png").is_file()
     first = (directory / "metrics.json").read_bytes()
@@ -260,7 +258,7 @@ def test_runs_of_one_name_are_told_apart_and_none_counts_twice(tmp_path):
     ("how", "expected"),
     [
         ({"labels": ("Aria", "Blues", "Dance")}, r"different songs \(Canon, Dance\)"),
-        ({"flags": {"windows.length": 2.0}}, r"windows\.length is 3\.0 in the first and 2\.0 in the second"),
+        ({"flags": {"windows.stride": 0.5}}, r"windows\.stride is 1\.0 in the first and 0\.5 in the second"),
         ({"flags": {"windows.placing": "spans"}}, r"windows\.placing is grid in the first and spans"),
         ({"flags": {"evaluation.lengths": (3.0,)}}, r"evaluation\.lengths"),
         ({"splits": "fold\tset\n1\ttrain\n"}, r"different splits: splits\.tsv differs, first in row 2\. .*--n-folds"),

@@ -117,8 +117,8 @@ class Training(Section):
         min_length=1,
         description="Networks: 'temporal' works on log-mel spectra; '2d' and '1d' are the published networks on"
         " waveforms, whose EEG network treats channels by time as an image ('2d') or convolves over time ('1d');"
-        " 'eeg-transformer' is that of PredANN++, which learns to predict masked classes of the teacher, and names songs"
-        " from its CLS token, or from the mean over its tokens ('eeg-transformer-mean').",
+        " 'eeg-transformer' is that of PredANN++, which learns to predict masked classes of the teacher, and names"
+        " songs from its CLS token, or from the mean over its tokens ('eeg-transformer-mean').",
         json_schema_extra=option("--encoders", table="decoder"),
     )
     predann_weight: float = Field(

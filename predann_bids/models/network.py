@@ -148,6 +148,6 @@ def refuse_pretraining(training: Training) -> None:
     if training.pretraining_epochs and not network(training.encoders).is_pretrained:
         known = [name for name in DECODERS if getattr(DECODERS[name], "is_pretrained", False)]
         raise WrongUsage(
-            f"training.pretraining_epochs is {training.pretraining_epochs}, but the network '{training.encoders}' has no"
-            f" pretraining: set it to 0, or choose {' or '.join(known)} with --encoders."
+            f"training.pretraining_epochs is {training.pretraining_epochs}, but the network '{training.encoders}' has"
+            f" no pretraining: set it to 0, or choose {' or '.join(known)} with --encoders."
         )

@@ -243,8 +243,8 @@ class PlusPlusDecoder(Network):
         unknown = [name for name in names if name not in trained]
         if unknown:
             raise WrongUsage(
-                f"A decoder of PredANN++ can only recognise the songs that it was trained on ({', '.join(trained)}), and"
-                f" no others such as {unknown[0]}."
+                f"A decoder of PredANN++ can only recognise the songs that it was trained on ({', '.join(trained)}),"
+                f" and no others such as {unknown[0]}."
             )
         rows = [trained.index(name) for name in names]
         frames = max(1, max(songs.audio(index).shape[1] for index in range(len(songs))) // FRAME)

@@ -54,7 +54,7 @@ class MaskedPredictor(nn.Module):
 
 
 def show_half(number: int, n_tokens: int, device: torch.device) -> Tensor:
-    """Draw which tokens are shown: half of each window's, rounded down, at random places; (number, n_tokens) of bool."""
+    """Draw which tokens (number, n_tokens) are shown: half of each window's, rounded down, at random places."""
     order = torch.rand(number, n_tokens, device=device).argsort(dim=1)
     return order < n_tokens // 2
 

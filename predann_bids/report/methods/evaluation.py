@@ -36,8 +36,8 @@ def decisions_in_words(science: Science, protocol: Mapping[str, Any]) -> str:
         f"Test windows lie {windows.stride:g} s apart."
         if windows.placing == "grid"
         else f"As published, each stretch of test data was cut into spans of {windows.span:g} s, one beginning every"
-        f" {windows.span_stride:g} s. One test window was placed {_where(windows.placing)} each span, and so was one longer"
-        f" segment, in which windows lie {windows.stride:g} s apart."
+        f" {windows.span_stride:g} s. One test window was placed {_where(windows.placing)} each span, and so was one"
+        f" longer segment, in which windows lie {windows.stride:g} s apart."
     )
     if has_unseen_songs(protocol["split"]):
         return (

@@ -140,8 +140,9 @@ def _objective_in_words(training: Training) -> str:
         pretraining = "There was no pretraining, so nothing was learned of the moments of the music."
         if training.pretraining_epochs:
             pretraining = (
-                f"Pretraining, for {count(training.pretraining_epochs, 'epoch')}, minimised {training.predann_weight:g} times"
-                f" the cross-entropy of the masked classes plus {training.song_weight:g} times that of the songs."
+                f"Pretraining, for {count(training.pretraining_epochs, 'epoch')}, minimised"
+                f" {training.predann_weight:g} times the cross-entropy of the masked classes plus"
+                f" {training.song_weight:g} times that of the songs."
             )
         found_on = (
             "all audio, that of the test data included, as published"

@@ -33,5 +33,6 @@ def add_feature_words(features: str, row: FeatureWords) -> None:
 FEATURE_WORDS: dict[str, FeatureWords] = {
     "log-mel": FeatureWords("log-mel spectra"),
     "spectra": FeatureWords("log-mel spectra"),
+    "onsets": FeatureWords("onset envelopes and spectral fluxes"),
     "waveform": FeatureWords("waveforms at 44.1 kHz"),
 }
