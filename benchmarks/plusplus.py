@@ -74,6 +74,7 @@ class PlainBlock(nn.Module):
         self.up, self.down, self.dropout = nn.Linear(512, 2048), nn.Linear(2048, 512), nn.Dropout(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Transform tokens (B, N, 512)."""
         query, key, value = (
             part.reshape(*x.shape[:2], 8, 64).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, dim=2)
         )

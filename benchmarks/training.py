@@ -7,7 +7,8 @@ data        a batch of windows: EEG cut and scaled, audio cut. "plain" reads the
             data held on the accelerator, if there is one.
 encoders    forward and backward passes of each published network.
 step        a whole training step of preset `published` on a batch, with its data.
-plusplus    a step of pretraining of preset `plusplus`, without data; "plain" holds whole attention matrices (`plusplus.py`).
+plusplus    a step of pretraining of preset `plusplus`, without data; "plain", of `plusplus.py`, holds whole attention
+            matrices.
 default     epochs of preset `default` on the same data, as the program trains, with validation.
 
 Derived from these:

@@ -177,9 +177,10 @@ class PlusPlusDecoder(Network):
         logits = self.head(tokens)
         by_song = F.cross_entropy(logits, songs)
         accuracy = (logits.argmax(dim=1) == songs).float().mean()
-        if self.is_fine_tuned:
+        if self.is_fine_tuned or not training.predann_weight:
+            loss = by_song if self.is_fine_tuned else training.song_weight * by_song
             nothing = by_song.new_full((), torch.nan)  # or the last of pretraining would be logged again
-            return {"loss": by_song, "eeg_loss": by_song, "masked_loss": nothing, "accuracy": accuracy}
+            return {"loss": loss, "eeg_loss": by_song, "masked_loss": nothing, "accuracy": accuracy}
         first = (audio.shape[2] - eeg.shape[2]) // 2
         heard = audio[:, : self.settings.n_bands, first : first + eeg.shape[2]]
         values = tokens_of(heard, self._tokens_in(eeg.shape[2]))

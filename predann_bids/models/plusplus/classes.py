@@ -102,9 +102,11 @@ def _bins(values: Doubles) -> Classes:
 
 def _clusters(tokens: Doubles, seed: int) -> Classes:
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     different = len(np.unique(tokens[:: max(1, len(tokens) // ENOUGH)], axis=0))
-    kmeans: Any = KMeans(min(N_CLASSES, different), n_init=1, random_state=seed).fit(tokens)
+    with threadpool_limits(1):  # so that results do not depend on the number of processors
+        kmeans: Any = KMeans(min(N_CLASSES, different), n_init=1, random_state=seed).fit(tokens)
     found: Doubles = kmeans.cluster_centers_
     missing = np.repeat(found[:1], N_CLASSES - len(found), axis=0)
     return Classes(np.concatenate([found, missing]), np.full(N_CLASSES - 1, np.inf))

@@ -92,6 +92,7 @@ def make_plan(request: Request, folds: Collection[int] = ()) -> Plan:
     for name in features:
         FEATURES[name]
     if not given:
+        refuse_pretraining(science.training)
         _refuse_impossible_folds(request, science, folds)
     material, notes = gather(
         FoundAudio(request.audio, request.derivatives, request.lost),
@@ -119,7 +120,6 @@ def _trained(models: tuple[Model, ...]) -> list[Model]:
 def _refuse_unknown(science: Science) -> None:
     """Refuse names of splits and networks that nothing is registered under, before any work is done."""
     network(science.training.encoders)
-    refuse_pretraining(science.training)
     for split in (science.splitting.split, *science.evaluation.also_splits):
         SPLITS[split]
     for name in science.evaluation.predict_features:
