@@ -167,11 +167,11 @@ class AudioStore:
 
     Parameters
     ----------
-    features : tuple of ndarray, shape (bands, frames)
+    features : sequence of ndarray, shape (bands, frames)
         One for each stimulus, with one frame per EEG sample.
     """
 
-    features: tuple[Singles, ...]
+    features: Sequence[Singles]
 
     def windows(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Singles:
         """Cut windows of audio features, with context on both sides.
@@ -203,7 +203,7 @@ class AudioStore:
         return rate.samples(seconds)
 
     @property
-    def stimuli(self) -> tuple[Singles, ...]:
+    def stimuli(self) -> Sequence[Singles]:
         """The features of whole stimuli."""
         return self.features
 

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from predann_bids.arrays import Singles
+from predann_bids.config.teachers import TeacherName
 from predann_bids.data.kept import map_array
 from predann_bids.errors import MissingInput, UnusableData
 from predann_bids.files import content_hash, read_json, write_json, written_whole
-from predann_bids.models.audio.features import FEATURES
+from predann_bids.models.audio.features import features_kind, make_features
+from predann_bids.models.audio.teacher import Teacher
 from predann_bids.signals.audio import audio_remarks, read_audio
+from predann_bids.signals.frames import Frames
 
 READER = 2  # increase it when audio is read differently, so that nothing that was kept before is used
 
 
-def keep_features(audio: Path, features: str, rate_hz: float, directory: Path) -> Path:
+def keep_features(audio: Path, features: str, rate_hz: float, directory: Path, label: str = "") -> Path:
     """Compute the features of an audio file, unless they are cached.
 
     The array is named after a hash of the file's content, so features are computed again when the audio changes, and
-    also when the array is incomplete.
+    also when the array is incomplete. Those of a teacher are kept at its own frame rate, which a file beside the array
+    says, in a directory that is named after a hash of the teacher's weights or files.
 
     Parameters
     ----------
     audio : Path
         A WAV, FLAC, OGG or MP3 file.
     features : str
-        Registered name of the features.
+        Name of the features.
     rate_hz : float
         Sampling rate of the EEG.
     directory : Path
         Where arrays are cached.
+    label : str
+        Name of the stimulus, by which some teachers find its features.
 
     Returns
     -------
     Path
-        The float32 array: features (bands, frames), or (samples,) if they are not in frames.
+        The float32 array: features (bands, frames), or (samples,) if they are not in frames; see `read_frames`.
 
     Raises
     ------
@@ -49,7 +58,9 @@ def keep_features(audio: Path, features: str, rate_hz: float, directory: Path) -
     WrongUsage
         No features have this name.
     """
-    kind = FEATURES[features]
+    kind = features_kind(features)
+    if issubclass(kind, Teacher):
+        return _keep_teacher(audio, features, rate_hz, directory, label)
     version = f"{features}-{kind.version}.{READER}_{rate_hz:g}Hz"
     target = directory / version / f"{content_hash(audio)}.npy"
     try:
@@ -59,6 +70,67 @@ def keep_features(audio: Path, features: str, rate_hz: float, directory: Path) -
         with written_whole(target) as beside, beside.open("wb") as file:
             np.save(file, array)
     return target
+
+
+def _keep_teacher(audio: Path, features: str, rate_hz: float, directory: Path, label: str) -> Path:
+    teacher = _made(features, rate_hz, *_states(features))
+    target = directory / teacher_version(features, teacher) / f"{content_hash(audio)}{_suffix(teacher, label)}.npy"
+    sidecar = target.with_suffix(".json")
+    try:
+        map_array(target, n_dims=2)
+        read_json(sidecar)
+    except (OSError, MissingInput, UnusableData):
+        frames = teacher.compute(audio, label)
+        write_json(sidecar, {"FrameRate": frames.rate_hz, "StartTime": frames.first_s})
+        with written_whole(target) as beside, beside.open("wb") as file:
+            np.save(file, frames.values)
+    return target
+
+
+def teacher_version(features: str, teacher: Teacher) -> str:
+    """Name a teacher by its kind, layer and version, and a hash of its weights or files."""
+    parts = TeacherName.of(features)
+    layer = f"-{parts.layer}" if parts.layer else ""
+    identity = f"_{teacher.identity()}" if teacher.identity() else ""
+    return f"{parts.kind}{layer}-{teacher.version}.{READER}{identity}"
+
+
+def identity_of(features: str, rate_hz: float) -> str:
+    """Return what a teacher is recognised by in fingerprints; empty for features of another kind."""
+    if not issubclass(features_kind(features), Teacher):
+        return ""
+    return teacher_version(features, _made(features, rate_hz, *_states(features)))
+
+
+def _suffix(teacher: Teacher, label: str) -> str:
+    """Tell stimuli of the same audio apart, if features are found by name."""
+    return f"-{hashlib.blake2b(label.encode(), digest_size=4).hexdigest()}" if teacher.by_name else ""
+
+
+def read_frames(file: Path, rate_hz: float) -> Frames:
+    """Map features that `keep_features` has kept, with their frame rate: that of the EEG, unless a file says another.
+
+    Raises
+    ------
+    UnusableData, MissingInput, ReadOrWriteFailed
+        The array is incomplete, missing, or cannot be read.
+    """
+    values, sidecar = map_array(file, n_dims=2), file.with_suffix(".json")
+    if not sidecar.is_file():
+        return Frames(values, rate_hz)
+    said = read_json(sidecar)
+    return Frames(values, float(said["FrameRate"]), float(said["StartTime"]))
+
+
+def _states(features: str) -> tuple[tuple[str, int, int], ...]:
+    """Return by what one sees that the files of a teacher have changed."""
+    stats = ((file, file.stat()) for file in TeacherName.of(features).files())
+    return tuple((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats)
+
+
+@lru_cache(maxsize=1)  # weights are read once for all stimuli
+def _made(features: str, rate_hz: float, *_: tuple[str, int, int]) -> Any:
+    return make_features(features, rate_hz)
 
 
 def keep_remarks(audio: Path, directory: Path) -> tuple[str, ...]:
@@ -88,7 +160,7 @@ def keep_remarks(audio: Path, directory: Path) -> tuple[str, ...]:
 def _compute(audio: Path, features: str, rate_hz: float) -> Singles:
     import torch
 
-    front_end = FEATURES[features](rate_hz).eval()
+    front_end = make_features(features, rate_hz)
     waveform = torch.from_numpy(read_audio(audio, front_end.audio_rate))
     with torch.no_grad():
         array: Singles = front_end(waveform[None])[0].float().numpy()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from predann_bids.config import Training
 from predann_bids.errors import WrongUsage
-from predann_bids.models.audio.features import FEATURES, JOINT, SPECTRA, AudioFeatures
+from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, make_features
 from predann_bids.models.settings import Settings
 from predann_bids.registry import Registry
 
@@ -62,11 +62,13 @@ class Blueprint:
     audio_s : float
         Length of the audio of a window; longer than the window if the audio has context.
     features : str
-        Registered name of the audio features.
+        Name of the audio features.
     bands : int
         Bands of these features.
     longest : int
         EEG samples of the longest song.
+    beside : str
+        Name of features whose part made by hand lies below them; empty for none.
     """
 
     kind: str
@@ -79,6 +81,7 @@ class Blueprint:
     features: str
     bands: int
     longest: int
+    beside: str = ""
 
     def common(self) -> dict[str, Any]:
         """Return the values of the settings that all decoders share."""
@@ -131,6 +134,11 @@ class Decoder(nn.Module, ABC):
         return SPECTRA if training.teacher == JOINT else training.teacher
 
     @classmethod
+    def beside_for(cls, training: Training) -> str:  # noqa: ARG003 - for subclasses
+        """Return the name of features whose part made by hand is put below a teacher's; empty for none."""
+        return ""
+
+    @classmethod
     def settings_for(cls, blueprint: Blueprint) -> Any:
         """Return the settings, an instance of `settings_class`, of a decoder for some data."""
         return cls.settings_class(**blueprint.common())
@@ -147,7 +155,7 @@ class Decoder(nn.Module, ABC):
     @cached_property
     def features(self) -> AudioFeatures:
         """The audio features, which turn waveforms into the input of the decoder. They are not part of its weights."""
-        return FEATURES[self.settings.features](self.settings.rate_hz).eval()
+        return make_features(self.settings.features, self.settings.rate_hz)
 
     @classmethod
     def memory_gb(cls, batch_size: int, audio_s: float = 3.0) -> float:  # noqa: ARG003 - for subclasses

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
+from predann_bids.arrays import Singles
 from predann_bids.config import Training
 from predann_bids.errors import WrongUsage
 from predann_bids.models.checkpoints import load_decoder, save_decoder
@@ -26,6 +27,18 @@ class Network(Decoder):
     """
 
     is_pretrained: ClassVar[bool] = False
+
+    def reducing(self, mean: Singles, directions: Singles) -> Self:  # noqa: ARG002
+        """Return this network with the reduction of the teacher's features that it was trained behind.
+
+        Parameters
+        ----------
+        mean : ndarray, shape (features,)
+            What is subtracted from the features.
+        directions : ndarray, shape (bands, features)
+            What they are multiplied by.
+        """
+        return self
 
     def hear(self, songs: Songs, trained: Sequence[int]) -> None:
         """Take what the objective needs of whole songs, before training.

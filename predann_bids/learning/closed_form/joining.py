@@ -21,7 +21,12 @@ UNKNOWN_SHARE = 0.5  # where there are no validation data to choose by
 
 
 def join(
-    network: StartedNetwork, start: FilterDecoder, windows: ValidationWindows, *, held_out: bool = True
+    network: StartedNetwork,
+    start: FilterDecoder,
+    windows: ValidationWindows,
+    of_start: ValidationWindows | None = None,
+    *,
+    held_out: bool = True,
 ) -> StartedNetwork:
     """Choose how much the learned and the closed-form part of a network's representation count.
 
@@ -37,6 +42,8 @@ def join(
         The closed-form decoder, with all songs remembered; it takes the same EEG.
     windows : ValidationWindows
         Windows to measure on.
+    of_start : ValidationWindows, optional
+        The same windows with the audio features of the closed-form decoder, if the network hears others.
     held_out : bool
         Whether neither was fitted to these windows; else both parts count the same.
 
@@ -45,7 +52,7 @@ def join(
     StartedNetwork
         It remembers no songs yet.
     """
-    parts = [_Part.of(decoder, windows) for decoder in (network, start)]
+    parts = [_Part.of(network, windows), _Part.of(start, of_start or windows)]
     shares, same = SHARES if held_out else (UNKNOWN_SHARE,), windows.same()
     found = {share: _mixed_contrast(parts, share, same) for share in shares}
     best = max(shares, key=lambda share: found[share].information)

@@ -110,10 +110,11 @@ def _contests(probed: ProbedDecoder, windows: Windows, stretches: Sequence[Stret
     stimuli, moments = windows.stimuli(source.trials), source.audio.moments(source.trials, windows)
     kinds = np.stack([stimuli, moments % stride], axis=1)
     tested = Candidates.of(source.trials, stretches, len(source.audio.features), length=source.length, stride=stride)
+    lengths = {int(song): source.audio.features[song].shape[1] for song in np.unique(stimuli)}
     contests = []
     for song, phase in np.unique(kinds, axis=0):
         rows = np.flatnonzero((kinds == (song, phase)).all(axis=1))
-        candidates = np.arange(phase, len(source.audio.features[song][0]), stride)
+        candidates = np.arange(phase, lengths[int(song)], stride)
         candidates = candidates[tested.are_tested(int(song), candidates)]
         vectors = probed.moments_of(int(song), candidates)
         contests.append(_Contest(rows, np.searchsorted(candidates, moments[rows]), vectors))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from predann_bids.arrays import Singles
 from predann_bids.config import Training
-from predann_bids.models.audio.features import FEATURES, JOINT
+from predann_bids.config.teachers import MOST_LEARNED
+from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, features_kind, make_features
 from predann_bids.models.audio.log_mel import BANDS
+from predann_bids.models.audio.teacher import Beside
 from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, OnProgress, Songs, silent
 from predann_bids.models.linear.filters import FilterBanks, filter_audio, filter_eeg
 from predann_bids.models.losses import predann_loss, similarity
@@ -26,7 +30,10 @@ from predann_bids.models.temporal.layers import HALVING, centre, halve, log_powe
 ABSENT = -1e4  # logit of a song without evidence; finite, so that gradients stay finite
 TRAINING_AUDIO = ("training_features", "training_mean", "training_variance")
 NOTHING_HEARD: tuple[tuple[int, ...], Any] = ((), None)
-KNOWS_NO_SONG = ("eeg_encoder", "audio_encoder", "eeg_filters", "audio_filters", "gains")  # whatever the songs are
+KNOWS_NO_SONG = (  # whatever the songs are
+    *("eeg_encoder", "audio_encoder", "eeg_filters", "audio_filters", "gains"),
+    *("reduction_mean", "reduction_directions"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,10 @@ class TemporalSettings(Settings):
         empty if it contains none.
     first_lag : int
         First lag of the filters of the EEG, in frames.
+    reduced_from : int
+        Number of features of the teacher that were reduced to `n_bands`; 0 if they were not reduced.
+    beside : str
+        Name of features whose part made by hand lies below the teacher's; empty for none.
     """
 
     memory_frames: int = 0
@@ -58,6 +69,8 @@ class TemporalSettings(Settings):
     memory_temperature: float = 0.05
     filters: tuple[int, ...] = ()
     first_lag: int = 0
+    reduced_from: int = 0
+    beside: str = ""
 
 
 @DECODERS.add("temporal")
@@ -78,6 +91,8 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
     eeg_filters: Tensor
     audio_filters: Tensor
     gains: Tensor
+    reduction_mean: Tensor
+    reduction_directions: Tensor
     training_songs: Tensor
     training_frames: Tensor
     training_features: Tensor
@@ -98,6 +113,9 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
             self.register_buffer("eeg_filters", torch.zeros(components, len(settings.channels), n_lags))
             self.register_buffer("audio_filters", torch.zeros(components, n_features, reach))
             self.register_buffer("gains", torch.ones(2))
+        if settings.reduced_from:
+            self.register_buffer("reduction_mean", torch.zeros(settings.reduced_from))
+            self.register_buffer("reduction_directions", torch.zeros(settings.n_bands, settings.reduced_from))
         self.register_buffer("memory", torch.zeros(n_songs, dimensions + components, settings.memory_frames))
         self.register_buffer("memory_lengths", torch.zeros(n_songs, dtype=torch.long))
 
@@ -112,15 +130,36 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
 
     @classmethod
     def settings_for(cls, blueprint: Blueprint) -> TemporalSettings:  # noqa: D102
-        learned = range(blueprint.bands)[FEATURES[blueprint.features].for_networks]
+        learned = len(range(blueprint.bands)[features_kind(blueprint.features).for_networks])
         return cls.settings_class(
-            **blueprint.common(), memory_frames=blueprint.longest // HALVING, n_bands=len(learned)
+            **blueprint.common(),
+            memory_frames=blueprint.longest // HALVING,
+            n_bands=min(learned, MOST_LEARNED) if blueprint.beside else learned,
+            beside=blueprint.beside,
         )
 
     @classmethod
     def features_for(cls, training: Training) -> str:
         """Return the name of the teacher's features, or of spectra together with features made by hand."""
         return "spectra" if training.teacher == JOINT else training.teacher
+
+    @classmethod
+    def beside_for(cls, training: Training) -> str:
+        """Return what the closed-form decoder inside takes by hand, whatever the teacher is."""
+        return "" if training.teacher == JOINT else "spectra"
+
+    @cached_property
+    def features(self) -> AudioFeatures:
+        """The audio features; those of a teacher with those made by hand."""
+        settings = self.settings
+        if not settings.beside:
+            return make_features(settings.features, settings.rate_hz)
+        return Beside(settings.rate_hz, settings.features, settings.beside).eval()
+
+    def configuration(self) -> dict[str, dict[str, Any]]:  # noqa: D102
+        plain = super().configuration()
+        teacher = self.settings.features if self.settings.features not in (SPECTRA, "spectra") else JOINT
+        return plain | {"training": plain["training"] | {"teacher": teacher}}
 
     def encode_eeg(self, eeg: Tensor) -> tuple[Tensor, Tensor]:
         """Recognise songs from EEG (B, C, T): song logits (B, n_songs), predicted representation (B, D, T // 2)."""
@@ -136,12 +175,27 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
 
     def represent(self, features: Tensor) -> Tensor:
         """Represent audio features (B, bands, T): (B, D, T // 2)."""
-        z: Tensor = self.audio_encoder(features[:, : self.settings.n_bands])
+        z: Tensor = self.audio_encoder(self._learned(features))
         if not self.settings.filters:
             return z
         by_hand = features[:, features.shape[1] - self.settings.filters[2] :]
         solved = filter_audio(halve(by_hand), self.audio_filters)
         return torch.cat([self.gains[1] * z, centre(solved)], dim=1)
+
+    def _learned(self, features: Tensor) -> Tensor:
+        """Cut the features that the network has learned from, and reduce them as it was done for its training."""
+        if not self.settings.reduced_from:
+            return features[:, : self.settings.n_bands]
+        centred = features[:, : self.settings.reduced_from] - self.reduction_mean[:, None]
+        return self.reduction_directions @ centred
+
+    def reducing(self, mean: Singles, directions: Singles) -> Self:  # noqa: D102
+        other = type(self)(replace(self.settings, reduced_from=len(mean)))
+        kept = {name: value for name, value in self.state_dict().items() if not name.startswith("memory")}
+        other.load_state_dict(kept, strict=False)
+        other.reduction_mean.copy_(torch.from_numpy(mean))
+        other.reduction_directions.copy_(torch.from_numpy(directions))
+        return other.eval()
 
     def joined(self, banks: FilterBanks, gains: tuple[float, float], temperature: float) -> Self:  # noqa: D102
         sizes = (len(banks.eeg), banks.eeg.shape[2], *banks.audio.shape[1:])

@@ -7,6 +7,7 @@ from typing import Any
 
 from predann_bids import __version__
 from predann_bids.config import Science, Training
+from predann_bids.config.teachers import MOST_LEARNED
 from predann_bids.report.methods.computed import Computed, computed
 from predann_bids.report.methods.controls import (
     closed_form_in_words,
@@ -115,7 +116,19 @@ def _scaling_in_words(scaling: str, *, bad: bool) -> str:
 def _decoder_in_words(science: Science) -> str:
     training, words = science.training, decoder_words(science.training.encoders)
     features = words.features if training.teacher == "joint" else training.teacher
-    return words.methods.format(features=feature_words(features).name)
+    return words.methods.format(features=feature_words(features).name) + _teacher_in_words(training)
+
+
+def _teacher_in_words(training: Training) -> str:
+    if training.teacher == "joint":
+        return ""
+    said = feature_words(training.teacher).methods
+    return (
+        f"{' ' if said else ''}{said} Features of this frozen teacher were computed once for each song and resampled to"
+        f" the rate of the EEG; more than {MOST_LEARNED} were reduced to their first {MOST_LEARNED} principal"
+        " components, fitted to the standardised features of the training songs of each fold. Closed-form decoders describe"
+        " the music by features made by hand, whatever the teacher is."
+    )
 
 
 def _training_in_words(science: Science, protocol: Mapping[str, Any], done: Computed) -> str:

@@ -115,6 +115,7 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
     trials = [repr(trial) for trial in material.trials]
     excluded = sorted(material.excluded)
     data = (sources, material.audio.summary(), trials, material.rotations, excluded, __version__, *material.treatment())
+    data = (*data, *material.audio.identities)
     fits: list[ModelFit] = []
     for split in study.splits:
         for model in study.models:

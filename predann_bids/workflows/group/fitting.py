@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from predann_bids.config import Training
+from predann_bids.config.teachers import MOST_LEARNED
 from predann_bids.data.splits import Split
 from predann_bids.data.windows import Windows, grid
 from predann_bids.errors import Busy, UnusableData
@@ -20,6 +21,7 @@ from predann_bids.learning.retrieval import Candidates, Representations, rank
 from predann_bids.models.decoder import DECODERS, Blueprint, Decoder
 from predann_bids.models.network import can_be_started
 from predann_bids.progress import Progress
+from predann_bids.signals.frames import Reduction
 from predann_bids.signals.scaling import SHRINKAGE
 from predann_bids.surroundings.stopping import request_to_stop
 from predann_bids.workflows.execution import Execution
@@ -240,14 +242,18 @@ def source_features(fit: ModelFit) -> str:
 def source_of(fit: ModelFit) -> Any:
     """Open what a fit takes windows from, as its decoder wants it."""
     by_window = fit.model.in_epochs and fit.science.windows.scaling == "window"
-    return fit.study.material.source(fit.science, source_features(fit), by_window=by_window)
+    beside = decoder_class(fit).beside_for(fit.science.training)
+    return fit.study.material.source(fit.science, source_features(fit), beside, by_window=by_window)
 
 
 def blueprint_of(fit: ModelFit, source: Any) -> Blueprint:
     """Say what a fit's decoder is to be built for."""
+    features, beside = source_features(fit), decoder_class(fit).beside_for(fit.science.training)
+    return _blueprint(fit, source, features, beside)
+
+
+def _blueprint(fit: ModelFit, source: Any, features: str, beside: str = "") -> Blueprint:
     material, windows = fit.study.material, fit.science.windows
-    features = source_features(fit)
-    arrays = material.audio.arrays(features)
     return Blueprint(
         kind=fit.model.decoder or fit.science.training.encoders,
         channels=source.eeg.channels,
@@ -257,8 +263,9 @@ def blueprint_of(fit: ModelFit, source: Any) -> Blueprint:
         window_s=windows.length,
         audio_s=max(windows.length, windows.audio_context),
         features=features,
-        bands=arrays[0].shape[0] if arrays[0].ndim == 2 else 1,
+        bands=material.audio.n_features(features),
         longest=max(material.audio.lengths()),
+        beside=beside,
     )
 
 
@@ -272,52 +279,78 @@ def read_decoder(fit: ModelFit, source: Any) -> Decoder:
 
 def _solve(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
     assert fit.trained
-    decoder: Decoder = _solved(fit, source, fit.model.decoder, fit.model.shrinkage)
+    decoder: Decoder = _solved(fit, source, fit.model.decoder, blueprint_of(fit, source), fit.model.shrinkage)
     decoder.save(fit.trained, {})
     decoder.remember(source.songs())
     worker.advance(fit.units, fit.title)
     return decoder
 
 
-def _solved(fit: ModelFit, source: Any, name: str, shrinkage: float | None = SHRINKAGE) -> Any:
+def _solved(fit: ModelFit, source: Any, name: str, blueprint: Blueprint, shrinkage: float | None = SHRINKAGE) -> Any:
     """Solve for the closed-form decoder of a name, from the audio features that the source has."""
     from predann_bids.learning.closed_form.solving import solve
 
     kind: Any = DECODERS[name]
-    settings = replace(kind.settings_for(blueprint_of(fit, source)), shrinkage=shrinkage)
+    settings = replace(kind.settings_for(blueprint), shrinkage=shrinkage)
     return solve(kind, source, fit.split, settings)
 
 
 def _can_start(fit: ModelFit, blueprint: Blueprint) -> bool:
     """Whether a network can contain a closed-form decoder, which is solved for from EEG scaled by recordings."""
     by_recording = fit.science.windows.scaling == "recording"
-    return can_be_started(decoder_class(fit)) and by_recording and blueprint.bands <= MOST_FEATURES
+    few = bool(blueprint.beside) or blueprint.bands <= MOST_FEATURES
+    return can_be_started(decoder_class(fit)) and by_recording and few
 
 
 def _start(fit: ModelFit, source: Any) -> Any:
     """Return the closed-form decoder that a network contains: the one that does best on validation data.
 
     An earlier one of `STARTS` goes before one that is not clearly better. It is read where it is one of the models of
-    the run and done, and otherwise solved for here.
+    the run and done, and otherwise solved for here. Beside a teacher, it takes the features made by hand that `source`
+    has.
     """
     from predann_bids.learning.closed_form.contrast import preferred
     from predann_bids.learning.closed_form.data import held_out
     from predann_bids.learning.closed_form.validation import ValidationWindows
 
-    songs = source.songs()
+    songs, features = source.songs(), _features_of_start(fit)
+    blueprint = _blueprint(fit, source, features)
     candidates: list[Any] = []
     for name in STARTS:
         done = next((other for other in fit.starts if other.model.name == name and other.is_trained()), None)
-        if done and decoder_class(done).features_for(fit.science.training) == source_features(fit):
+        if done and decoder_class(done).features_for(fit.science.training) == features:
             assert done.trained
-            candidates.append(decoder_class(done).load(done.trained, blueprint_of(fit, source), songs))
+            candidates.append(decoder_class(done).load(done.trained, blueprint, songs))
         else:
-            candidates.append(_solved(fit, source, name))
+            candidates.append(_solved(fit, source, name, blueprint))
     windows = ValidationWindows.of(source, held_out(fit.split))
     found = [windows.contrast(decoder) for decoder in candidates]
     best = candidates[preferred(found, range(len(candidates)))]
     best.remember(songs)
     return best
+
+
+def _features_of_start(fit: ModelFit) -> str:
+    """Return the name of the features that the closed-form decoder inside a network takes."""
+    return decoder_class(fit).beside_for(fit.science.training) or source_features(fit)
+
+
+def _source_of_start(fit: ModelFit, source: Any) -> Any:
+    """Open what the closed-form decoder inside a network is solved from."""
+    if not decoder_class(fit).beside_for(fit.science.training):
+        return source
+    return fit.study.material.source(fit.science, _features_of_start(fit))
+
+
+def _learned_from(fit: ModelFit, source: Any) -> tuple[Any, Reduction | None]:
+    """Open what a network is trained on; a teacher's features are reduced by what training songs say."""
+    beside = decoder_class(fit).beside_for(fit.science.training)
+    if not beside:
+        return source, None
+    material = fit.study.material
+    songs = {material.trials[stretch.trial].stimulus for stretch in (*fit.split.train, *fit.split.validation)}
+    store, reduction = material.audio.learned(source_features(fit), songs, MOST_LEARNED)
+    return source.taking_from(source.eeg, store), reduction
 
 
 def _train(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
@@ -330,15 +363,19 @@ def _train_and_keep(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
 
     blueprint, execution, split = blueprint_of(fit, source), fit.execution, _to_train_on(fit)
     _refuse_too_little_memory(fit)
-    start = _start(fit, source) if _can_start(fit, blueprint) else None
+    solved_from = _source_of_start(fit, source)
+    start = _start(fit, solved_from) if _can_start(fit, blueprint) else None
+    learned_from, reduction = _learned_from(fit, source)
     settings = decoder_class(fit).settings_for(blueprint)
+    if reduction:
+        settings = replace(settings, n_bands=len(reduction.directions))
     if start:
         worker.advance(0, f"{fit.title}: closed-form decoder solved for")
         settings = replace(settings, shrinkage=start.settings.shrinkage)
-        source = source.whitened(settings.shrinkage)
+        source, learned_from = (some.whitened(settings.shrinkage) for some in (source, learned_from))
     unfinished = fit.directory / f"{fit.model.name}_unfinished"
     decoder, history = train(
-        source,
+        learned_from,
         split,
         blueprint.kind,
         settings,
@@ -349,8 +386,11 @@ def _train_and_keep(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
         on_progress=worker.advance,
         validation=fit.study.validation_windows(fit.split),
     )
+    if reduction:
+        decoder = decoder.reducing(reduction.mean, reduction.directions)
+        decoder.remember(source.songs())
     if start and fit.model.started:
-        decoder = _joined(fit, decoder, start, source)
+        decoder = _joined(fit, decoder, start, source, solved_from)
     assert fit.history
     assert fit.trained
     write_text(fit.history, pd.DataFrame(history).to_csv(index=False))
@@ -366,14 +406,14 @@ def _refuse_too_little_memory(fit: ModelFit) -> None:
         refuse_too_little_memory(fit.science.training, len(_to_train_on(fit).train), audio_s, fit.execution.mem_gb)
 
 
-def _joined(fit: ModelFit, network: Any, start: Any, source: Any) -> Any:
+def _joined(fit: ModelFit, network: Any, start: Any, source: Any, solved_from: Any) -> Any:
     """Join a trained network with the closed-form decoder that it contains."""
     from predann_bids.learning.closed_form.joining import join
     from predann_bids.learning.closed_form.validation import ValidationWindows
 
     held_out = fit.split.validation
-    windows = ValidationWindows.of(source, held_out or fit.split.train)
-    decoder = join(network, start, windows, held_out=bool(held_out))
+    windows, of_start = (ValidationWindows.of(some, held_out or fit.split.train) for some in (source, solved_from))
+    decoder = join(network, start, windows, of_start, held_out=bool(held_out))
     decoder.remember(source.songs())
     return decoder
 

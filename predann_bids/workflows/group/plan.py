@@ -15,7 +15,7 @@ from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import grid
 from predann_bids.errors import UnusableData, WrongUsage, people
 from predann_bids.learning.models import BAND_POWER, MODELS, Model, evaluated_models
-from predann_bids.models.audio.features import FEATURES
+from predann_bids.models.audio.features import features_kind
 from predann_bids.models.decoder import DECODERS
 from predann_bids.models.network import network, refuse_pretraining
 from predann_bids.signals.brainvision import map_brainvision
@@ -26,6 +26,7 @@ from predann_bids.workflows.group.inputs.audio import FoundAudio
 from predann_bids.workflows.group.inputs.folds import refuse_impossible_folds
 from predann_bids.workflows.group.inputs.material import Material, gather
 from predann_bids.workflows.group.inputs.notes import preset_notes
+from predann_bids.workflows.group.inputs.teachers import refuse_unfit_teacher
 from predann_bids.workflows.group.request import Request
 from predann_bids.workflows.group.studies import Study
 from predann_bids.workflows.resources import threads_for
@@ -88,9 +89,11 @@ def make_plan(request: Request, folds: Collection[int] = ()) -> Plan:
     _refuse_unknown(science)
     models = [MODELS[name] for name in given.models] if given else evaluated_models(science)
     kinds = {DECODERS[model.decoder or science.training.encoders] for model in models}
-    features = {*(kind.features_for(science.training) for kind in kinds), *science.evaluation.predict_features}
-    for name in features:
-        FEATURES[name]
+    names = {
+        name for kind in kinds for name in (kind.features_for(science.training), kind.beside_for(science.training))
+    }
+    features = sorted({*names, *science.evaluation.predict_features} - {""})
+    refuse_unfit_teacher(science.training, features, request.audio, request.derivatives)
     if not given:
         refuse_pretraining(science.training)
         _refuse_impossible_folds(request, science, folds)
@@ -123,7 +126,7 @@ def _refuse_unknown(science: Science) -> None:
     for split in (science.splitting.split, *science.evaluation.also_splits):
         SPLITS[split]
     for name in science.evaluation.predict_features:
-        if not FEATURES[name].in_frames:
+        if not features_kind(name).in_frames:
             raise WrongUsage(f"--predict-features {name}: these are not features but the sound itself. Leave it out.")
 
 

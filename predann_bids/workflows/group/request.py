@@ -11,6 +11,7 @@ from typing import Any
 from predann_bids import __version__
 from predann_bids.bids.derivatives import Derivative
 from predann_bids.config import Science, science_hash
+from predann_bids.config.teachers import TeacherName
 from predann_bids.errors import WrongUsage
 from predann_bids.files import content_hash, read_json, write_json
 from predann_bids.workflows.execution import Execution
@@ -130,7 +131,9 @@ class Request:
     def _inputs(self) -> dict[str, Path]:
         """Files that are read beside the derivatives, by what they are."""
         models = {f"model {number}": file for number, file in enumerate(_files_of(self.from_model))}
-        return {f"audio {label}": file for label, file in self.audio.items()} | models
+        files = TeacherName.of(self.science.training.teacher).files()
+        teacher = {f"teacher {number}": file for number, file in enumerate(files)}
+        return {f"audio {label}": file for label, file in self.audio.items()} | models | teacher
 
     def finished(self) -> GroupOutcome | None:
         """Return the outcome of a run that has done exactly this and whose files are as it left them."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import science_hash
+from predann_bids.config.teachers import TeacherName
 from predann_bids.files import content_hash, read_json, write_json
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.sweep.points import Point, Sweep
@@ -56,7 +57,10 @@ class Runs:
 
     def fingerprint(self, point: Point) -> str:
         """Fingerprint of a point's configuration and data."""
-        return science_hash(point.science.model_dump(mode="json", exclude={"preprocessing"}), *self.data)
+        files = TeacherName.of(point.science.training.teacher).files()
+        teacher = [[file.name, content_hash(file)] for file in files]
+        config = point.science.model_dump(mode="json", exclude={"preprocessing"})
+        return science_hash(config, *self.data, *([teacher] if teacher else []))
 
     def is_finished(self, point: Point) -> bool:
         """Whether a point was done with this configuration on these data, and was not changed since."""

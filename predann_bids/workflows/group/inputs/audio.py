@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from predann_bids.data.kept import map_array
 from predann_bids.errors import PredannError, UnusableData
 from predann_bids.files import content_hash
 from predann_bids.progress import Progress
+from predann_bids.signals.frames import Frames, JoinedSongs, Reduction
 from predann_bids.timing import Rate
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.lost import LostStimulus, leave_out, missing, one_stimulus
@@ -38,26 +39,80 @@ class StimulusAudio:
     files : mapping of str to tuple of Path
         Registered name of the features to one file for each stimulus, in the order of the labels.
     rate : Rate
-        Sampling rate of the EEG, and of what is in frames.
+        Sampling rate of the EEG, and of what is in frames, unless a teacher has a rate of its own.
+    identities : tuple of str
+        What teachers are recognised by.
     """
 
     files: Mapping[str, tuple[Path, ...]]
     rate: Rate
+    identities: tuple[str, ...] = ()
 
     def arrays(self, features: str) -> tuple[Singles, ...]:
         """Map the features of all stimuli: (bands, frames), or (samples,) of waveforms."""
         return tuple(np.asarray(map_array(file)) for file in self.files.get(features, ()))
 
-    def store(self, features: str) -> AudioStore | WaveformStore:
-        """Open what windows of these features are cut from."""
+    def n_features(self, features: str) -> int:
+        """Return the number of features; 1 of waveforms."""
+        first = map_array(self.files[features][0])
+        return first.shape[0] if first.ndim == 2 else 1
+
+    def frames(self, features: str) -> tuple[Frames, ...]:
+        """Map the features of all stimuli, with their frame rates."""
+        from predann_bids.learning.features import read_frames
+
+        return tuple(read_frames(file, self.rate.hz) for file in self.files[features])
+
+    def store(self, features: str, beside: str = "") -> AudioStore | WaveformStore:
+        """Open what windows of these features are cut from.
+
+        Parameters
+        ----------
+        features : str
+            Name of the features.
+        beside : str
+            Name of features whose part made by hand is put below them; empty for none.
+        """
         from predann_bids.data.batches import AudioStore
         from predann_bids.data.waveforms import WaveformStore
-        from predann_bids.models.audio.features import FEATURES
+        from predann_bids.models.audio.features import features_kind
+        from predann_bids.models.audio.teacher import Teacher
 
+        kind = features_kind(features)
+        if beside or issubclass(kind, Teacher):
+            rows = features_kind(beside).by_hand if beside else slice(0, 0)
+            frames, others = self.frames(features), self.arrays(beside or SPECTRA)
+            return AudioStore(JoinedSongs(frames, others, rows, self.rate.hz))
         arrays = self.arrays(features)
-        if FEATURES[features].in_frames:
-            return AudioStore(arrays)
-        return WaveformStore(arrays, self.rate, Rate(FEATURES[features].audio_rate))
+        return AudioStore(arrays) if kind.in_frames else WaveformStore(arrays, self.rate, Rate(kind.audio_rate))
+
+    def learned(self, features: str, songs: Collection[int], most: int) -> tuple[AudioStore, Reduction | None]:
+        """Open what a network learns from: a teacher's features at the rate of the EEG, reduced if they are many.
+
+        Parameters
+        ----------
+        features : str
+            Name of the teacher.
+        songs : collection of int
+            Songs that the reduction may be fitted to.
+        most : int
+            Number of features from which on they are reduced to this number of principal components.
+
+        Returns
+        -------
+        AudioStore
+            In memory.
+        Reduction or None
+            None if the features are few.
+        """
+        from predann_bids.data.batches import AudioStore
+
+        frames = self.frames(features)
+        few = len(frames[0].values) <= most
+        reduction = None if few else Reduction.of([frames[song].values for song in sorted(songs)], most)
+        heard = [replace(one, values=reduction.apply(one.values)) for one in frames] if reduction else frames
+        numbers = self.lengths()
+        return AudioStore(tuple(one.at(self.rate.hz, n) for one, n in zip(heard, numbers, strict=True))), reduction
 
     def of(self, songs: Sequence[int]) -> StimulusAudio:
         """Keep the features of some stimuli, in this order."""
@@ -166,19 +221,20 @@ class _FeatureTask:
     features: str
     rate_hz: float
     directory: Path
+    label: str
 
 
 def read_audio_features(
-    files: Sequence[Path], features: Sequence[str], rate: Rate, directory: Path, execution: Execution
+    stimuli: Mapping[str, Path], features: Sequence[str], rate: Rate, directory: Path, execution: Execution
 ) -> tuple[StimulusAudio, dict[Path, PredannError]]:
     """Compute the features of all stimuli that are not kept yet.
 
     Parameters
     ----------
-    files : sequence of Path
-        Audio of each stimulus.
+    stimuli : mapping of str to Path
+        Label of each stimulus to its audio file.
     features : sequence of str
-        Registered names of the features that decoders hear, beside the spectra.
+        Names of the features that decoders hear, beside the spectra.
     rate : Rate
         Sampling rate of the EEG.
     directory : Path
@@ -193,29 +249,40 @@ def read_audio_features(
     dict of Path to PredannError
         What is wrong with the others.
     """
-    from predann_bids.models.decoder import SMALL_GB
+    from predann_bids.learning.features import identity_of
 
     names = tuple(dict.fromkeys((SPECTRA, *features)))
-    tasks = [_FeatureTask(file, name, rate.hz, directory) for name in names for file in files]
-    kept: dict[tuple[str, Path], Path] = {}
+    tasks = [_FeatureTask(file, name, rate.hz, directory, label) for name in names for label, file in stimuli.items()]
+    kept: dict[tuple[str, str], Path] = {}
     errors: dict[Path, PredannError] = {}
     with Progress("Reading audio", len(tasks)) as progress:
-        processes = execution.processes_for(SMALL_GB)
+        processes = execution.processes_for(max(map(_memory_gb, names)))
         for finished in do_all(compute_features, tasks, processes, preload=PRELOAD, on_beat=progress.beat):
             if finished.failure:
                 errors[finished.task.audio] = (finished.failure.kind or UnusableData)(finished.failure.message)
             elif finished.value:
-                kept[finished.task.features, finished.task.audio] = finished.value
-            progress.advance(note=finished.task.audio.name)
-    good = [file for file in files if file not in errors]
-    return StimulusAudio({name: tuple(kept[name, file] for file in good) for name in names}, rate), errors
+                kept[finished.task.features, finished.task.label] = finished.value
+            progress.advance(note=f"{finished.task.audio.name}, {finished.task.features}")
+    good = [label for label, file in stimuli.items() if file not in errors]
+    arrays = {name: tuple(kept[name, label] for label in good) for name in names}
+    identities = tuple(filter(None, (identity_of(name, rate.hz) for name in sorted(names))))
+    return StimulusAudio(arrays, rate, identities), errors
+
+
+def _memory_gb(features: str) -> float:
+    from predann_bids.models.audio.features import features_kind
+    from predann_bids.models.audio.teacher import Teacher
+    from predann_bids.models.decoder import SMALL_GB
+
+    kind = features_kind(features)
+    return kind.memory_gb if issubclass(kind, Teacher) else SMALL_GB
 
 
 def compute_features(task: _FeatureTask, worker: Worker) -> Path:  # noqa: ARG001 - one unit of work, soon done
     """Compute and keep the features of one stimulus, unless they are there."""
     from predann_bids.learning.features import keep_features, keep_remarks
 
-    kept = keep_features(task.audio, task.features, task.rate_hz, task.directory)
+    kept = keep_features(task.audio, task.features, task.rate_hz, task.directory, task.label)
     if task.features == SPECTRA:
         keep_remarks(task.audio, task.directory)
     return kept

@@ -83,7 +83,7 @@ class Material:
     copy_rows: tuple[Mapping[str, Any], ...] = ()
     lost: tuple[LostStimulus, ...] = ()
 
-    def source(self, science: Science, features: str, *, by_window: bool = False) -> AnySource:
+    def source(self, science: Science, features: str, beside: str = "", *, by_window: bool = False) -> AnySource:
         """Open the stores that windows are taken from.
 
         Parameters
@@ -91,7 +91,9 @@ class Material:
         science : Science
             Says how windows are cut.
         features : str
-            Registered name of the audio features to take.
+            Name of the audio features to take.
+        beside : str
+            Name of features whose part made by hand is put below them; empty for none.
         by_window : bool
             Scale each channel of each window by itself, instead of each recording.
         """
@@ -103,7 +105,7 @@ class Material:
             recordings, self.excluded, self.channels, bad=self.bad, montage=self.montage, by_window=by_window
         )
         store = replace(opened, rotations=self.rotations)
-        windows, audio = science.windows, self.audio.store(features)
+        windows, audio = science.windows, self.audio.store(features, beside)
         longer_s = max(0.0, windows.audio_context - windows.length)
         return Source(
             self.trials,
@@ -207,8 +209,7 @@ def gather(
         Audio cannot be read, and is not to be skipped.
     """
     rate = Rate(map_brainvision(found.derivatives[0].paths.header).rate_hz)
-    files = tuple(found.files.values())
-    kept, errors = read_audio_features(files, tuple(features), rate, directory, execution)
+    kept, errors = read_audio_features(found.files, tuple(features), rate, directory, execution)
     wrong = {label: errors[file] for label, file in found.files.items() if file in errors}
     derivatives, lost = leave_out(found.derivatives, wrong, execution.missing_audio)
     lost, labels = (*found.lost, *lost), tuple(label for label in found.files if label not in wrong)
