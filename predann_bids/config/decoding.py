@@ -159,7 +159,8 @@ class Training(Section):
         min_length=1,
         json_schema_extra=option("--teacher", metavar="NAME") | ADDED,
         description="What the EEG network learns to predict: 'joint', an audio network that is trained with it on"
-        " log-mel spectra; or the name of frozen audio features that this network takes instead.",
+        " log-mel spectra; or frozen features that this network takes instead: mel, musicnn, crepe-tiny, basic-pitch,"
+        " surprisal, entropy, your own from file:DIR, or those of wav2vec2:DIR or hubert:DIR (see docs/teachers.md).",
     )
     temperature: float = Field(0.1, gt=0, description="Temperature of the PredANN objective.")
     stop_gradient: bool = Field(

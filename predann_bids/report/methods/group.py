@@ -126,8 +126,8 @@ def _teacher_in_words(training: Training) -> str:
     return (
         f"{' ' if said else ''}{said} Features of this frozen teacher were computed once for each song and resampled to"
         f" the rate of the EEG; more than {MOST_LEARNED} were reduced to their first {MOST_LEARNED} principal"
-        " components, fitted to the standardised features of the training songs of each fold. Closed-form decoders describe"
-        " the music by features made by hand, whatever the teacher is."
+        " components, fitted to the standardised features of the training songs of each fold. Closed-form decoders"
+        " describe the music by features made by hand, whatever the teacher is."
     )
 
 

@@ -111,7 +111,45 @@ OF_SOFTWARE = (
         "https://doi.org/10.21105/joss.01294",
     ),
 )
-_WORKS = {work.cited: work for work in (*REFERENCES, *OF_SOFTWARE)}
+OF_TEACHERS = (
+    Work(
+        "Baevski et al., 2020",
+        "Baevski, A., Zhou, H., Mohamed, A. and Auli, M. (2020). wav2vec 2.0: A framework for self-supervised learning"
+        " of speech representations. Advances in Neural Information Processing Systems, 33, 12449–12460.",
+        "https://doi.org/10.48550/arXiv.2006.11477",
+    ),
+    Work(
+        "Bittner et al., 2022",
+        "Bittner, R. M., Bosch, J. J., Rubinstein, D., Meseguer-Brocal, G. and Ewert, S. (2022). A lightweight"
+        " instrument-agnostic model for polyphonic note transcription and multipitch estimation. ICASSP, 781–785.",
+        "https://doi.org/10.1109/ICASSP43922.2022.9746549",
+    ),
+    Work(
+        "Hsu et al., 2021",
+        "Hsu, W.-N. et al. (2021). HuBERT: Self-supervised speech representation learning by masked prediction of"
+        " hidden units. IEEE/ACM Transactions on Audio, Speech, and Language Processing, 29, 3451–3460.",
+        "https://doi.org/10.1109/TASLP.2021.3122291",
+    ),
+    Work(
+        "Kim et al., 2018",
+        "Kim, J. W., Salamon, J., Li, P. and Bello, J. P. (2018). CREPE: A convolutional representation for pitch"
+        " estimation. ICASSP, 161–165.",
+        "https://doi.org/10.1109/ICASSP.2018.8461329",
+    ),
+    Work(
+        "Pearce, 2005",
+        "Pearce, M. T. (2005). The construction and evaluation of statistical models of melodic structure in music"
+        " perception and composition. Doctoral thesis, City University London.",
+        "https://openaccess.city.ac.uk/id/eprint/8459/",
+    ),
+    Work(
+        "Pons and Serra, 2019",
+        "Pons, J. and Serra, X. (2019). musicnn: Pre-trained convolutional neural networks for music audio tagging."
+        " Late-breaking session of ISMIR.",
+        "https://doi.org/10.48550/arXiv.1909.06654",
+    ),
+)
+_WORKS = {work.cited: work for work in (*REFERENCES, *OF_SOFTWARE, *OF_TEACHERS)}
 
 
 def add_works(*works: Work) -> None:

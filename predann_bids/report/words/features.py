@@ -34,6 +34,12 @@ def add_feature_words(features: str, row: FeatureWords) -> None:
     words.add("audio feature", FEATURE_WORDS, features, row)
 
 
+_MARKOV = (
+    "{what} is that of a Markov model of variable order (up to 5; escape method C, interpolated; Pearce, 2005) of"
+    " steps of 0.1 s, quantised by strongest pitch class, level and brightness. The model has learned from the past of"
+    " each song alone (a short-term model)."
+)
+
 FEATURE_WORDS: dict[str, FeatureWords] = {
     "log-mel": FeatureWords("log-mel spectra"),
     "spectra": FeatureWords("log-mel spectra"),
@@ -44,5 +50,37 @@ FEATURE_WORDS: dict[str, FeatureWords] = {
     ),
     "mel": FeatureWords(
         "log-mel spectra of 64 bands", "The teacher is a log-mel spectrogram of 64 bands at 100 frames per second."
+    ),
+    "musicnn": FeatureWords(
+        "layers of musicnn",
+        "The teacher is musicnn (Pons and Serra, 2019), a convolutional network that was trained to tag music"
+        " (MagnaTagATune), of which dense layers were taken.",
+    ),
+    "crepe-tiny": FeatureWords(
+        "the embedding of CREPE",
+        "The teacher is the smallest CREPE (Kim et al., 2018), a network that was trained to hear pitch, of which the"
+        " last but one layer was taken.",
+    ),
+    "basic-pitch": FeatureWords(
+        "the notes and onsets of Basic Pitch",
+        "The teacher is Basic Pitch (Bittner et al., 2022), a network that was trained to transcribe notes: its"
+        " probabilities that each of 88 notes sounds, and that it begins.",
+    ),
+    "surprisal": FeatureWords(
+        "the surprisal of a Markov model",
+        _MARKOV.format(what="The surprisal of each step, -ln p,"),
+    ),
+    "entropy": FeatureWords(
+        "the entropy of a Markov model",
+        _MARKOV.format(what="The entropy of the distribution before each step"),
+    ),
+    "wav2vec2": FeatureWords(
+        "hidden states of wav2vec 2.0",
+        "The teacher is a network of the kind of wav2vec 2.0 (Baevski et al., 2020), of which one hidden layer was"
+        " taken.",
+    ),
+    "hubert": FeatureWords(
+        "hidden states of HuBERT",
+        "The teacher is a network of the kind of HuBERT (Hsu et al., 2021), of which one hidden layer was taken.",
     ),
 }

@@ -1,0 +1,125 @@
+"""Networks of the transformers library as teachers, from a local path: wav2vec 2.0 and HuBERT.
+
+Nothing is downloaded, weights are read as safetensors alone, and no code that lies beside them is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from predann_bids.config.teachers import TeacherName
+from predann_bids.errors import MissingInput, UnusableData, WrongUsage
+from predann_bids.files import content_hash, read_json
+from predann_bids.models.audio.features import FEATURES
+from predann_bids.models.audio.teacher import Teacher, need
+
+AUDIO_RATE = 16_000
+CHUNK_S, CONTEXT_S = 20.0, 2.0  # computed at a time, and heard on either side
+MOST_LAYERS = 49  # that can be named
+COMMAND = "pip install 'predann-bids[transformers]'"
+
+
+class _SpeechTeacher(Teacher, ABC):
+    """Hidden states of a network from a directory that `save_pretrained` wrote, 50 frames per second.
+
+    The layer in the middle is taken by itself; another one as in `hubert:DIR#6`, where 0 is the input of the first.
+    """
+
+    path = "must"
+    layers = tuple(map(str, range(MOST_LAYERS)))
+    memory_gb = 4.0
+    model_type: ClassVar[str]
+    class_name: ClassVar[str]
+
+    def __init__(self, rate_hz: float, path: Path | None = None, layer: str = "") -> None:
+        super().__init__(rate_hz, path, layer)
+        assert path
+        self.place = path
+        _refuse_other(path, self.model_type)
+        self.network = self._load(path)
+        config = self.network.config
+        self.layer = int(layer) if layer else (config.num_hidden_layers + 1) // 2
+        if self.layer > config.num_hidden_layers:
+            raise WrongUsage(f"{path} has layers 0 to {config.num_hidden_layers}, not {layer}.")
+        self.hop, self.field = _geometry(config.conv_kernel, config.conv_stride)
+        self.audio_rate, self.bands = AUDIO_RATE, int(config.hidden_size)
+        self.frame_rate_hz, self.first_s = AUDIO_RATE / self.hop, self.field / 2 / AUDIO_RATE
+
+    def _load(self, path: Path) -> Any:
+        library = need("transformers", COMMAND, self.model_type)
+        kind: Any = getattr(library, self.class_name)
+        try:
+            return kind.from_pretrained(str(path), local_files_only=True, use_safetensors=True).eval()
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UnusableData(f"{path} holds no weights of {self.class_name} as safetensors: {reason}") from error
+
+    def identity(self) -> str:
+        """Return a fingerprint of the weights and the configuration."""
+        files = TeacherName(self.model_type, self.place).files()
+        named = "\n".join(f"{file.name} {content_hash(file)}" for file in files)
+        return hashlib.blake2b(f"{named} {self.layer}".encode(), digest_size=8).hexdigest()
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Compute features (B, bands, frames) from waveforms (B, samples), a part of the music at a time."""
+        hop, frames = self.hop, max(1, (waveforms.shape[1] - self.field) // self.hop + 1)
+        chunk, context = (round(seconds * AUDIO_RATE / hop) for seconds in (CHUNK_S, CONTEXT_S))
+        parts, sound = [], _standardised(waveforms)
+        for first in range(0, frames, chunk):
+            begin, end = max(0, first - context), min(frames, first + chunk + context)
+            found = self._states(sound[:, begin * hop : (end - 1) * hop + self.field])
+            parts.append(found[:, first - begin : first - begin + chunk])
+        return torch.cat(parts, dim=1).transpose(1, 2)
+
+    def _states(self, waveforms: Tensor) -> Tensor:
+        padded = torch.nn.functional.pad(waveforms, (0, max(0, self.field - waveforms.shape[1])))
+        states: Tensor = self.network(padded, output_hidden_states=True).hidden_states[self.layer]
+        return states
+
+
+@FEATURES.add("wav2vec2")
+class Wav2Vec2(_SpeechTeacher):
+    """wav2vec 2.0 (Baevski et al., 2020) from a local directory."""
+
+    model_type = "wav2vec2"
+    class_name = "Wav2Vec2Model"
+
+
+@FEATURES.add("hubert")
+class Hubert(_SpeechTeacher):
+    """HuBERT (Hsu et al., 2021) from a local directory."""
+
+    model_type = "hubert"
+    class_name = "HubertModel"
+
+
+def _refuse_other(path: Path, model_type: str) -> None:
+    config = path / "config.json"
+    if not config.is_file():
+        raise MissingInput(
+            f"{config} is missing. Give --teacher {model_type}:DIR a directory with config.json and model.safetensors."
+        )
+    found = read_json(config).get("model_type")
+    if found != model_type:
+        raise UnusableData(f"{path} holds a model of type '{found}': expected '{model_type}'.")
+
+
+def _geometry(kernels: list[int], strides: list[int]) -> tuple[int, int]:
+    """Return samples from frame to frame, and samples that one frame hears, of stacked convolutions."""
+    hop, field = 1, 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field += (kernel - 1) * hop
+        hop *= stride
+    return hop, field
+
+
+def _standardised(waveforms: Tensor) -> Tensor:
+    """Bring a whole piece to mean 0 and variance 1, as these networks were trained."""
+    centred = waveforms - waveforms.mean(dim=1, keepdim=True)
+    return centred / (waveforms.var(dim=1, keepdim=True, unbiased=False) + 1e-7).sqrt()

@@ -1,0 +1,1 @@
+"""What teachers are built of: networks, formulas, and readers of weights."""
