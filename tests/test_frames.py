@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predann_bids.config.teachers import TeacherName
@@ -9,6 +9,7 @@ from predann_bids.signals.frames import Frames, JoinedSongs, Reduction
 RNG = np.random.default_rng(0)
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     own=st.sampled_from([8.0, 25.0, 50.0, 62.5, 86.1328125, 100.0, 125.0, 172.3, 1000.0]),
     target=st.sampled_from([64.0, 100.0, 125.0, 128.0]),
