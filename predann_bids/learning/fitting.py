@@ -368,7 +368,7 @@ def _memory_left_as_it_is() -> Iterator[None]:
 
     It would show the use of values that were never computed, in a fifth of the time of a training.
     """
-    before = torch.utils.deterministic.fill_uninitialized_memory
+    before = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield

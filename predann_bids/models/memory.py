@@ -87,8 +87,7 @@ def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bo
             at_all_moments(z_feature[:, None], memory_feature[:, None], lengths)
             for z_feature, memory_feature in features
         ]
-        per_feature, exists = zip(*results, strict=True)
-        return torch.stack(per_feature).mean(dim=0), exists[0]
+        return torch.stack([similarities for similarities, _ in results]).mean(dim=0), results[0][1]
     products, norms = _products(z, memory, lengths)
     exists = torch.arange(products.shape[2], device=z.device) < _moments(lengths, z.shape[2])[:, None]
     return (products / norms).transpose(0, 1), exists

@@ -118,7 +118,8 @@ class FileTeacher(Teacher):
                 f" as {EXAMPLE}."
             )
         said = read_json(sidecar)
-        rate_hz, first_s = said.get("FrameRate"), said.get("StartTime", 0)
+        rate_hz: Any = said.get("FrameRate")
+        first_s: Any = said.get("StartTime", 0)
         if not (_is_number(rate_hz) and rate_hz > 0 and _is_number(first_s)):
             raise UnusableData(f"{sidecar} must say a positive FrameRate and a StartTime, such as {EXAMPLE}.")
         return float(rate_hz), float(first_s)

@@ -87,7 +87,7 @@ def viewpoints(waveform: Singles) -> list[tuple[Ints, int]]:
     power = np.stack([_power(padded[start : start + N_FFT]) for start in starts])
     energy = power.sum(axis=1)
     silent = energy < SILENCE
-    hz = np.fft.rfftfreq(N_FFT, 1 / AUDIO_RATE)
+    hz: Doubles = np.fft.rfftfreq(N_FFT, 1 / AUDIO_RATE).astype(np.float64)
     return [
         (np.where(silent, PITCH_CLASSES, _pitch_class(power, hz)), PITCH_CLASSES + 1),
         (_level(energy), LEVELS),
@@ -113,9 +113,11 @@ def _pitch_class(power: Doubles, hz: Doubles) -> Ints:
 def _level(energy: Doubles) -> Ints:
     """Levels of full scale, so that the past alone decides."""
     db = 10 * np.log10(np.maximum(energy, SILENCE / 10)) + LOUDEST_DB
-    return (db / LEVEL_DB).astype(int).clip(0, LEVELS - 1)
+    levels: Ints = (db / LEVEL_DB).astype(np.int64).clip(0, LEVELS - 1)
+    return levels
 
 
 def _brightness(power: Doubles, hz: Doubles) -> Ints:
     centroid = (power * hz).sum(axis=1) / np.maximum(power.sum(axis=1), SILENCE / 10)
-    return (3 * np.log2(np.maximum(centroid, 1) / 250)).astype(int).clip(0, TIMBRES - 1)
+    timbres: Ints = (3 * np.log2(np.maximum(centroid, 1) / 250)).astype(np.int64).clip(0, TIMBRES - 1)
+    return timbres

@@ -184,7 +184,7 @@ class PlusPlusDecoder(Network):
         first = (audio.shape[2] - eeg.shape[2]) // 2
         heard = audio[:, : self.settings.n_bands, first : first + eeg.shape[2]]
         values = tokens_of(heard, self._tokens_in(eeg.shape[2]))
-        shown = show_half(*values.shape[:2], values.device)
+        shown = show_half(values.shape[0], values.shape[1], values.device)
         classes = classify(values, self.centres, self.boundaries)
         masked = masked_loss(self.predictor(tokens, values, shown), classes, shown)
         loss = training.song_weight * by_song + training.predann_weight * masked

@@ -283,7 +283,7 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
         self.register_buffer("training_frames", ends, persistent=False)
         whole = [part[:, : int(end) * HALVING] for part, end in zip(spectra, ends, strict=True)]
         halved = Halved.of(torch.cat(whole, dim=1)[None])  # together, so that all share one normalisation
-        self.training_samples = halved.number
+        self.training_samples, self._heard = halved.number, NOTHING_HEARD
         for name, value in zip(TRAINING_AUDIO, halved[:-1], strict=True):
             self.register_buffer(name, value, persistent=False)
 
@@ -299,9 +299,11 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
         weights = (*self.audio_encoder.parameters(), *self.audio_encoder.buffers())
         state = () if torch.is_grad_enabled() or self.training else tuple(weight._version for weight in weights)
         if state and state == self._heard[0]:
-            return self._heard[1]
-        halved = Halved(*(getattr(self, name) for name in TRAINING_AUDIO), self.training_samples)
-        songs = self.audio_encoder.encode(halved)[0].split(self.training_frames.tolist(), dim=1)
+            kept: tuple[Tensor, Tensor] = self._heard[1]
+            return kept
+        heard = (self.training_features, self.training_mean, self.training_variance)
+        halved = Halved(*heard, self.training_samples)
+        songs = torch.split(self.audio_encoder.encode(halved)[0], self.training_frames.tolist(), dim=1)
         memory, lengths = padded(songs)
         self._heard = (state, (memory, lengths.to(memory.device))) if state else NOTHING_HEARD
         return memory, lengths.to(memory.device)

@@ -47,7 +47,8 @@ class Block(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Transform tokens (B, N, 512)."""
         tokens = tokens + self.attention_scale * self.dropout(self.attention(self.attention_norm(tokens)))
-        return tokens + self.mlp_scale * self.dropout(self.mlp(self.mlp_norm(tokens)))
+        transformed: Tensor = tokens + self.mlp_scale * self.dropout(self.mlp(self.mlp_norm(tokens)))
+        return transformed
 
 
 def blocks() -> nn.Sequential:

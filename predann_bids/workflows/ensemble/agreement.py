@@ -92,4 +92,5 @@ def _windows_of(run: FinishedRun) -> pd.DataFrame:
     """Return the windows of one seed, the same for all."""
     table = run.windows.table
     columns = [*SAME, *(["place"] if "place" in table else [])]
-    return table.loc[table["seed"] == table["seed"].iloc[0], columns].round({"onset": 3}).reset_index(drop=True)
+    first = table.loc[table["seed"] == table["seed"].iloc[0], columns]
+    return pd.DataFrame(first.round({"onset": 3}).reset_index(drop=True))

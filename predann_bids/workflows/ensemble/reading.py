@@ -134,9 +134,10 @@ def read_run(directory: Path, name: str, model: str) -> FinishedRun:
         )
     several = MODELS[model].in_epochs if model in MODELS else False
     first = science.training.seed
+    groups: Any = decisions.groupby(["fold", "seed"], sort=False)
     parts = [
         _read_fit(directory, model, int(fold), None if int(seed) == first or not several else int(seed), rows)
-        for (fold, seed), rows in decisions.groupby(["fold", "seed"], sort=False)
+        for (fold, seed), rows in groups
     ]
     windows = WindowPredictions.concatenate(parts)
     return FinishedRun(name, directory, science, metrics["protocol"], labels, splits, windows)
@@ -195,7 +196,7 @@ def _table_of(rows: pd.DataFrame, arrays: Mapping[str, Any], file: Path) -> pd.D
     if place is not None:
         table["onset"] = table["onset"].to_numpy() + later * _stride(lengths, place)
         table["place"] = place
-    return table
+    return pd.DataFrame(table)
 
 
 def _stride(lengths: Sequence[float], place: Any) -> float:
