@@ -282,6 +282,8 @@ def fit(
         batches = TrainingBatches(
             source, split.train, config.batch_size, key, lambda: module.current_epoch, single=single
         )
+        if slow := module.decoder.first_step(trainer.strategy.root_device.type):
+            on_progress(0, f"{name}: {slow}")
         trainer.fit(
             module,
             _loader(batches),
@@ -368,12 +370,13 @@ def _memory_left_as_it_is() -> Iterator[None]:
 
     It would show the use of values that were never computed, in a fifth of the time of a training.
     """
-    before = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    settings: Any = torch.utils.deterministic
+    before = settings.fill_uninitialized_memory
+    settings.fill_uninitialized_memory = False
     try:
         yield
     finally:
-        torch.utils.deterministic.fill_uninitialized_memory = before  # type: ignore[attr-defined]
+        settings.fill_uninitialized_memory = before
 
 
 @contextmanager

@@ -112,6 +112,8 @@ class Decoder(nn.Module, ABC):
     is_large : bool
         Whether training needs several processors and much memory. On an accelerator, large decoders are trained one at
         a time.
+    precisions : tuple of str
+        Precisions of training that its results do not suffer from, as Lightning names them; empty for all.
     suffix : str
         Extension of the decoder's file.
     """
@@ -126,6 +128,7 @@ class Decoder(nn.Module, ABC):
     can_be_probed: ClassVar[bool] = False
     compares_moments: ClassVar[bool] = False
     is_large: ClassVar[bool] = False
+    precisions: ClassVar[tuple[str, ...]] = ()
     suffix: ClassVar[str] = "ckpt"
 
     @classmethod
@@ -161,6 +164,11 @@ class Decoder(nn.Module, ABC):
     def memory_gb(cls, batch_size: int, audio_s: float = 3.0) -> float:  # noqa: ARG003 - for subclasses
         """Return the memory in GB that training on CPUs needs, for a batch size and seconds of audio per window."""
         return SMALL_GB
+
+    @classmethod
+    def advice(cls, device: str) -> str:  # noqa: ARG003 - for subclasses
+        """Return what would make its training faster on a kind of device; empty if nothing would."""
+        return ""
 
     @property
     def audio_rate(self) -> int:

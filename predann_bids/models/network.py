@@ -74,6 +74,10 @@ class Network(Decoder):
         """Name of the phase of training that the network is in; empty if there is only one."""
         return ""
 
+    def first_step(self, device: str) -> str:  # noqa: ARG002 - for subclasses
+        """Return what takes long in the first step of training on a kind of device; empty if nothing does."""
+        return ""
+
     @abstractmethod
     def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
         """Return the `loss` of a batch and its terms, by name.

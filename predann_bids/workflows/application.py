@@ -81,7 +81,7 @@ def run_level(
 
         check_label(output_dir, label, from_model)
         _refuse_missing(stimuli_dir, None)
-        _refuse_wrong_options(execution, from_model)
+        _refuse_wrong_options(execution, from_model, science)
     with temporary_files_in(execution.work_dir, output_dir):
         if validate:
             _validate(bids_dir, selection)
@@ -116,11 +116,12 @@ def _refuse_missing(stimuli_dir: Path | None, stimulus_map: str | None) -> None:
         raise MissingInput(f"There is no directory {stimuli_dir}. Say with --stimuli-dir where the audio is.")
 
 
-def _refuse_wrong_options(execution: Execution, from_model: Path | None) -> None:
+def _refuse_wrong_options(execution: Execution, from_model: Path | None, science: Science) -> None:
     """Refuse options of the group level that are wrong whatever the data, before the dataset is validated."""
-    from predann_bids.workflows.resources import check_accelerator
+    from predann_bids.workflows.resources import check_accelerator, refuse_precision
 
     check_accelerator(execution)
+    refuse_precision(science.training, execution)
     if from_model:
         from predann_bids.models.checkpoints import find_checkpoint
 

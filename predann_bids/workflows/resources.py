@@ -112,6 +112,29 @@ def check_accelerator(execution: Execution) -> None:
         )
 
 
+def refuse_precision(training: Training, execution: Execution) -> None:
+    """Refuse a precision with which the results of a network suffer.
+
+    Raises
+    ------
+    WrongUsage
+        It says which precisions there are.
+    """
+    allowed = DECODERS[training.encoders].precisions
+    if allowed and execution.precision not in allowed:
+        raise WrongUsage(
+            f"--precision {execution.precision}: the networks '{training.encoders}' are trained in single precision, or"
+            f" with --precision 64-true in double precision. With numbers of 16 bits, gradients of some weights are"
+            " wrong by almost half, and it has not been shown that training does not suffer."
+        )
+
+
+def advice_of(training: Training, execution: Execution) -> str:
+    """Say what would make training faster on the devices of this machine; empty if nothing would."""
+    device = "cpu" if not uses_accelerator(execution) else device_of(execution, 0)
+    return DECODERS[training.encoders].advice(device.split(":")[0])
+
+
 def devices_of(execution: Execution) -> list[int]:
     """Numbers of the accelerators to use, of a text as Lightning understands it: how many, which, or 'auto'."""
     import torch

@@ -15,6 +15,7 @@ from predann_bids.models.decoder import DECODERS, Blueprint, OnProgress, Songs, 
 from predann_bids.models.losses import predann_loss
 from predann_bids.models.network import Network
 from predann_bids.models.published.encoder import PublishedEncoder
+from predann_bids.models.published.maps import compiler
 from predann_bids.models.published.moments import embed_moments
 from predann_bids.models.settings import Settings
 
@@ -61,6 +62,7 @@ class PublishedDecoder(Network):
     at_once = 16
     centred = False
     is_large = True
+    precisions = ("32-true", "64-true", "32", "64")  # with bfloat16, gradients of single weights are off by 43 %
     settings_class = PublishedSettings
     settings: PublishedSettings
 
@@ -91,6 +93,18 @@ class PublishedDecoder(Network):
     @classmethod
     def memory_gb(cls, batch_size: int, audio_s: float = 3.0) -> float:  # noqa: D102
         return PROCESS_GB + SAMPLE_GB * audio_s / 3 * batch_size
+
+    @classmethod
+    def advice(cls, device: str) -> str:  # noqa: D102
+        if device == "cpu" or compiler():
+            return ""
+        return (
+            "There is no C compiler here, which torch.compile needs: the published networks train without it, more"
+            " slowly. Install gcc, or name a compiler in the variable CC."
+        )
+
+    def first_step(self, device: str) -> str:  # noqa: D102
+        return "compiles its networks for the GPU, about half a minute" if device == "cuda" and compiler() else ""
 
     def encode_eeg(self, eeg: Tensor) -> tuple[Tensor, Tensor]:
         """Recognise songs from scaled, unpadded EEG (B, C, T): song logits (B, n_songs), embedding (B, 100)."""

@@ -299,12 +299,11 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
         weights = (*self.audio_encoder.parameters(), *self.audio_encoder.buffers())
         state = () if torch.is_grad_enabled() or self.training else tuple(weight._version for weight in weights)
         if state and state == self._heard[0]:
-            kept: tuple[Tensor, Tensor] = self._heard[1]
-            return kept
-        heard = (self.training_features, self.training_mean, self.training_variance)
-        halved = Halved(*heard, self.training_samples)
-        songs = torch.split(self.audio_encoder.encode(halved)[0], self.training_frames.tolist(), dim=1)
-        memory, lengths = padded(songs)
+            known: tuple[Tensor, Tensor] = self._heard[1]
+            return known
+        features, mean, variance = (getattr(self, name) for name in TRAINING_AUDIO)
+        joined = self.audio_encoder.encode(Halved(features, mean, variance, self.training_samples))[0]
+        memory, lengths = padded(torch.split(joined, self.training_frames.tolist(), dim=1))
         self._heard = (state, (memory, lengths.to(memory.device))) if state else NOTHING_HEARD
         return memory, lengths.to(memory.device)
 

@@ -1,7 +1,7 @@
 """The networks of Akama et al. 2025 (doi 10.1038/s41598-025-02790-6), used by preset `published`.
 
 Parameters are named as in the authors' public code, and the results are those of their layers; `blocks` explains how
-most of the work is avoided.
+most of the work is avoided, and `maps` does the same on accelerators.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from predann_bids.models.published.blocks import Block, Columns, Pooled, Statistics, pool, pool_and_measure
+from predann_bids.models.published.blocks import Block, Columns, Pooled, Statistics, pool
+from predann_bids.models.published.maps import measuring
 
 WIDTHS = (32, 64, 128)
 EMBEDDING = 100
@@ -65,7 +66,7 @@ class PublishedEncoder(nn.Module):
 
     def _pool(self, windows: Tensor) -> Pooled:
         planes = windows[:, None] if self.kind == "2d" else windows[:, :, None]  # (B, 1, C, T) or (B, C, 1, T)
-        columns = _columns(windows.shape[-1], planes.shape[2])
+        columns = _columns(windows.shape[-1], planes.shape[2], windows.device)
         images, counts = columns.images(planes), columns.counts().to(windows)
         convolutions, norms = self._layers(0), self._layers(1)
         pairs = zip(convolutions, norms, strict=True)
@@ -73,7 +74,8 @@ class PublishedEncoder(nn.Module):
         if not self.training:
             running = [Statistics(norm.running_mean, norm.running_var) for norm in norms]
             return pool(images, counts, blocks, running, norms[0].eps, columns=columns.total)
-        pooled, measured = pool_and_measure(images, counts, blocks, norms[0].eps, columns=columns.total)
+        measure = measuring(windows.device)
+        pooled, measured = measure(images, counts, blocks, norms[0].eps, columns=columns.total)
         positions = len(windows) * planes.shape[2] * columns.total
         for norm, statistics in zip(norms, measured, strict=True):
             _follow(norm, statistics, positions)
@@ -123,8 +125,9 @@ def _head(n_outputs: int) -> nn.Sequential:
     return nn.Sequential(hidden, nn.BatchNorm1d(EMBEDDING), nn.ReLU(), nn.Linear(EMBEDDING, n_outputs, bias=False))
 
 
-def _columns(length: int, rows: int) -> Columns:
-    tiles = length * rows // POSITIONS_OF_A_TILE if rows == 1 else 1
+def _columns(length: int, rows: int, device: torch.device | None = None) -> Columns:
+    in_cache = rows == 1 and (device is None or device.type == "cpu")
+    tiles = length * rows // POSITIONS_OF_A_TILE if in_cache else 1
     return Columns(length, *padding(length), tiles=max(1, tiles))
 
 

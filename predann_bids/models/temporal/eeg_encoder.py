@@ -45,5 +45,5 @@ class LinearEegEncoder(nn.Module):
         weights = self.spatial.weight[:, :, 0].expand(len(eeg), -1, -1)
         if not self.training or self.dropout.p == 0:
             return weights
-        kept: Tensor = self.dropout(eeg.new_ones(*eeg.shape[:2], 1))
-        return weights * kept.transpose(1, 2)
+        kept: Tensor = weights * self.dropout(eeg.new_ones(*eeg.shape[:2], 1)).transpose(1, 2)
+        return kept

@@ -12,6 +12,7 @@ import pandas as pd
 
 from predann_bids.bids.derivatives import prepare_output, write_citation
 from predann_bids.config import dump
+from predann_bids.console import say
 from predann_bids.data.splits import splits_table
 from predann_bids.errors import MissingInput, some
 from predann_bids.files import write_json, write_text
@@ -35,7 +36,7 @@ from predann_bids.workflows.group.request import GroupOutcome, Request
 from predann_bids.workflows.group.uses import measured_predictions, measured_uses
 from predann_bids.workflows.locks import exclusive
 from predann_bids.workflows.record import recorded
-from predann_bids.workflows.resources import check_accelerator
+from predann_bids.workflows.resources import advice_of, check_accelerator, refuse_precision
 
 POOLING_S = 600.0  # jobs for different folds may finish at the same moment; the second pools the same once more
 
@@ -43,6 +44,9 @@ POOLING_S = 600.0  # jobs for different folds may finish at the same moment; the
 def run_request(request: Request, folds: Sequence[int]) -> GroupOutcome:
     """Do what is asked for, but only these folds, if any are given; see `run_group`."""
     check_accelerator(request.execution)
+    refuse_precision(request.science.training, request.execution)
+    if advice := advice_of(request.science.training, request.execution):
+        say(advice, stderr=True)
     plan = make_plan(request, folds)
     refuse_unknown_folds(folds, max(split.fold for study in plan.studies for split in study.splits))
     fits = plan.fits()
