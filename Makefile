@@ -13,7 +13,7 @@ ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-.PHONY: demo test test-cluster lint docs clean
+.PHONY: demo test test-cluster bench-gpu lint docs clean
 
 demo: $(INSTALLED)
 	@test -d $(DEMO)/bids || $(BIN)/predann-tools simulate $(DEMO)/bids
@@ -26,6 +26,10 @@ test: $(INSTALLED) lint
 # on a cluster with SLURM, or a machine that plays one; not part of `make test`
 test-cluster: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" tests/cluster/run.sh
+
+# all that is promised of a GPU, on a machine that has one
+bench-gpu: $(INSTALLED)
+	cd benchmarks && ../$(BIN)/python gpu.py --json ../gpu.json
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
