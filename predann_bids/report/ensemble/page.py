@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from predann_bids.report.ensemble.sentences import cautions, facts, headline, me
 from predann_bids.report.ensemble.tables import make_tables
 from predann_bids.report.methods.references import references
 from predann_bids.report.pages import template
-from predann_bids.report.words.models import Mark
+from predann_bids.report.words.models import PREDANN, Mark
 
 LONGEST = 46  # characters of a name in the figure
 MARKS: Mapping[str, tuple[str, str]] = {
@@ -76,10 +77,15 @@ def write_ensemble_report(metrics: Mapping[str, Any], directory: Path) -> Path:
         tables=tables.values(),
         methods=described,
         references=references(" ".join(described)),
-        command=f"predann-tools ensemble {' '.join(f'OUTPUT_DIR/group/{name}' for name in names_of(metrics))}",
+        command=_command(metrics),
     )
     write_text(page, rendered)
     return page
+
+
+def _command(metrics: Mapping[str, Any]) -> str:
+    names, model = " ".join(map(shlex.quote, names_of(metrics))), metrics["ensemble"]["model"]
+    return f"predann-tools ensemble {names}{'' if model == PREDANN else f' --model {shlex.quote(model)}'}"
 
 
 def draw_accuracies(metrics: Mapping[str, Any]) -> Illustration:

@@ -32,7 +32,7 @@ def make_tables(metrics: Mapping[str, Any]) -> dict[str, Table]:
 def tabulate_accuracies(metrics: Mapping[str, Any]) -> Table:
     """Make a row for the average, each member and each average of seeds, and one for chance."""
     columns = (
-        Column("", "name"),
+        Column("Model", "name"),
         Column("Networks", "count"),
         Column("Accuracy"),
         Column("95 % interval", "interval"),
