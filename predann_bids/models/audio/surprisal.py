@@ -20,7 +20,7 @@ STEP_S = 0.1
 ORDER = 5  # steps
 LOWEST_HZ, HIGHEST_HZ = 55.0, 2000.0  # of pitches: the fifth octave of A and above has mostly overtones
 PITCH_CLASSES, LEVELS, TIMBRES = 12, 12, 12
-SILENCE = 1e-5  # energy of a step
+SILENCE = 1e-7  # energy of a step
 LEVEL_DB, LOUDEST_DB = 5.0, 60.0  # a level, and how far the highest level is above the lowest
 
 

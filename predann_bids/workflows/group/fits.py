@@ -115,7 +115,6 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
     trials = [repr(trial) for trial in material.trials]
     excluded = sorted(material.excluded)
     data = (sources, material.audio.summary(), trials, material.rotations, excluded, __version__, *material.treatment())
-    data = (*data, *material.audio.identities)
     fits: list[ModelFit] = []
     for split in study.splits:
         for model in study.models:
@@ -125,7 +124,8 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
                 given = study.given.get(model.name)
                 made = content_hash(given) if given else None
                 parts = training_parts(fit.science, model)
-                trained = science_hash(*parts, model.name, split.fold, science.training.seed, made, *data)
+                heard = material.audio.identities if model.in_epochs else ()  # what is solved for hears no teacher
+                trained = science_hash(*parts, model.name, split.fold, science.training.seed, made, *data, *heard)
                 outputs = science_hash(trained, science.windows, science.lengths)
                 fits.append(replace(fit, training_fingerprint=trained, fingerprint=outputs))
     return [replace(fit, starts=_solved_in(fits, fit.split)) if fit.model.in_epochs else fit for fit in fits]
