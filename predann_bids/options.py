@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from predann_bids.command import Groups, ListOption
 from predann_bids.config import PRESETS, keys, option_of
-from predann_bids.registry import load_plugins
+from predann_bids.registry import SEPARATOR, load_plugins
 from predann_bids.report.words.decoders import DECODER_WORDS
 from predann_bids.report.words.splits import SPLIT_WORDS, TRANSFER
 
@@ -69,10 +69,18 @@ class NameIn(click.Choice[str]):
         super().__init__([name for name in table if name != TRANSFER])
         self._table = table
 
+    @property
+    def takes_paths(self) -> bool:
+        """Whether the path of weights may follow some of the names."""
+        return any(getattr(row, "takes_weights", False) for row in self._table.values())
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Take a name that is known, or one that a plugin has registered."""
         if value not in self.choices:
             load_plugins()
+        name, *path = str(value).split(SEPARATOR, 1)
+        if path and getattr(self._table.get(name), "takes_weights", False):
+            return str(value)
         return value if value in self._table and value != TRANSFER else super().convert(value, param, ctx)
 
 

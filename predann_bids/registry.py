@@ -18,6 +18,7 @@ from predann_bids.errors import WrongUsage
 
 Member = TypeVar("Member")
 PLUGINS = "predann_bids.plugins"
+SEPARATOR = ":"  # between the name of a network and the path of the weights that it starts from
 
 
 class Registry(Generic[Member]):
@@ -110,3 +111,8 @@ def nearest(name: str, names: object) -> str:
     candidates = [str(one) for one in names] if isinstance(names, dict | list | tuple) else []
     close = difflib.get_close_matches(name, candidates, n=1)
     return f"Did you mean '{close[0]}'?" if close else f"Expected one of {', '.join(candidates)}."
+
+
+def plain_kind(kind: str) -> str:
+    """Return the name of a network without the path of its weights: `labram` of `labram:PATH`."""
+    return kind.partition(SEPARATOR)[0]

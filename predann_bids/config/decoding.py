@@ -118,8 +118,23 @@ class Training(Section):
         description="Networks: 'temporal' works on log-mel spectra; '2d' and '1d' are the published networks on"
         " waveforms, whose EEG network treats channels by time as an image ('2d') or convolves over time ('1d');"
         " 'eeg-transformer' is that of PredANN++, which learns to predict masked classes of the teacher, and names"
-        " songs from its CLS token, or from the mean over its tokens ('eeg-transformer-mean').",
+        " songs from its CLS token, or from the mean over its tokens ('eeg-transformer-mean');"
+        " 'labram', 'cbramod', 'biot' and 'reve' have that foundation model as EEG network, with random weights, or"
+        " with those of a local file, as in labram:PATH.",
         json_schema_extra=option("--encoders", table="decoder"),
+    )
+    eeg_encoder: Literal["finetuned", "frozen"] = Field(
+        "finetuned",
+        json_schema_extra=option("--eeg-encoder") | ADDED,
+        description="Whether a foundation model is trained with all else, or stays as it is, so that only what makes a"
+        " representation of its tokens is trained. Other networks take no notice.",
+    )
+    eeg_encoder_learning_rate: float = Field(
+        1e-4,
+        gt=0,
+        json_schema_extra=ADDED,
+        description="Peak learning rate of a foundation model that is trained; what makes a representation of its"
+        " tokens, and the audio network, have that of all networks.",
     )
     predann_weight: float = Field(
         3.0,

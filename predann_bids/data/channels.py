@@ -8,15 +8,7 @@ from collections.abc import Set as AnySet
 from dataclasses import dataclass
 
 from predann_bids.errors import UnusableData, some
-
-# electrode names of the 10-20 system before 1991 (American Electroencephalographic Society), and since
-RENAMED = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
-
-
-def electrode(name: str) -> str:
-    """Return the electrode of a channel: its name since 1991, in upper case."""
-    plain = name.strip().upper()
-    return RENAMED.get(plain, plain)
+from predann_bids.signals.montage import electrode
 
 
 def electrodes(channels: Sequence[str]) -> dict[str, str]:

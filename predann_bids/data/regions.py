@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from predann_bids.arrays import Doubles, Ints
-from predann_bids.data.channels import RENAMED
+from predann_bids.signals.montage import RENAMED
 
 SIDES = ("left", "mid", "right")
 LOBES = ("frontal", "central", "temporal", "parietal", "occipital")

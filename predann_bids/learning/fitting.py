@@ -20,7 +20,9 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from predann_bids.arrays import Doubles
 from predann_bids.config import Training
+from predann_bids.data.batches import EegStore
 from predann_bids.data.source import AnySource, Batch
 from predann_bids.data.splits import Split
 from predann_bids.data.windows import Windows, grid
@@ -93,7 +95,7 @@ class NetworkTraining(pl.LightningModule):
         config = self.training_config
         # all parameters in one go, where that exists
         optimizer = torch.optim.AdamW(
-            self.decoder.parameters(),
+            self.decoder.parameter_groups(config),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=self.device.type in ("cpu", "cuda") and not self.decoder.is_large,
@@ -264,6 +266,7 @@ def fit(
     key = (config.seed, split.fold)
     pl.seed_everything(int(np.random.SeedSequence(key).generate_state(1)[0]), verbose=False)
     module = NetworkTraining(kind, settings.plain(), config.model_dump(mode="json"), split.fold)
+    module.decoder.begin(_mean_covariance(source, split))
     module.decoder.hear(
         source.songs(), sorted({source.trials[s.trial].stimulus for s in (*split.train, *split.validation)})
     )
@@ -308,6 +311,15 @@ def _heard(source: AnySource, split: Split) -> dict[int, list[tuple[int, int]]]:
         part = (trial.audio_start + stretch.span.start, trial.audio_start + stretch.span.stop)
         heard.setdefault(trial.stimulus, []).append(part)
     return heard
+
+
+def _mean_covariance(source: AnySource, split: Split) -> Doubles | None:
+    """Average the covariance of the standardised channels over the recordings that are trained on."""
+    scalings = source.eeg.scalings if isinstance(source.eeg, EegStore) else ()
+    trained = sorted({source.trials[stretch.trial].recording for stretch in split.train})
+    covariances = [scalings[recording].covariance for recording in trained] if scalings else []
+    known = [covariance for covariance in covariances if covariance is not None]
+    return np.mean(known, axis=0) if known else None
 
 
 def _selection(config: Training, directory: Path) -> list[Any]:

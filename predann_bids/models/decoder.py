@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -20,7 +20,8 @@ from predann_bids.config import Training
 from predann_bids.errors import WrongUsage
 from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, make_features
 from predann_bids.models.settings import Settings
-from predann_bids.registry import Registry
+from predann_bids.registry import Registry, plain_kind
+from predann_bids.signals.montage import Place
 
 OnProgress = Callable[[int, str], None]  # number of units of work just finished, and a note
 SMALL_GB = 0.7  # memory of a process that fits or applies a small decoder
@@ -50,7 +51,7 @@ class Blueprint:
     Parameters
     ----------
     kind : str
-        Registered name of the decoder.
+        Registered name of the decoder, with the path of its weights if it is to have any: `NAME:PATH`.
     channels : tuple of str
         EEG channels, in their order.
     songs : tuple of str
@@ -69,6 +70,10 @@ class Blueprint:
         EEG samples of the longest song.
     beside : str
         Name of features whose part made by hand lies below them; empty for none.
+    positions : mapping of str to (float, float, float)
+        Where channels are, in head coordinates in metres, as far as it is known.
+    eeg_encoder : str
+        Whether a network that was trained elsewhere is 'finetuned' or 'frozen'.
     """
 
     kind: str
@@ -82,6 +87,8 @@ class Blueprint:
     bands: int
     longest: int
     beside: str = ""
+    positions: Mapping[str, Place] = field(default_factory=dict)
+    eeg_encoder: str = "finetuned"
 
     def common(self) -> dict[str, Any]:
         """Return the values of the settings that all decoders share."""
@@ -114,6 +121,8 @@ class Decoder(nn.Module, ABC):
         a time.
     precisions : tuple of str
         Precisions of training that its results do not suffer from, as Lightning names them; empty for all.
+    title : str
+        What messages call a large network; empty for a published one.
     suffix : str
         Extension of the decoder's file.
     """
@@ -129,6 +138,7 @@ class Decoder(nn.Module, ABC):
     compares_moments: ClassVar[bool] = False
     is_large: ClassVar[bool] = False
     precisions: ClassVar[tuple[str, ...]] = ()
+    title: ClassVar[str] = ""
     suffix: ClassVar[str] = "ckpt"
 
     @classmethod
@@ -159,6 +169,38 @@ class Decoder(nn.Module, ABC):
     def features(self) -> AudioFeatures:
         """The audio features, which turn waveforms into the input of the decoder. They are not part of its weights."""
         return make_features(self.settings.features, self.settings.rate_hz)
+
+    @classmethod
+    def check(cls, kind: str) -> None:
+        """Refuse, before any work is done, what lacks a package or a file; `kind` is `NAME` or `NAME:PATH`.
+
+        Raises
+        ------
+        MissingInput
+            It says what to do.
+        WrongUsage
+            The decoder takes no weights.
+        """
+        if plain_kind(kind) != kind:
+            raise WrongUsage(
+                f"--encoders {kind}: '{plain_kind(kind)}' takes no weights. Leave out what follows the colon."
+            )
+
+    @classmethod
+    def channel_notes(
+        cls,
+        kind: str,  # noqa: ARG003 - all three are for subclasses
+        channels: Sequence[str],  # noqa: ARG003
+        positions: Mapping[str, Place],  # noqa: ARG003
+    ) -> tuple[str, ...]:
+        """Note what the decoder does with channels in ways that a reader should know.
+
+        Raises
+        ------
+        UnusableData
+            It cannot work with these channels.
+        """
+        return ()
 
     @classmethod
     def memory_gb(cls, batch_size: int, audio_s: float = 3.0) -> float:  # noqa: ARG003 - for subclasses
@@ -277,7 +319,14 @@ class MomentMatcher(Decoder):
         """
 
 
-DECODERS: Registry[type[Decoder]] = Registry("decoder", "predann_bids.models.decoders")
+class _Decoders(Registry[type[Decoder]]):
+    """Decoders by name; the path of weights may follow the name."""
+
+    def __getitem__(self, name: str) -> type[Decoder]:
+        return super().__getitem__(plain_kind(name))
+
+
+DECODERS: Registry[type[Decoder]] = _Decoders("decoder", "predann_bids.models.decoders")
 Decoder.registry = DECODERS
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from predann_bids.arrays import Singles
+from predann_bids.arrays import Doubles, Singles
 from predann_bids.config import Training
 from predann_bids.errors import WrongUsage
 from predann_bids.models.checkpoints import load_decoder, save_decoder
@@ -39,6 +39,20 @@ class Network(Decoder):
             What they are multiplied by.
         """
         return self
+
+    def begin(self, covariance: Doubles | None) -> None:
+        """Take what training starts from, before the first step: weights that were learned elsewhere, as an example.
+
+        Parameters
+        ----------
+        covariance : ndarray, shape (C, C), optional
+            Mean covariance of the standardised channels of the training recordings, before they are whitened; None
+            where windows are scaled one by one.
+        """
+
+    def parameter_groups(self, training: Training) -> list[dict[str, Any]]:  # noqa: ARG002 - for subclasses
+        """Return the parameters that are trained, in groups as optimisers of PyTorch take them."""
+        return [{"params": list(self.parameters())}]
 
     def hear(self, songs: Songs, trained: Sequence[int]) -> None:
         """Take what the objective needs of whole songs, before training.

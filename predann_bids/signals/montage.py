@@ -21,6 +21,15 @@ Place = tuple[float, float, float]
 FEWEST_SOURCES = 4  # electrodes that span a sphere
 SAME_PLACE_M = 1e-3  # electrodes that lie this near are one, whatever they are called: T7 and T3, FP1 and Fp1
 
+# electrode names of the 10-20 system before 1991 (American Electroencephalographic Society), and since
+RENAMED = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
+
+
+def electrode(name: str) -> str:
+    """Return the electrode of a channel: its name since 1991, in upper case."""
+    plain = name.strip().upper()
+    return RENAMED.get(plain, plain)
+
 
 @dataclass(frozen=True)
 class Electrodes:

@@ -22,7 +22,7 @@ from predann_bids.cli import LEVELS, USAGE, make_command
 from predann_bids.command import ListOption
 from predann_bids.config import keys
 from predann_bids.errors import PredannError
-from predann_bids.options import OTHERS, option_groups, science_flags
+from predann_bids.options import OTHERS, NameIn, option_groups, science_flags
 
 NAME = "PredANN-BIDS"
 NO_INVOCATIONS = 19  # of the BIDS execution specification
@@ -131,6 +131,8 @@ def _kind(option: click.Option) -> dict[str, Any]:
     kind = option.type
     if option.is_flag or option.count:
         return {"type": "Flag"}
+    if isinstance(kind, NameIn) and kind.takes_paths:
+        return {"type": "String"}  # a path may follow the name
     if isinstance(kind, click.Choice):
         return {"type": "String", "value-choices": list(kind.choices)}
     if isinstance(kind, click.Path):

@@ -73,8 +73,10 @@ def refuse_too_little_memory(training: Training, windows: int, audio_s: float, l
         return
     process = kind.memory_gb(0, audio_s)
     fitting = int((available - process) / (kind.memory_gb(1, audio_s) - process))
-    smaller = f", or train with --batch-size {fitting}, which is not as published" if fitting > 1 else ""
-    found = f"A training of the published networks with {batch_size} windows in a batch needs {needed:.1f} GB of memory"
+    departing = "" if kind.title else ", which is not as published"
+    smaller = f", or train with --batch-size {fitting}{departing}" if fitting > 1 else ""
+    network = kind.title or "the published networks"
+    found = f"A training of {network} with {batch_size} windows in a batch needs {needed:.1f} GB of memory"
     if limit_gb is not None:
         raise TooLittleMemory(f"{found}, but --mem-gb allows only {available:.1f} GB. Allow it more{smaller}.")
     total = total_gb() or available

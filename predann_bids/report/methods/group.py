@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from predann_bids import __version__
 from predann_bids.config import Science, Training
 from predann_bids.config.teachers import MOST_LEARNED
+from predann_bids.registry import SEPARATOR
 from predann_bids.report.methods.computed import Computed, computed
 from predann_bids.report.methods.controls import (
     closed_form_in_words,
@@ -116,7 +118,8 @@ def _scaling_in_words(scaling: str, *, bad: bool) -> str:
 def _decoder_in_words(science: Science) -> str:
     training, words = science.training, decoder_words(science.training.encoders)
     features = words.features if training.teacher == "joint" else training.teacher
-    return words.methods.format(features=feature_words(features).name) + _teacher_in_words(training)
+    said = words.methods.format(features=feature_words(features).name)
+    return said + _weights_in_words(training) + _teacher_in_words(training)
 
 
 def _teacher_in_words(training: Training) -> str:
@@ -129,6 +132,18 @@ def _teacher_in_words(training: Training) -> str:
         " components, fitted to the standardised features of the training songs of each fold. Closed-form decoders"
         " describe the music by features made by hand, whatever the teacher is."
     )
+
+
+def _weights_in_words(training: Training) -> str:
+    """Say what a foundation model started from, and whether it was trained."""
+    if not decoder_words(training.encoders).takes_weights:
+        return ""
+    path = training.encoders.partition(SEPARATOR)[2]
+    start = f"the weights in '{Path(path).name}'" if path else "random weights"
+    if training.eeg_encoder == "frozen":
+        return f" The model had {start}, which were not trained."
+    rate = training.eeg_encoder_learning_rate
+    return f" The model started from {start} and was trained with a learning rate of at most {rate:g}."
 
 
 def _training_in_words(science: Science, protocol: Mapping[str, Any], done: Computed) -> str:

@@ -40,6 +40,12 @@ REFERENCES = (
         "https://doi.org/10.1016/j.neuroimage.2018.01.033",
     ),
     Work(
+        "El Ouahidi et al., 2025",
+        "El Ouahidi, Y. et al. (2025). REVE: A foundation model for EEG – Adapting to any setup with large-scale"
+        " pretraining on 25,000 subjects. Advances in Neural Information Processing Systems, 38.",
+        "https://openreview.net/forum?id=ZeFMtRBy4Z",
+    ),
+    Work(
         "Gramfort et al., 2013",
         "Gramfort, A. et al. (2013). MEG and EEG data analysis with MNE-Python. Frontiers in Neuroscience, 7, 267.",
         "https://doi.org/10.3389/fnins.2013.00267",
@@ -55,6 +61,12 @@ REFERENCES = (
         "Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics,"
         " 6, 65–70.",
         "https://www.jstor.org/stable/4615733",
+    ),
+    Work(
+        "Jiang et al., 2024",
+        "Jiang, W.-B., Zhao, L.-M. and Lu, B.-L. (2024). Large brain model for learning generic representations with"
+        " tremendous EEG data in BCI. International Conference on Learning Representations.",
+        "https://openreview.net/forum?id=QzTpTRVtrP",
     ),
     Work(
         "Kriegeskorte et al., 2008",
@@ -90,6 +102,18 @@ REFERENCES = (
         "Phipson, B. and Smyth, G. K. (2010). Permutation p-values should never be zero: Calculating exact p-values"
         " when permutations are randomly drawn. Statistical Applications in Genetics and Molecular Biology, 9, 39.",
         "https://doi.org/10.2202/1544-6115.1585",
+    ),
+    Work(
+        "Wang et al., 2025",
+        "Wang, J. et al. (2025). CBraMod: A criss-cross brain foundation model for EEG decoding. International"
+        " Conference on Learning Representations.",
+        "https://arxiv.org/abs/2412.07236",
+    ),
+    Work(
+        "Yang et al., 2023",
+        "Yang, C., Westover, M. B. and Sun, J. (2023). BIOT: Biosignal transformer for cross-data learning in the wild."
+        " Advances in Neural Information Processing Systems, 36.",
+        "https://arxiv.org/abs/2305.10351",
     ),
 )
 OF_SOFTWARE = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from predann_bids.registry import plain_kind
 from predann_bids.report import words
 
 
@@ -22,17 +23,20 @@ class DecoderWords:
     objective : str
         What its training minimises, in sentences, if that is not the objective of the first paper; `{pretraining}`
         stands for a sentence about pretraining, and `{classes_from}` for what the classes were found on.
+    takes_weights : bool
+        Whether the path of weights may follow its name.
     """
 
     methods: str
     features: str = "log-mel"
     is_started: bool = False
     objective: str = ""
+    takes_weights: bool = False
 
 
 def decoder_words(decoder: str) -> DecoderWords:
-    """Return what the report says about a decoder network, or raise `WrongUsage`."""
-    return words.look_up("decoder", DECODER_WORDS, decoder)
+    """Return what the report says about a decoder network, with or without weights, or raise `WrongUsage`."""
+    return words.look_up("decoder", DECODER_WORDS, plain_kind(decoder))
 
 
 def add_decoder_words(decoder: str, row: DecoderWords) -> None:
@@ -69,6 +73,22 @@ def _plusplus(named_from: str) -> DecoderWords:
     )
 
 
+def foundation_words(title: str, heard: str) -> DecoderWords:
+    """Return what the report says about a decoder whose EEG network is a foundation model."""
+    return DecoderWords(
+        methods=f"The EEG is encoded by {title}, {heard}. The tokens of each patch are pooled over channels with"
+        " learned weights, and a linear map makes of them the time course of the representation during the patch. What"
+        " the model hears is the whitened EEG, brought back to the mean covariance of the standardised training"
+        " recordings and resampled to 200 Hz. The audio is encoded by a network of dilated temporal convolutions on"
+        " {features}. The representation of the EEG is trained to predict that of the audio at the same moment. It is"
+        " compared (cosine similarity) with the audio's representation at every moment of every song in the training"
+        " set; the EEG's logit for a song is the evidence summed over that song's moments, so the moment need not be"
+        " known.",
+        is_started=True,
+        takes_weights=True,
+    )
+
+
 DECODER_WORDS: dict[str, DecoderWords] = {
     "temporal": DecoderWords(
         methods="The EEG is encoded by spatial filters followed by temporal filters, the audio by a network of dilated"
@@ -82,4 +102,19 @@ DECODER_WORDS: dict[str, DecoderWords] = {
     "eeg-transformer": _plusplus("the CLS token"),
     "eeg-transformer-mean": _plusplus("the mean over its tokens"),
     "1d": DecoderWords(methods=_published("series of channels", "3"), features="waveform"),
+    "labram": foundation_words(
+        "LaBraM (Jiang et al., 2024)", "a transformer over patches of one second of all channels that it knows by name"
+    ),
+    "cbramod": foundation_words(
+        "CBraMod (Wang et al., 2025)",
+        "a transformer that attends to channels and to patches of one second in turn",
+    ),
+    "biot": foundation_words(
+        "BIOT (Yang et al., 2023)",
+        "a transformer over the spectra of half-overlapping seconds of 16 bipolar derivations",
+    ),
+    "reve": foundation_words(
+        "REVE (El Ouahidi et al., 2025)",
+        "a transformer over patches of one second of all channels, which it knows by their place on the head",
+    ),
 }

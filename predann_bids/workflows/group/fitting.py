@@ -266,6 +266,8 @@ def _blueprint(fit: ModelFit, source: Any, features: str, beside: str = "") -> B
         bands=material.audio.n_features(features),
         longest=max(material.audio.lengths()),
         beside=beside,
+        positions=material.positions(),
+        eeg_encoder=fit.science.training.eeg_encoder,
     )
 
 

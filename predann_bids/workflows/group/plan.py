@@ -87,6 +87,9 @@ def make_plan(request: Request, folds: Collection[int] = ()) -> Plan:
     given = read_given(request.from_model) if request.from_model else None
     science = as_trained(given, request.science) if given else request.science
     _refuse_unknown(science)
+    encoders = science.training.encoders
+    if not given:
+        DECODERS[encoders].check(encoders)
     models = [MODELS[name] for name in given.models] if given else evaluated_models(science)
     kinds = {DECODERS[model.decoder or science.training.encoders] for model in models}
     names = {
@@ -111,13 +114,18 @@ def make_plan(request: Request, folds: Collection[int] = ()) -> Plan:
         studies = _studies(science, material, request.directory)
     number = sum(len(s.splits) * len(science.training.all_seeds) * len(_trained(s.models)) for s in studies)
     execution = replace(request.execution, threads=threads_for(science.training, number, request.execution))
-    of_given = given_notes(given, science) if given else ()
+    of_given = given_notes(given, science) if given else _notes_on_channels(encoders, material)
     return Plan(request, studies, execution, (*preset_notes(science, trained=not given), *of_given, *notes))
 
 
 def _trained(models: tuple[Model, ...]) -> list[Model]:
     """Leave out what takes no time, so that it takes no processor from a training."""
     return [model for model in models if model.fitted != "as a classifier"]
+
+
+def _notes_on_channels(encoders: str, material: Material) -> tuple[str, ...]:
+    """Note what the network does with channels, or refuse them before anything is trained."""
+    return DECODERS[encoders].channel_notes(encoders, material.used_channels(), material.positions())
 
 
 def _refuse_unknown(science: Science) -> None:

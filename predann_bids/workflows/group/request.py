@@ -14,6 +14,7 @@ from predann_bids.config import Science, science_hash
 from predann_bids.config.teachers import TeacherName
 from predann_bids.errors import WrongUsage
 from predann_bids.files import content_hash, read_json, write_json
+from predann_bids.models.foundation.files import weights_path
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.lost import LostStimulus
 
@@ -133,7 +134,10 @@ class Request:
         models = {f"model {number}": file for number, file in enumerate(_files_of(self.from_model))}
         files = TeacherName.of(self.science.training.teacher).files()
         teacher = {f"teacher {number}": file for number, file in enumerate(files)}
-        return {f"audio {label}": file for label, file in self.audio.items()} | models | teacher
+        started = None if self.from_model else weights_path(self.science.training.encoders)
+        weights = {"weights": started} if started else {}
+        audio = {f"audio {label}": file for label, file in self.audio.items()}
+        return audio | models | teacher | weights
 
     def finished(self) -> GroupOutcome | None:
         """Return the outcome of a run that has done exactly this and whose files are as it left them."""

@@ -12,6 +12,7 @@ from predann_bids.bids.finding.same_samples import same_samples_notes
 from predann_bids.config import Preprocessing, Science
 from predann_bids.console import say
 from predann_bids.data.bad_spans import mark_trials, read_bad_spans
+from predann_bids.data.channels import common_channels
 from predann_bids.data.copies import Copy
 from predann_bids.data.splits import Split, make_splits
 from predann_bids.data.trials import Stretch, Trial, list_trials
@@ -119,6 +120,12 @@ class Material:
     def positions(self) -> dict[str, Place]:
         """Return where electrodes lay, in metres, in head coordinates; without those of which nobody knows it."""
         return dict(self.montage.target.positions) if self.montage else read_positions(self.headers[0])
+
+    def used_channels(self) -> tuple[str, ...]:
+        """Return the channels that decoders get, in their order."""
+        if self.montage:
+            return self.montage.target.channels
+        return common_channels([map_brainvision(h).channels for h in self.headers], self.excluded, self.channels)
 
     def treatment(self) -> tuple[Any, ...]:
         """Return what was done to the recordings' channels and bad spans, for fingerprints."""

@@ -1,0 +1,1 @@
+"""The foundation models, one module for each."""
