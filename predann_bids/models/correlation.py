@@ -51,8 +51,7 @@ def slide(series: Tensor, kernels: Tensor, stride: int) -> Tensor:
 def by_phase(x: Tensor, stride: int) -> Tensor:
     """Make a feature of each phase of the stride: (N, D, L) -> (N, D * stride, L / stride), rounded up."""
     padded = F.pad(x, (0, -x.shape[2] % stride))
-    phases: Tensor = padded.reshape(*padded.shape[:2], -1, stride).transpose(2, 3).flatten(1, 2)
-    return phases
+    return padded.reshape(*x.shape[:2], -1, stride).transpose(2, 3).flatten(1, 2)
 
 
 def running_sums(x: Tensor, frames: int, stride: int) -> Tensor:

@@ -100,8 +100,10 @@ def _products(z: Tensor, memory: Tensor, lengths: Tensor) -> tuple[Tensor, Tenso
         raise RuntimeError("the decoder remembers no song as long as a window; call remember() first")
     unit = F.normalize(z.flatten(1), dim=1).view_as(z)
     trained = torch.is_grad_enabled() and memory.requires_grad
-    directly = memory.shape[1] == 1 and not trained  # which is faster for a single feature
-    products: Tensor = (F.conv1d if directly else slide)(memory, unit, stride=MOMENT_STRIDE)
+    if memory.shape[1] == 1 and not trained:  # faster for a single feature
+        products = F.conv1d(memory, unit, stride=MOMENT_STRIDE)
+    else:
+        products = slide(memory, unit, MOMENT_STRIDE)
     squares = running_sums(memory.square().sum(dim=1, keepdim=True), frames, MOMENT_STRIDE)
     sums = running_sums(memory, frames, MOMENT_STRIDE)
     power = squares - sums.square().sum(dim=1, keepdim=True) / frames

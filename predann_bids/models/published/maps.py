@@ -75,7 +75,7 @@ def pool_and_measure_maps(
         measured.append(statistics)
     weighted = x * (weights / per_window)
     sums = torch.stack([weighted.sum(dim=(2, 3)), (weighted * x).sum(dim=(2, 3)) / per_window])  # (2, n, O)
-    mean, power = sums.reshape(2, n_windows, -1, sums.shape[2]).sum(dim=2)
+    mean, power = sums.view(2, n_windows, -1, sums.shape[2]).sum(dim=2)
     return Pooled(mean, power), measured
 
 
