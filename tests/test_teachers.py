@@ -120,7 +120,7 @@ def damaged(directory, damage):
         ("swapped", "rows and columns swapped"),
         ("objects", "never read"),
         ("flat", "expected numbers, frames x features"),
-        ("number", "a.npy has 4"),
+        ("number", "have 4 features, but .*song-b.npy has 3"),
         ("rate", "frame rate of .* is not known"),
         ("rate of zero", "positive FrameRate"),
         ("missing", "no features of 'a': expected a.npy or a.npz or song-a.npy or song-a.npz"),

@@ -88,7 +88,18 @@ def _answered(
 def compared(first: WindowPredictions, second: WindowPredictions, by: By, scoring: Scoring) -> dict[str, Any] | None:
     """Compare two models by one kind of decision: an entry of `compare_all`, without names and correction.
 
-    The result is None with fewer than two participants, or if a model does not make this kind of decision.
+    Parameters
+    ----------
+    first, second : WindowPredictions
+        What both models say of the same windows.
+    by : {"logits", "match", "retrieval"}
+        The kind of decision.
+    scoring : Scoring
+        How intervals and tests are made.
+
+    Returns
+    -------
+    dict, or None with fewer than two participants, or if a model does not make this kind of decision
     """
     first_hits, second_hits = hits(first, by, scoring), hits(second, by, scoring)
     if first_hits is None or second_hits is None:
