@@ -432,8 +432,9 @@ def test_keeping_memory_can_be_asked_for_again():
     assert keep_memory() == keep_memory()
 
 
-def test_on_an_accelerator_nothing_is_computed_elsewhere_nor_looked_at():
+def test_on_an_accelerator_nothing_is_computed_elsewhere_nor_looked_at(monkeypatch):
     """Tensors without data stand for those of a GPU: they know their device, and refuse to be mixed or looked at."""
+    monkeypatch.setenv("CC", "no-such-compiler")  # there is nothing to compile for
     gpu = "cuda"
     with FakeTensorMode():
         with torch.device(gpu):
