@@ -32,6 +32,8 @@ class Computed:
         `fingerprint` of metrics.json.
     uses : mapping or None
         `uses` of metrics.json.
+    predicts : tuple of str
+        Names of the audio features that were predicted from the EEG.
     order : mapping or None
         `order` of metrics.json, if it could be measured.
     state : bool
@@ -47,6 +49,7 @@ class Computed:
     permutation: Mapping[str, Any] | None = None
     control: Mapping[str, Any] | None = None
     uses: Mapping[str, Any] | None = None
+    predicts: tuple[str, ...] = ()
     order: Mapping[str, Any] | None = None
     state: bool = False
 
@@ -84,6 +87,7 @@ def computed(science: Science, metrics: Mapping[str, Any] | None) -> Computed:
         permutation=next((s["permutation"] for s in models.values() if s.get("permutation")), None),
         control=(metrics.get("control") or {}).get("fingerprint"),
         uses=metrics.get("uses"),
+        predicts=tuple(str(row["name"]) for row in metrics.get("predicts") or ()),
         order=order if order.get("accuracy") is not None else None,
         state=bool(metrics.get("recording_state")),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from predann_bids.config import Science
 from predann_bids.report.methods.computed import Computed
-from predann_bids.report.text import count, p, share
+from predann_bids.report.text import count, listed, p, share
 from predann_bids.report.words.controls import CONTROL_WORDS
 from predann_bids.report.words.models import BAND_POWER, model_words
 
@@ -103,3 +103,16 @@ def uses_in_words(done: Computed) -> str:
     )
     changed = f" One thing was changed at a time: {'; '.join(described)}." if described else ""
     return f"What the trained network uses was measured without retraining it.{changed}{holm}{similarity}"
+
+
+def predictions_in_words(done: Computed) -> str:
+    """Describe how audio features were predicted from the EEG."""
+    if not done.predicts:
+        return ""
+    return (
+        f"How well the EEG of the test sets predicts audio features ({listed(done.predicts)}) was measured as the"
+        " correlation within test windows, in two ways: with a ridge regression on the EEG at all lags, and with one on"
+        " what the trained network predicts from the EEG. Both were computed on the training set of each"
+        " fold, with the regularisation that did best on its validation set. More than 16 features were reduced to 16"
+        " principal components of the training songs, which count by their share of the variance."
+    )

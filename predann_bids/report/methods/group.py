@@ -16,6 +16,7 @@ from predann_bids.report.methods.controls import (
     confounds_in_words,
     control_in_words,
     null_in_words,
+    predictions_in_words,
     uses_in_words,
 )
 from predann_bids.report.methods.evaluation import (
@@ -65,6 +66,7 @@ def group_methods(science: Science, protocol: Mapping[str, Any], metrics: Mappin
         confounds_in_words(done),
         control_in_words(done),
         uses_in_words(done),
+        predictions_in_words(done),
         also_in_words(science, metrics),
     ]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
