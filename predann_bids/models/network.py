@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor
 
 from predann_bids.arrays import Doubles, Singles
 from predann_bids.config import Training
 from predann_bids.errors import WrongUsage
 from predann_bids.models.checkpoints import load_decoder, save_decoder
-from predann_bids.models.decoder import DECODERS, Blueprint, Decoder, Songs
+from predann_bids.models.decoder import DECODERS, Blueprint, Decoder, OnProgress, Songs, silent
 from predann_bids.models.linear.filters import FilterBanks
 
 
@@ -120,6 +121,36 @@ class Network(Decoder):
         decoder = load_decoder(path)
         assert isinstance(decoder, cls)
         return decoder
+
+
+class RememberingNetwork(Network):
+    """A network that remembers how it represents whole songs, and compares EEG with them."""
+
+    memory: Tensor
+    memory_lengths: Tensor
+
+    def make_memory(self, n_songs: int, dimensions: int, frames: int) -> None:
+        """Make room for representations of songs, `frames` long at most; they are saved with the weights."""
+        self.register_buffer("memory", torch.zeros(n_songs, dimensions, frames))
+        self.register_buffer("memory_lengths", torch.zeros(n_songs, dtype=torch.long))
+
+    @abstractmethod
+    def represent(self, features: Tensor) -> Tensor:
+        """Represent audio features (B, bands, T): (B, D, frames)."""
+
+    @torch.no_grad()
+    def remember(self, songs: Songs) -> None:
+        """Store the representations of whole songs, in the order of `settings.songs`."""
+        self.memory.zero_()
+        for index in range(len(songs)):
+            z = self.represent(songs.audio(index)[None].to(self.memory))[0]
+            self.memory[index, :, : z.shape[1]] = z
+            self.memory_lengths[index] = z.shape[1]
+
+    def represent_songs(self, songs: Songs, on_progress: OnProgress = silent) -> tuple[Tensor, ...]:  # noqa: ARG002
+        """Return the remembered representations."""
+        lengths = self.memory_lengths.tolist()
+        return tuple(song[:, :length].cpu() for song, length in zip(self.memory, lengths, strict=True))
 
 
 class StartedNetwork(Network):

@@ -22,9 +22,9 @@ from torch.nn import functional as F
 from predann_bids.config import Training
 from predann_bids.errors import UnusableData, WrongUsage
 from predann_bids.models.audio.features import FEATURES
-from predann_bids.models.decoder import DECODERS, Blueprint, OnProgress, Songs, silent
+from predann_bids.models.decoder import DECODERS, Blueprint, Songs
 from predann_bids.models.memory import evidence
-from predann_bids.models.network import Network
+from predann_bids.models.network import RememberingNetwork
 from predann_bids.models.plusplus.classes import (
     DIMENSIONS,
     N_CLASSES,
@@ -68,7 +68,7 @@ class PlusPlusSettings(Settings):
 
 
 @DECODERS.add("eeg-transformer")
-class PlusPlusDecoder(Network):
+class PlusPlusDecoder(RememberingNetwork):
     """The EEG transformer of PredANN++, which names songs from its CLS token."""
 
     at_once = 16
@@ -81,8 +81,6 @@ class PlusPlusDecoder(Network):
     centres: Tensor
     boundaries: Tensor
     coordinates: Tensor
-    memory: Tensor
-    memory_lengths: Tensor
     is_fine_tuned: Tensor
 
     def __init__(self, settings: PlusPlusSettings) -> None:
@@ -98,8 +96,7 @@ class PlusPlusDecoder(Network):
         self.register_buffer("centres", torch.zeros(N_CLASSES, settings.n_bands))
         self.register_buffer("boundaries", torch.full((N_CLASSES - 1,), torch.inf))
         self.register_buffer("coordinates", torch.zeros(N_CLASSES, dimensions))
-        self.register_buffer("memory", torch.zeros(len(settings.songs), dimensions, settings.memory_frames))
-        self.register_buffer("memory_lengths", torch.zeros(len(settings.songs), dtype=torch.long))
+        self.make_memory(len(settings.songs), dimensions, settings.memory_frames)
         self.register_buffer("is_fine_tuned", torch.tensor(False))
 
     @classmethod
@@ -217,20 +214,6 @@ class PlusPlusDecoder(Network):
         """Recognise songs from waveforms (B, samples): song logits (B, n_songs), representation (B, D, frames)."""
         z = self.represent(self.features.to(audio.device)(audio))
         return evidence(centre(z), self.memory, self.memory_lengths, MEMORY_TEMPERATURE), z
-
-    @torch.no_grad()
-    def remember(self, songs: Songs) -> None:
-        """Store the representations of whole songs, in the order of `settings.songs`."""
-        self.memory.zero_()
-        for index in range(len(songs)):
-            z = self.represent(songs.audio(index)[None].to(self.memory))[0]
-            self.memory[index, :, : z.shape[1]] = z
-            self.memory_lengths[index] = z.shape[1]
-
-    def represent_songs(self, songs: Songs, on_progress: OnProgress = silent) -> tuple[Tensor, ...]:  # noqa: ARG002
-        """Return the remembered representations."""
-        lengths = self.memory_lengths.tolist()
-        return tuple(song[:, :length].cpu() for song, length in zip(self.memory, lengths, strict=True))
 
     def for_songs(self, names: Sequence[str], songs: Songs) -> Self:
         """Return a decoder that recognises some of the songs it was trained on, in any order.

@@ -17,11 +17,11 @@ from predann_bids.config.teachers import MOST_LEARNED
 from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, features_kind, make_features
 from predann_bids.models.audio.log_mel import BANDS
 from predann_bids.models.audio.teacher import Beside
-from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, OnProgress, Songs, silent
+from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, Songs
 from predann_bids.models.linear.filters import FilterBanks, filter_audio, filter_eeg
 from predann_bids.models.losses import predann_loss, similarity
 from predann_bids.models.memory import at_one_moment, evidence, padded
-from predann_bids.models.network import StartedNetwork
+from predann_bids.models.network import RememberingNetwork, StartedNetwork
 from predann_bids.models.settings import Settings
 from predann_bids.models.temporal.audio_encoder import AudioEncoder, Halved
 from predann_bids.models.temporal.eeg_encoder import LinearEegEncoder
@@ -74,7 +74,7 @@ class TemporalSettings(Settings):
 
 
 @DECODERS.add("temporal")
-class TemporalDecoder(StartedNetwork, MomentMatcher):
+class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
     """The EEG network predicts the representation that the audio network computes for the same moment.
 
     The prediction is compared with the remembered representation of every moment of every song. The evidence for a
@@ -86,8 +86,6 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
     samples_per_frame = HALVING
     settings_class = TemporalSettings
     settings: TemporalSettings
-    memory: Tensor
-    memory_lengths: Tensor
     eeg_filters: Tensor
     audio_filters: Tensor
     gains: Tensor
@@ -116,8 +114,7 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
         if settings.reduced_from:
             self.register_buffer("reduction_mean", torch.zeros(settings.reduced_from))
             self.register_buffer("reduction_directions", torch.zeros(settings.n_bands, settings.reduced_from))
-        self.register_buffer("memory", torch.zeros(n_songs, dimensions + components, settings.memory_frames))
-        self.register_buffer("memory_lengths", torch.zeros(n_songs, dtype=torch.long))
+        self.make_memory(n_songs, dimensions + components, settings.memory_frames)
 
     def make_eeg_encoder(self, settings: TemporalSettings) -> nn.Module:
         """Return the network that maps EEG (B, C, T) to a representation (B, D, T // 2); override it to try another."""
@@ -306,20 +303,6 @@ class TemporalDecoder(StartedNetwork, MomentMatcher):
         memory, lengths = padded(torch.split(joined, self.training_frames.tolist(), dim=1))
         self._heard = (state, (memory, lengths.to(memory.device))) if state else NOTHING_HEARD
         return memory, lengths.to(memory.device)
-
-    @torch.no_grad()
-    def remember(self, songs: Songs) -> None:
-        """Store the representations of whole songs, in the order of `settings.songs`."""
-        self.memory.zero_()
-        for index in range(len(songs)):
-            z = self.represent(songs.audio(index)[None].to(self.memory))[0]
-            self.memory[index, :, : z.shape[1]] = z
-            self.memory_lengths[index] = z.shape[1]
-
-    def represent_songs(self, songs: Songs, on_progress: OnProgress = silent) -> tuple[Tensor, ...]:  # noqa: ARG002
-        """Return the remembered representations."""
-        lengths = self.memory_lengths.tolist()
-        return tuple(song[:, :length].cpu() for song, length in zip(self.memory, lengths, strict=True))
 
     def for_songs(self, names: Sequence[str], songs: Songs) -> Self:
         """Return a decoder with the same encoders and a memory of other songs."""
