@@ -20,8 +20,8 @@ CHOSEN = (
     " test the choice on other people."
 )
 ANY_ENSEMBLE = (
-    "Any average of several networks is more accurate than one of them, even if they differ in their seed alone. What"
-    " different runs add is the difference between their average and that of as many seeds of one run."
+    "An average of several networks is often more accurate than one of them, even if they differ in their seed alone."
+    " What different runs add is the difference between their average and that of as many seeds of one run."
 )
 
 
