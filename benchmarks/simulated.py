@@ -88,9 +88,9 @@ class Simulated:
 
     def source(self, science: Science) -> Any:
         """Open the stores from which a preset takes its windows."""
-        from predann_bids.data.batches import AudioStore, EegStore
         from predann_bids.data.source import Source
-        from predann_bids.data.waveforms import WaveformStore
+        from predann_bids.data.stores.mapped import AudioStore, EegStore
+        from predann_bids.data.stores.waveforms import WaveformStore
         from predann_bids.learning.features import keep_features
         from predann_bids.models.audio.log_mel import BANDS
         from predann_bids.models.decoder import DECODERS

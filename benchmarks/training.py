@@ -258,7 +258,7 @@ def default_epochs(options: argparse.Namespace) -> Figures:
     from predann_bids.learning.fitting import Hardware, fit
     from predann_bids.learning.sampling import TrainingBatches
     from predann_bids.models.decoders.temporal import TemporalSettings
-    from predann_bids.models.temporal.layers import HALVING
+    from predann_bids.signals.halves import HALVING
 
     made, configured = simulated(options), science("default", epochs=options.repeat + 1)
     source, split, training = made.source(configured), made.split(configured), configured.training

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from predann_bids.bids.derivatives import Derivative, DerivativePaths
 from predann_bids.config import Splitting, Windowing
 from predann_bids.data.bad_spans import mark_trials, merged, read_bad_spans, usable_samples
-from predann_bids.data.batches import EegStore
 from predann_bids.data.controls import reassigned
 from predann_bids.data.splits import make_splits, splits_table
+from predann_bids.data.stores.mapped import EegStore
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import count_side_by_side, draw, grid
 from predann_bids.errors import UnusableData

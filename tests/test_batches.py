@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from predann_bids.data.batches import AudioStore, EegStore
+from predann_bids.data.stores.mapped import AudioStore, EegStore
 from predann_bids.data.trials import Trial
 from predann_bids.data.windows import Windows
 from predann_bids.errors import UnusableData

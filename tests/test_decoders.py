@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from predann_bids.config import Training
-from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.source import Source
 from predann_bids.data.splits import Split
+from predann_bids.data.stores.mapped import AudioStore, EegStore
+from predann_bids.data.stores.waveforms import WaveformStore
 from predann_bids.data.trials import Stretch, Trial
-from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import grid
 from predann_bids.learning.closed_form.solving import solve
 from predann_bids.learning.inference import predict

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from predann_bids.config import Training
-from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.source import Source
 from predann_bids.data.splits import Split
+from predann_bids.data.stores.mapped import AudioStore, EegStore
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.errors import MissingInput, UnusableData, WrongUsage
 from predann_bids.learning import fitting

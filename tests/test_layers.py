@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from predann_bids.models.temporal.audio_encoder import AudioEncoder
 from predann_bids.models.temporal.eeg_encoder import LinearEegEncoder
-from predann_bids.models.temporal.layers import Convolution, Normalisation, as_map, centre, halve
+from predann_bids.models.temporal.layers import Convolution, Normalisation, as_map, centre
+from predann_bids.signals.halves import halve
 
 
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (3, 4), (25, 1)])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.source import Source
 from predann_bids.data.splits import Split
+from predann_bids.data.stores.mapped import AudioStore, EegStore
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import grid
 from predann_bids.errors import ReadOrWriteFailed, UnusableData

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from predann_bids.data.batches import AudioStore
 from predann_bids.data.source import Source
+from predann_bids.data.stores.mapped import AudioStore
 from predann_bids.errors import MissingInput, UnusableData
 from predann_bids.models.audio.log_mel import LogMel
 from predann_bids.models.checkpoints import FORMAT, load_decoder, save_decoder

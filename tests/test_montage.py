@@ -6,8 +6,8 @@ import mne
 import numpy as np
 import pytest
 
-from predann_bids.data.batches import EegStore
 from predann_bids.data.channels import Recorded
+from predann_bids.data.stores.mapped import EegStore
 from predann_bids.errors import UnusableData
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.montage import Electrodes, Target, bring_to, choose_target, spline_weights

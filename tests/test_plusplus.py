@@ -10,9 +10,9 @@ import torch
 from torch.nn import functional as F
 
 from predann_bids.config import Training, resolve
-from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.source import Source, SourceSongs
 from predann_bids.data.splits import Split
+from predann_bids.data.stores.mapped import AudioStore, EegStore
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import place_in_spans
 from predann_bids.errors import UnusableData, WrongUsage

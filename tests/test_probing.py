@@ -11,8 +11,8 @@ from scipy.stats import rankdata, ttest_1samp
 from statsmodels.stats.multitest import multipletests
 from torch import nn
 
-from predann_bids.data.batches import AudioStore, EegStore
 from predann_bids.data.source import Source
+from predann_bids.data.stores.mapped import AudioStore, EegStore
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.errors import UnusableData
 from predann_bids.learning.probing.counts import BANDS, Band, Probe, Tally, bands_inside
@@ -22,8 +22,9 @@ from predann_bids.learning.probing.pooling import pool_probes
 from predann_bids.learning.probing.probe import DELAYS_S, Effort, probe
 from predann_bids.learning.statistics import Scoring
 from predann_bids.models.decoders.temporal import TemporalDecoder, TemporalSettings
-from predann_bids.models.temporal.layers import centre, halve
+from predann_bids.models.temporal.layers import centre
 from predann_bids.signals.brainvision import MappedRecording
+from predann_bids.signals.halves import halve
 from predann_bids.signals.scaling import Scaling
 from predann_bids.timing import Rate, Span
 

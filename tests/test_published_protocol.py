@@ -17,8 +17,8 @@ from predann_bids.cli import make_command, run
 from predann_bids.config import resolve
 from predann_bids.data.splits import make_splits
 from predann_bids.data.splits.chunks import published_order
+from predann_bids.data.stores.waveforms import WaveformStore
 from predann_bids.data.trials import Stretch, Trial, list_trials
-from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Windows, draw_single, place_in_spans
 from predann_bids.errors import TooLittleMemory, TryAgain, WrongUsage
 from predann_bids.learning.evaluation import WindowPredictions, decide

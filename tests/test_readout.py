@@ -8,8 +8,8 @@ from made_up_metrics import evidence_of, metrics_of
 from scipy.stats import ttest_1samp
 from test_probing import ALL, CHANNELS, GRID, SONGS, world
 
-from predann_bids.data.batches import AudioStore
 from predann_bids.data.splits import Split
+from predann_bids.data.stores.mapped import AudioStore
 from predann_bids.learning.probing.readout import MOST_COMPONENTS, Components, Readout, pool_readouts, read_out
 from predann_bids.report.group.figures.predicted import draw_predicted
 from predann_bids.report.group.predicted import predicted_sentences

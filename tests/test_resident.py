@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from predann_bids.data import resident
-from predann_bids.data.batches import AudioStore, EegStore
-from predann_bids.data.resident import make_resident
+from predann_bids.data.stores import resident
+from predann_bids.data.stores.mapped import AudioStore, EegStore
+from predann_bids.data.stores.resident import make_resident
+from predann_bids.data.stores.waveforms import WaveformStore
 from predann_bids.data.trials import Trial
-from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Windows
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.montage import Fill

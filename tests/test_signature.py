@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.signal import welch
 
-from predann_bids.data.batches import EegStore
+from predann_bids.data.stores.mapped import EegStore
 from predann_bids.data.trials import Trial
 from predann_bids.data.windows import Windows
 from predann_bids.learning.signature import BANDS_HZ, band_powers, classify, thinned

@@ -9,10 +9,10 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from predann_bids.data.batches import EegStore
 from predann_bids.data.kept import map_array
+from predann_bids.data.stores.mapped import EegStore
+from predann_bids.data.stores.waveforms import WaveformStore
 from predann_bids.data.trials import Trial
-from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Windows
 from predann_bids.errors import MissingInput, ReadOrWriteFailed, UnusableData
 from predann_bids.learning.features import keep_features

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import RobustScaler
 
-from predann_bids.data.resident import scale_windows_on_device
+from predann_bids.data.stores.resident import scale_windows_on_device
 from predann_bids.signals.scaling import scale_windows
 
 N, T = 6, 375

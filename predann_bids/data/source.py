@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from predann_bids.data.batches import AudioStore, EegStore
-from predann_bids.data.resident import make_resident
+from predann_bids.data.stores.halved import HalvedCuts, HalvedRecordings, HalvedStimuli
+from predann_bids.data.stores.mapped import AudioStore, EegStore
+from predann_bids.data.stores.resident import make_resident
+from predann_bids.data.stores.waveforms import WaveformStore
 from predann_bids.data.trials import Trial
-from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Windows
+from predann_bids.signals.halves import Halved, HalvedFeatures
 
 
 class EegWindows(Protocol):
@@ -80,11 +82,21 @@ Audio = TypeVar("Audio", bound=AudioWindows)
 
 
 class Batch(NamedTuple):
-    """EEG (B, C, T), audio features (B, bands, T) or waveforms (B, samples), and stimulus indices (B,) of windows."""
+    """EEG (B, C, T), audio features (B, bands, T) or waveforms (B, samples), and stimulus indices (B,) of windows.
 
-    eeg: Tensor
-    audio: Tensor
+    EEG and audio features may be halved.
+    """
+
+    eeg: Tensor | Halved
+    audio: Tensor | HalvedFeatures
     stimuli: Tensor
+
+    @property
+    def n_bytes(self) -> int:
+        """Size in memory."""
+        eeg = self.eeg.values if isinstance(self.eeg, Halved) else self.eeg
+        audio = self.audio.values if isinstance(self.audio, HalvedFeatures) else self.audio
+        return sum(part.numel() * part.element_size() for part in (eeg, audio, self.stimuli))
 
 
 @dataclass(frozen=True)
@@ -115,11 +127,11 @@ class Source(Generic[Eeg, Audio]):
     def batch(self, windows: Windows) -> Batch:
         """Cut the EEG and audio of windows, and look up their stimuli."""
         audio = self.audio.windows(self.trials, windows, self.length, self.margin)
-        return Batch(self.eeg_of(windows), torch.as_tensor(audio), torch.from_numpy(windows.stimuli(self.trials)))
+        return Batch(self.eeg_of(windows), _as_tensor(audio), torch.from_numpy(windows.stimuli(self.trials)))
 
-    def eeg_of(self, windows: Windows) -> Tensor:
+    def eeg_of(self, windows: Windows) -> Any:
         """Cut only the EEG of windows, (B, C, T)."""
-        return torch.as_tensor(self.eeg.windows(self.trials, windows, self.length, self.delay))
+        return _as_tensor(self.eeg.windows(self.trials, windows, self.length, self.delay))
 
     def whitened(self, shrinkage: float | None) -> AnySource:
         """Return a source whose recordings are whitened with another shrinkage; None only standardises channels."""
@@ -136,6 +148,23 @@ class Source(Generic[Eeg, Audio]):
             return self
         resident = make_resident(eeg, audio, device, room=math.ceil(self.length + 2 * self.margin))
         return self.taking_from(*resident) if resident else self
+
+    def halved(self, room_gb: float) -> AnySource:
+        """Return a source that cuts the same windows at half the rate.
+
+        Parameters
+        ----------
+        room_gb : float
+            Memory for recordings that are kept scaled. Where they do not fit, each window is scaled when it is cut.
+        """
+        eeg: Any = self.eeg
+        audio: Any = self.audio
+        keeps = isinstance(eeg, EegStore) and eeg.scalings and eeg.n_bytes <= room_gb * 1e9
+        recordings: Any = HalvedRecordings(eeg) if keeps else HalvedCuts(eeg, Halved)
+        reach = math.ceil(self.length + 2 * self.margin)
+        known = isinstance(audio, AudioStore)
+        stimuli: Any = HalvedStimuli(audio, reach) if known else HalvedCuts(audio, HalvedFeatures)
+        return self.taking_from(recordings, stimuli)
 
     def taking_from(self, eeg: EegWindows, audio: AudioWindows) -> AnySource:
         """Return a source that cuts the same windows from other stores."""
@@ -161,6 +190,10 @@ class SourceSongs:
         """Return where the window at each EEG sample of a song begins, and the length of these windows."""
         starts, length = self.store.moments_of(song, self.length, self.margin)
         return torch.as_tensor(starts), length
+
+
+def _as_tensor(windows: Any) -> Any:
+    return windows if isinstance(windows, Halved | HalvedFeatures) else torch.as_tensor(windows)
 
 
 AnySource: TypeAlias = Source[Any, Any]

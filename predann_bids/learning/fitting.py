@@ -22,9 +22,9 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from predann_bids.arrays import Doubles
 from predann_bids.config import Training
-from predann_bids.data.batches import EegStore
 from predann_bids.data.source import AnySource, Batch
 from predann_bids.data.splits import Split
+from predann_bids.data.stores.mapped import EegStore
 from predann_bids.data.windows import Windows, grid
 from predann_bids.errors import WrongUsage
 from predann_bids.learning.sampling import TrainingBatches, ValidationBatches
@@ -208,11 +208,14 @@ class Hardware:
         As Lightning names them.
     device : str
         Number of devices, or 'N,' for the device with number N.
+    room_gb : float
+        Memory for recordings that are kept scaled, so that not each window is scaled when it is cut.
     """
 
     accelerator: str = "cpu"
     device: str = "1"
     precision: str = "32-true"
+    room_gb: float = 1.0
 
 
 def fit(
@@ -279,18 +282,19 @@ def fit(
             config, hardware, directory, [*selection, history, _SaveRegularly(last, request)], saves=bool(selection)
         )
         source = source.on(trainer.strategy.root_device)
+        taken = source.halved(hardware.room_gb) if module.decoder.takes_halves else source
         if validation is None:
             validation = grid(split.validation, source.length, max(1, source.length // 2))
         single = config.drawing == "single"
         batches = TrainingBatches(
-            source, split.train, config.batch_size, key, lambda: module.current_epoch, single=single
+            taken, split.train, config.batch_size, key, lambda: module.current_epoch, single=single
         )
         if slow := module.decoder.first_step(trainer.strategy.root_device.type):
             on_progress(0, f"{name}: {slow}")
         trainer.fit(
             module,
             _loader(batches),
-            _loader(ValidationBatches(source, validation, config.batch_size, key)) if len(validation) else None,
+            _loader(ValidationBatches(taken, validation, config.batch_size, key)) if len(validation) else None,
             ckpt_path=str(last) if last.is_file() else None,
             weights_only=True if last.is_file() else None,
         )

@@ -96,8 +96,7 @@ class ValidationBatches(IterableDataset[Batch]):
         if number in self._cut:
             return self._cut[number]
         batch = self._source.batch(self._batches[number])
-        size = sum(part.numel() * part.element_size() for part in batch)
-        if size <= self._room:
-            self._room -= size
+        if batch.n_bytes <= self._room:
+            self._room -= batch.n_bytes
             self._cut[number] = batch
         return batch

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from predann_bids.arrays import Doubles, Ints
-from predann_bids.data.batches import EegStore
+from predann_bids.data.stores.mapped import EegStore
 from predann_bids.data.trials import Trial
 from predann_bids.data.windows import Windows
 from predann_bids.timing import Rate

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -38,14 +40,30 @@ def slide(series: Tensor, kernels: Tensor, stride: int) -> Tensor:
     step = block - frames + 1  # samples of a block that no end disturbs
     n_blocks = -(-moments // step)
     padded = F.pad(series, (0, max(0, (n_blocks - 1) * step + block - length)))
-    blocks = (
-        torch.fft.rfft(padded.unfold(2, block, step)).permute(3, 0, 2, 1).reshape(-1, n_series * n_blocks, dimensions)
-    )
-    spectra = torch.fft.rfft(kernels, block).conj().permute(2, 1, 0)
-    products = torch.fft.irfft(torch.bmm(blocks, spectra).permute(1, 2, 0), block)[..., :step]
+    transformed = torch.fft.rfft(padded.unfold(2, block, step)).permute(3, 0, 2, 1)
+    blocks = _laid_out(transformed.reshape(-1, n_series * n_blocks, dimensions))
+    spectra = _laid_out(torch.fft.rfft(kernels, block).conj().resolve_conj().permute(2, 1, 0))
+    multiplied = _laid_out(_laid_out(torch.bmm(blocks, spectra)).permute(1, 2, 0))
+    products = torch.fft.irfft(multiplied, block)[..., :step]
     by_series = products.reshape(n_series, n_blocks, number, -1).transpose(1, 2)
     slid: Tensor = by_series.reshape(n_series, number, -1)[..., :moments]
     return slid
+
+
+class _LaidOut(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ARG004
+        return x.contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ARG004
+        return gradient.contiguous()
+
+
+def _laid_out(x: Tensor) -> Tensor:
+    """Lay out a tensor and its gradient without gaps: PyTorch multiplies batches of other matrices one by one."""
+    laid_out: Tensor = _LaidOut.apply(x)  # type: ignore[no-untyped-call]
+    return laid_out
 
 
 def by_phase(x: Tensor, stride: int) -> Tensor:

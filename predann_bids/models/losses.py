@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+TINY = 1e-12  # norm below which a vector counts as zero
+
 
 def similarity(eeg: Tensor, audio: Tensor) -> Tensor:
     """Compute the cosine similarity of every EEG representation with every audio representation.
@@ -14,13 +16,20 @@ def similarity(eeg: Tensor, audio: Tensor) -> Tensor:
     ----------
     eeg : Tensor, shape (A, D) or (A, D, T)
     audio : Tensor, shape (B, D) or (B, D, T)
-        Representations with a time axis are flattened to one vector each.
+        Representations with a time axis count as one vector each.
 
     Returns
     -------
     Tensor, shape (A, B)
     """
-    return F.normalize(eeg.flatten(1), dim=1) @ F.normalize(audio.flatten(1), dim=1).T
+    eeg, audio = _as_vectors(eeg), _as_vectors(audio)
+    norms = [torch.linalg.vector_norm(vectors, dim=1).clamp(min=TINY) for vectors in (eeg, audio)]
+    return eeg @ audio.T / torch.outer(*norms)
+
+
+def _as_vectors(representations: Tensor) -> Tensor:
+    """Flatten moment by moment, as networks lay representations out in memory."""
+    return representations.transpose(1, -1).flatten(1)
 
 
 def predann_loss(eeg: Tensor, audio: Tensor, temperature: float) -> Tensor:
@@ -40,6 +49,11 @@ def predann_loss(eeg: Tensor, audio: Tensor, temperature: float) -> Tensor:
     -------
     Tensor, shape ()
     """
-    logits = similarity(eeg, audio) / temperature
+    return loss_of_similarities(similarity(eeg, audio), temperature)
+
+
+def loss_of_similarities(similarities: Tensor, temperature: float) -> Tensor:
+    """Compute the same loss from the similarities (B, B) of each EEG representation with each of the audio."""
+    logits = similarities / temperature
     own = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2

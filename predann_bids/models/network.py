@@ -85,6 +85,11 @@ class Network(Decoder):
         return False
 
     @property
+    def takes_halves(self) -> bool:
+        """Whether the objective takes EEG and audio features that are halved (`signals.halves`)."""
+        return False
+
+    @property
     def phase(self) -> str:
         """Name of the phase of training that the network is in; empty if there is only one."""
         return ""
@@ -94,15 +99,15 @@ class Network(Decoder):
         return ""
 
     @abstractmethod
-    def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
+    def objective(self, eeg: Any, audio: Any, songs: Tensor, training: Training) -> dict[str, Tensor]:
         """Return the `loss` of a batch and its terms, by name.
 
         Parameters
         ----------
         eeg : Tensor, shape (B, C, T)
-            Scaled windows.
+            Scaled windows; `Halved` where `takes_halves`.
         audio : Tensor, shape (B, bands, frames) or (B, samples)
-            Audio features or waveforms of the same moments.
+            Audio features or waveforms of the same moments; `HalvedFeatures` where `takes_halves`.
         songs : Tensor of int, shape (B,)
             Index of the song of each window.
         training : Training

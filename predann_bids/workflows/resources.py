@@ -12,11 +12,12 @@ from predann_bids.config import Training
 from predann_bids.errors import TooLittleMemory, TryAgain, WrongUsage
 from predann_bids.models.decoder import DECODERS
 from predann_bids.report.text import count
-from predann_bids.workflows.execution import Execution, available_gb, total_gb
+from predann_bids.workflows.execution import Execution, available_gb, processors, total_gb
 
 if TYPE_CHECKING:
     from predann_bids.learning.fitting import Hardware
 
+LARGEST_SHARE = 0.5  # of the memory for recordings that are kept scaled
 FITS_PER_DEVICE = 4  # small networks leave an accelerator waiting; large ones do not
 
 
@@ -165,8 +166,17 @@ def hardware_of(execution: Execution, worker: int) -> Hardware:
     from predann_bids.learning.fitting import Hardware
 
     if not uses_accelerator(execution):
-        return Hardware("cpu", "1", execution.precision)
+        return Hardware("cpu", "1", execution.precision, room_for_recordings(execution))
     return Hardware(execution.accelerator, f"{own_device(execution, worker)},", execution.precision)
+
+
+def room_for_recordings(execution: Execution) -> float:
+    """Memory in GB in which a training may keep recordings scaled: half of what there is for each processor.
+
+    What is free does not matter, nor how many trainings there are: whether recordings are kept makes no difference but
+    in rounding, and equal commands have equal results.
+    """
+    return LARGEST_SHARE * (execution.mem_gb or total_gb() or 0) / processors()
 
 
 def uses_accelerator(execution: Execution) -> bool:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from predann_bids.arrays import Bools, Doubles, Ints, Singles
-from predann_bids.data.batches import EegStore
 from predann_bids.data.source import MappedSource
+from predann_bids.data.stores.mapped import EegStore
 from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import Windows
 from predann_bids.learning.probing.counts import WAYS

@@ -16,17 +16,18 @@ import numpy as np
 import torch
 
 from predann_bids.arrays import Doubles, Floats, Singles
-from predann_bids.data.batches import AudioStore
 from predann_bids.data.source import AnySource, MappedSource
 from predann_bids.data.splits import Split
+from predann_bids.data.stores.mapped import AudioStore
 from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import Windows, grid
 from predann_bids.learning.closed_form.data import held_out, training_data
 from predann_bids.learning.probing.probed import BATCH, thinned
 from predann_bids.learning.statistics import Scoring, mean_of
 from predann_bids.models.decoder import Decoder
-from predann_bids.models.decoders.linear import HALVING, LinearDecoder
+from predann_bids.models.decoders.linear import LinearDecoder
 from predann_bids.models.linear.backward import ALPHAS, BackwardModel, halved, ridge
+from predann_bids.signals.halves import HALVING
 from predann_bids.timing import Rate
 
 MOST_COMPONENTS = 16

@@ -25,7 +25,8 @@ from predann_bids.models.linear.covariances import Covariances
 from predann_bids.models.linear.filters import FilterBanks, canonical_filters, ridge_filters
 from predann_bids.models.memory import at_one_moment, evidence, padded
 from predann_bids.models.settings import Settings
-from predann_bids.models.temporal.layers import HALVING, centre, halve
+from predann_bids.models.temporal.layers import centre
+from predann_bids.signals.halves import HALVING, halve
 
 SHRINKAGES = (None, 1e-3, 0.1, 1.0)  # ways to whiten the EEG that are tried
 RIDGE_ALPHAS = (0.01, 0.1, 1.0, 10.0, 100.0)

@@ -18,10 +18,10 @@ from predann_bids.models.decoder import DECODERS, Blueprint, OnProgress, Songs, 
 from predann_bids.models.linear.backward import BackwardModel, halved, ridge
 from predann_bids.models.memory import at_one_moment, evidence, padded
 from predann_bids.models.settings import Settings
+from predann_bids.signals.halves import HALVING
 from predann_bids.signals.scaling import SHRINKAGE
 from predann_bids.timing import Rate
 
-HALVING = 2  # EEG samples per frame of a representation
 TEMPERATURE = 0.05
 
 

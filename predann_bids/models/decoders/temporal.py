@@ -19,13 +19,14 @@ from predann_bids.models.audio.log_mel import BANDS
 from predann_bids.models.audio.teacher import Beside
 from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, Songs
 from predann_bids.models.linear.filters import FilterBanks, filter_audio, filter_eeg
-from predann_bids.models.losses import predann_loss, similarity
+from predann_bids.models.losses import loss_of_similarities, similarity
 from predann_bids.models.memory import at_one_moment, evidence, padded
 from predann_bids.models.network import RememberingNetwork, StartedNetwork
 from predann_bids.models.settings import Settings
-from predann_bids.models.temporal.audio_encoder import AudioEncoder, Halved
+from predann_bids.models.temporal.audio_encoder import AudioEncoder
 from predann_bids.models.temporal.eeg_encoder import LinearEegEncoder
-from predann_bids.models.temporal.layers import HALVING, centre, halve, log_power, middle
+from predann_bids.models.temporal.layers import as_map, centre, log_power, middle
+from predann_bids.signals.halves import HALVING, Halved, HalvedFeatures, halve
 
 ABSENT = -1e4  # logit of a song without evidence; finite, so that gradients stay finite
 TRAINING_AUDIO = ("training_features", "training_mean", "training_variance")
@@ -225,7 +226,13 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         first = torch.div(moments, HALVING, rounding_mode="floor")
         return at_one_moment(representation, self.memory, self.memory_lengths, first)
 
-    def objective(self, eeg: Tensor, audio: Tensor, songs: Tensor, training: Training) -> dict[str, Tensor]:
+    @property
+    def takes_halves(self) -> bool:  # noqa: D102
+        return isinstance(self.eeg_encoder, LinearEegEncoder)
+
+    def objective(
+        self, eeg: Tensor | Halved, audio: Tensor | HalvedFeatures, songs: Tensor, training: Training
+    ) -> dict[str, Tensor]:
         """Add the cross-entropies of the song logits of EEG and audio, and the weighted PredANN loss.
 
         `Training.moments` says which moments of songs the logits are computed from: those of the other windows of the
@@ -236,9 +243,9 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         Parameters
         ----------
         eeg : Tensor, shape (B, C, T)
-            Scaled windows.
+            Scaled windows, or `Halved` windows.
         audio : Tensor, shape (B, bands, frames)
-            Features of the same moments, with or without context.
+            Features of the same moments, with or without context, or `HalvedFeatures` of them.
         songs : Tensor of int, shape (B,)
             Index of the song of each window.
         training : Training
@@ -250,12 +257,15 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
             The loss and its terms.
         """
         z_eeg = self.eeg_encoder(eeg)
-        z_audio = middle(self.audio_encoder(audio[:, : self.settings.n_bands]), z_eeg.shape[2])
+        bands = self.settings.n_bands
+        heard = audio.first(bands) if isinstance(audio, HalvedFeatures) else audio[:, :bands]
+        z_audio = middle(self.audio_encoder(heard), z_eeg.shape[2])
+        similarities = similarity(z_eeg, z_audio)
         if training.moments == "all":
             logits, answerable = self._logits_among_all(z_eeg), torch.ones_like(songs, dtype=torch.bool)
         else:
             logits, answerable = logits_within_batch(
-                similarity(z_eeg, z_audio),
+                similarities,
                 songs,
                 len(self.settings.songs),
                 self.settings.memory_temperature,
@@ -264,8 +274,8 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         errors = F.cross_entropy(logits, songs, reduction="none")
         by_eeg = (errors * answerable).sum() / answerable.sum().clamp(min=1)
         by_audio = F.cross_entropy(self.audio_logits(z_audio), songs)
-        target = z_audio.detach() if training.stop_gradient else z_audio
-        predann = predann_loss(z_eeg, target, training.temperature)
+        of_predann = similarity(z_eeg, z_audio.detach()) if training.stop_gradient else similarities
+        predann = loss_of_similarities(of_predann, training.temperature)
         return {
             "loss": by_eeg + by_audio + training.predann_weight * predann,
             "eeg_loss": by_eeg,
@@ -279,9 +289,10 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         self.register_buffer("training_songs", torch.tensor(list(trained)), persistent=False)
         self.register_buffer("training_frames", ends, persistent=False)
         whole = [part[:, : int(end) * HALVING] for part, end in zip(spectra, ends, strict=True)]
-        halved = Halved.of(torch.cat(whole, dim=1)[None])  # together, so that all share one normalisation
+        halved = HalvedFeatures.of(torch.cat(whole, dim=1)[None])  # together, so that all share one normalisation
         self.training_samples, self._heard = halved.number, NOTHING_HEARD
-        for name, value in zip(TRAINING_AUDIO, halved[:-1], strict=True):
+        values = as_map(halved.values)[:, :, 0]  # laid out once as it is convolved
+        for name, value in zip(TRAINING_AUDIO, (values, halved.mean, halved.variance), strict=True):
             self.register_buffer(name, value, persistent=False)
 
     def _logits_among_all(self, z_eeg: Tensor) -> Tensor:
@@ -299,7 +310,7 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
             known: tuple[Tensor, Tensor] = self._heard[1]
             return known
         features, mean, variance = (getattr(self, name) for name in TRAINING_AUDIO)
-        joined = self.audio_encoder.encode(Halved(features, mean, variance, self.training_samples))[0]
+        joined = self.audio_encoder(HalvedFeatures(features, mean, variance, self.training_samples))[0]
         memory, lengths = padded(torch.split(joined, self.training_frames.tolist(), dim=1))
         self._heard = (state, (memory, lengths.to(memory.device))) if state else NOTHING_HEARD
         return memory, lengths.to(memory.device)

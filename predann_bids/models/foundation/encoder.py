@@ -17,7 +17,8 @@ from predann_bids.arrays import Doubles
 from predann_bids.errors import UnusableData
 from predann_bids.models.foundation.interface import FoundationModel, Patches
 from predann_bids.models.foundation.weights import load_weights
-from predann_bids.models.temporal.layers import HALVING, centre
+from predann_bids.models.temporal.layers import centre
+from predann_bids.signals.halves import HALVING
 from predann_bids.signals.scaling import whitening
 
 POOLS = 4  # weighted means over channels that the head takes

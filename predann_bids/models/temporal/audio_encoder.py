@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from predann_bids.models.temporal.layers import TemporalEncoder, as_map, halve
+from predann_bids.models.temporal.layers import TemporalEncoder, as_map
+from predann_bids.signals.halves import HalvedFeatures
 
 DILATIONS = (1, 2, 4)
-
-
-class Halved(NamedTuple):
-    """Features at half the rate, a map (B, M, 1, T // 2); and their mean and variance (M,) and number at the full rate.
-
-    They depend on no weight, so that those of whole songs need to be computed only once.
-    """
-
-    features: Tensor
-    mean: Tensor
-    variance: Tensor
-    number: int
-
-    @classmethod
-    def of(cls, features: Tensor) -> Halved:
-        """Halve features (B, M, T), and measure them."""
-        # window by window, and these together: much faster than over both dimensions at once
-        variances, means = torch.var_mean(features, dim=2, correction=0)
-        spread, mean = torch.var_mean(means, dim=0, correction=0)
-        number = features.shape[0] * features.shape[2]
-        return cls(as_map(halve(features)), mean, variances.mean(dim=0) + spread, number)
 
 
 class AudioEncoder(nn.Module):
@@ -51,15 +31,12 @@ class AudioEncoder(nn.Module):
         self.norm = nn.BatchNorm1d(n_bands)
         self.encoder = TemporalEncoder(n_bands, width, dimensions, DILATIONS)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Encode features, after each band has been standardised."""
-        return self.encode(Halved.of(features))
-
-    def encode(self, halved: Halved) -> Tensor:
-        """Encode halved features: (B, D, T // 2).
+    def forward(self, features: Tensor | HalvedFeatures) -> Tensor:
+        """Encode features, at the full rate or halved, after each band has been standardised: (B, D, T // 2).
 
         They are standardised by the weights of the first layer, which is linear, instead of one by one.
         """
+        halved = features if isinstance(features, HalvedFeatures) else HalvedFeatures.of(features)
         norm: Any = self.norm
         mix = self.encoder.mix
         if self.training:
@@ -70,12 +47,12 @@ class AudioEncoder(nn.Module):
         scale = norm.weight * torch.rsqrt(variance + norm.eps)
         weight, shift = mix.weight[:, :, 0], norm.bias - mean * scale
         assert mix.bias is not None
-        mixed = mix.with_weights(halved.features, weight * scale, mix.bias + weight @ shift)
+        mixed = mix.with_weights(as_map(halved.values), weight * scale, mix.bias + weight @ shift)
         return self.encoder.after_mixing(mixed)
 
 
 @torch.no_grad()
-def _follow(norm: Any, measured: Halved) -> None:
+def _follow(norm: Any, measured: HalvedFeatures) -> None:
     """Update a norm's running statistics with those of a batch, as PyTorch does."""
     norm.num_batches_tracked += 1
     norm.running_mean.lerp_(measured.mean, norm.momentum)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from predann_bids.models.temporal.layers import Convolution, as_map, centre, halve
+from predann_bids.models.temporal.layers import Convolution, as_map, centre
+from predann_bids.signals.halves import Halved
 
 KERNEL = 25  # frames of 16 ms: 0.4 s, long enough for the responses to music (50 to 300 ms) around the delay
 
@@ -35,9 +36,11 @@ class LinearEegEncoder(nn.Module):
         self.spatial = Convolution(n_channels, width, kernel_size=1, bias=False)
         self.temporal = Convolution(width, dimensions, KERNEL, padding=KERNEL // 2, bias=False)
 
-    def forward(self, eeg: Tensor) -> Tensor:
-        """Predict the representation from scaled EEG."""
-        sources = torch.bmm(self._filters(eeg), halve(eeg))
+    def forward(self, eeg: Tensor | Halved) -> Tensor:
+        """Predict the representation from scaled EEG, at the full rate or halved."""
+        values = (eeg if isinstance(eeg, Halved) else Halved.of(eeg)).values
+        # channels of a moment side by side, as the convolution takes them
+        sources = torch.bmm(values.transpose(1, 2), self._filters(values).transpose(1, 2)).transpose(1, 2)
         return centre(self.temporal(as_map(sources))[:, :, 0])
 
     def _filters(self, eeg: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HALVING = 2  # input samples per frame of a representation
+from predann_bids.signals.halves import halve
 
 
 class Convolution(nn.Conv1d):
@@ -99,12 +99,6 @@ class TemporalEncoder(nn.Module):
 def as_map(x: Tensor) -> Tensor:
     """Lay out (B, C, T) as (B, C, 1, T) with the channels of a moment side by side in memory."""
     return x[:, :, None].contiguous(memory_format=torch.channels_last)
-
-
-def halve(x: Tensor) -> Tensor:
-    """Average pairs of neighbouring samples: (B, C, T) -> (B, C, T // 2)."""
-    end = x.shape[2] // HALVING * HALVING
-    return (x[:, :, 0:end:HALVING] + x[:, :, 1:end:HALVING]) / HALVING  # eight times as fast as avg_pool1d
 
 
 def centre(z: Tensor) -> Tensor:

@@ -23,8 +23,8 @@ from predann_bids.workflows.group.inputs.lost import LostStimulus, leave_out, mi
 from predann_bids.workflows.processes import Worker, do_all
 
 if TYPE_CHECKING:
-    from predann_bids.data.batches import AudioStore
-    from predann_bids.data.waveforms import WaveformStore
+    from predann_bids.data.stores.mapped import AudioStore
+    from predann_bids.data.stores.waveforms import WaveformStore
 
 SPECTRA = "log-mel"  # features that tell stimuli apart in fingerprints, and how long they are, whatever decoders hear
 PRELOAD = ("predann_bids.learning.features", __name__)
@@ -73,8 +73,8 @@ class StimulusAudio:
         beside : str
             Name of features whose part made by hand is put below them; empty for none.
         """
-        from predann_bids.data.batches import AudioStore
-        from predann_bids.data.waveforms import WaveformStore
+        from predann_bids.data.stores.mapped import AudioStore
+        from predann_bids.data.stores.waveforms import WaveformStore
         from predann_bids.models.audio.features import features_kind
         from predann_bids.models.audio.teacher import Teacher
 
@@ -105,7 +105,7 @@ class StimulusAudio:
         Reduction or None
             None if the features are few.
         """
-        from predann_bids.data.batches import AudioStore
+        from predann_bids.data.stores.mapped import AudioStore
 
         frames = self.frames(features)
         few = len(frames[0].values) <= most

@@ -98,8 +98,8 @@ class Material:
         by_window : bool
             Scale each channel of each window by itself, instead of each recording.
         """
-        from predann_bids.data.batches import EegStore
         from predann_bids.data.source import Source
+        from predann_bids.data.stores.mapped import EegStore
 
         recordings = [map_brainvision(header) for header in self.headers]
         opened = EegStore.open(

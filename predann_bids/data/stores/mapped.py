@@ -18,6 +18,8 @@ from predann_bids.signals.montage import Fill, Montage
 from predann_bids.signals.scaling import ENOUGH, Scaling, scale_windows
 from predann_bids.timing import Rate, Span
 
+BLOCK = 8192  # samples of a recording that are scaled at once
+
 
 @dataclass(frozen=True)
 class EegStore:
@@ -126,6 +128,22 @@ class EegStore:
             else:
                 batch[row] = picked.T
         return batch if self.scalings else scale_windows(batch)
+
+    def scaled(self, recording: int) -> Singles:
+        """Return a whole recording, scaled: shape (samples, C)."""
+        assert self.scalings
+        number = len(self.recordings[recording].data)
+        whole = np.empty((number, len(self.channels)), dtype=np.float32)
+        for first in range(0, number, BLOCK):
+            last = min(first + BLOCK, number)
+            picked = self._pick(recording, self._samples(recording, first, last - first))
+            whole[first:last] = self.scalings[recording].apply(picked).T
+        return whole
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all recordings, with the channels that are used."""
+        return 4 * len(self.channels) * sum(len(recording.data) for recording in self.recordings)
 
     def whitened(self, shrinkage: float | None) -> EegStore:
         """Return a store that whitens each recording with another shrinkage, or, with None, only standardises it.

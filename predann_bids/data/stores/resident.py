@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from predann_bids.arrays import Ints, Singles
-from predann_bids.data.batches import AudioStore, EegStore
+from predann_bids.data.stores.mapped import AudioStore, EegStore
+from predann_bids.data.stores.waveforms import WaveformStore
 from predann_bids.data.trials import Trial
-from predann_bids.data.waveforms import WaveformStore
 from predann_bids.data.windows import Windows
 from predann_bids.signals.scaling import CLAMP, NO_RANGE, OUTLIER, QUARTILES, quantile
 

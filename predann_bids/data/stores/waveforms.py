@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from predann_bids.arrays import Ints, Singles
-from predann_bids.data.batches import AudioStore
 from predann_bids.data.kept import map_array
+from predann_bids.data.stores.mapped import AudioStore
 from predann_bids.data.trials import Trial
 from predann_bids.data.windows import Windows
 from predann_bids.timing import Rate
