@@ -56,7 +56,7 @@ def averaged(x):
 def test_halved_windows_are_averages_of_pairs_of_the_samples_of_windows(length, margin):
     which = windows(length)
     whole = source(length=length, margin=margin)
-    halved, full = whole.halved(1.0).batch(which), whole.batch(which)
+    halved, full = whole.halved(6, 1.0).batch(which), whole.batch(which)
     torch.testing.assert_close(halved.eeg.values, averaged(full.eeg), rtol=0, atol=1e-4)
     torch.testing.assert_close(halved.audio.values, averaged(full.audio), rtol=0, atol=1e-5)
     assert torch.equal(halved.stimuli, full.stimuli)
@@ -67,7 +67,7 @@ def test_statistics_are_those_of_all_frames_of_all_windows(length, margin):
     which = windows(length)
     whole = source(length=length, margin=margin)
     frames = whole.batch(which).audio.double().transpose(1, 2).flatten(0, 1)
-    for audio in (whole.halved(1.0).batch(which).audio, HalvedFeatures.of(whole.batch(which).audio)):
+    for audio in (whole.halved(6, 1.0).batch(which).audio, HalvedFeatures.of(whole.batch(which).audio)):
         torch.testing.assert_close(audio.mean.double(), frames.mean(dim=0), rtol=1e-6, atol=1e-5)
         torch.testing.assert_close(audio.variance.double(), frames.var(dim=0, correction=0), rtol=1e-5, atol=1e-5)
         assert audio.number == len(frames)
@@ -76,7 +76,7 @@ def test_statistics_are_those_of_all_frames_of_all_windows(length, margin):
 def test_recordings_that_do_not_fit_are_cut_and_halved_window_by_window():
     which = windows()
     room = STORE.n_bytes / 1e9
-    kept, cut = source().halved(room), source().halved(room * 0.99)
+    kept, cut = source().halved(6, room), source().halved(6, room * 0.99)
     assert isinstance(kept.eeg, HalvedRecordings)
     assert isinstance(cut.eeg, HalvedCuts)
     torch.testing.assert_close(kept.batch(which).eeg.values, cut.batch(which).eeg.values, rtol=0, atol=1e-4)
@@ -84,7 +84,7 @@ def test_recordings_that_do_not_fit_are_cut_and_halved_window_by_window():
 
 def test_windows_that_are_scaled_one_by_one_are_halved_after_they_were_scaled():
     by_window = source(replace(STORE, scalings=()))
-    halved = by_window.halved(1.0).batch(windows())
+    halved = by_window.halved(6, 1.0).batch(windows())
     torch.testing.assert_close(halved.eeg.values, averaged(by_window.batch(windows()).eeg))
 
 
@@ -96,12 +96,12 @@ def test_recordings_that_are_rotated_or_interpolated_are_halved_as_well(kind):
         every = Fill(np.arange(4), np.array([1]), np.array([[0.5, 0.0, 0.5, 0.0]], np.float32))
         eeg = replace(STORE, fills=(every, every))
     whole = source(eeg)
-    halved, full = whole.halved(1.0).batch(windows()), whole.batch(windows())
+    halved, full = whole.halved(6, 1.0).batch(windows()), whole.batch(windows())
     torch.testing.assert_close(halved.eeg.values, averaged(full.eeg), rtol=0, atol=1e-4)
 
 
 def test_the_size_of_a_batch_counts_what_it_holds():
-    halved = source().halved(1.0).batch(windows())
+    halved = source().halved(6, 1.0).batch(windows())
     assert halved.n_bytes == 4 * 40 * (4 * 37 + 6 * 47) + 8 * 40
 
 
@@ -111,7 +111,7 @@ def test_the_objective_is_the_same_of_halved_windows(moments):
     network = TemporalDecoder(TemporalSettings(CHANNELS, ("a", "b"), 125.0, 0.1, 0.6, n_bands=5, channel_dropout=0.0))
     network.hear(source().songs(), [0, 1])
     found = []
-    for some in (source(), source().halved(1.0)):
+    for some in (source(), source().halved(5, 1.0)):
         network.train().zero_grad()
         losses = network.objective(*some.batch(windows()), Training(moments=moments))
         losses["loss"].backward()
@@ -121,8 +121,8 @@ def test_the_objective_is_the_same_of_halved_windows(moments):
         torch.testing.assert_close(full, halved, rtol=1e-4, atol=1e-5)
 
 
-def test_fewer_bands_take_their_statistics_along():
-    audio = HalvedFeatures.of(torch.randn(3, 6, 20))
-    assert audio.first(4).values.shape == (3, 4, 10)
-    assert torch.equal(audio.first(4).variance, audio.variance[:4])
-    assert audio.first(6) is audio
+@pytest.mark.parametrize("room", [1.0, 0.0])
+def test_as_many_bands_are_cut_as_are_asked_for(room):
+    some, every = (source().halved(bands, room).batch(windows()).audio for bands in (4, 6))
+    assert torch.equal(some.values, every.values[:, :4])
+    assert torch.equal(some.variance, every.variance[:4])

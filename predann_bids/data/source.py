@@ -91,12 +91,16 @@ class Batch(NamedTuple):
     audio: Tensor | HalvedFeatures
     stimuli: Tensor
 
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the values of EEG and audio, and the stimuli."""
+        eeg = self.eeg.values if isinstance(self.eeg, Halved) else self.eeg
+        audio = self.audio.values if isinstance(self.audio, HalvedFeatures) else self.audio
+        return eeg, audio, self.stimuli
+
     @property
     def n_bytes(self) -> int:
         """Size in memory."""
-        eeg = self.eeg.values if isinstance(self.eeg, Halved) else self.eeg
-        audio = self.audio.values if isinstance(self.audio, HalvedFeatures) else self.audio
-        return sum(part.numel() * part.element_size() for part in (eeg, audio, self.stimuli))
+        return sum(part.numel() * part.element_size() for part in self.tensors())
 
 
 @dataclass(frozen=True)
@@ -149,11 +153,13 @@ class Source(Generic[Eeg, Audio]):
         resident = make_resident(eeg, audio, device, room=math.ceil(self.length + 2 * self.margin))
         return self.taking_from(*resident) if resident else self
 
-    def halved(self, room_gb: float) -> AnySource:
+    def halved(self, bands: int, room_gb: float) -> AnySource:
         """Return a source that cuts the same windows at half the rate.
 
         Parameters
         ----------
+        bands : int
+            Number of audio features, of the first ones, that are cut.
         room_gb : float
             Memory for recordings that are kept scaled. Where they do not fit, each window is scaled when it is cut.
         """
@@ -163,7 +169,7 @@ class Source(Generic[Eeg, Audio]):
         recordings: Any = HalvedRecordings(eeg) if keeps else HalvedCuts(eeg, Halved)
         reach = math.ceil(self.length + 2 * self.margin)
         known = isinstance(audio, AudioStore)
-        stimuli: Any = HalvedStimuli(audio, reach) if known else HalvedCuts(audio, HalvedFeatures)
+        stimuli: Any = HalvedStimuli(audio, bands, reach) if known else HalvedCuts(audio, HalvedFeatures, bands)
         return self.taking_from(recordings, stimuli)
 
     def taking_from(self, eeg: EegWindows, audio: AudioWindows) -> AnySource:

@@ -73,6 +73,12 @@ class NetworkTraining(pl.LightningModule):
         for name, value in self._losses(batch).items():
             self.log(f"validation_{name}", value, on_epoch=True, batch_size=len(batch.stimuli))
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Any:
+        """Leave a batch where it is if it is on the device; Lightning would look into each part of it."""
+        if all(part.device == device for part in batch.tensors()):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
     def on_train_epoch_start(self) -> None:
         """Seed dropout by epoch, so that a resumed training continues as an uninterrupted one would."""
         torch.manual_seed(int(np.random.SeedSequence([*self._key, self.current_epoch]).generate_state(1)[0]))
@@ -282,7 +288,8 @@ def fit(
             config, hardware, directory, [*selection, history, _SaveRegularly(last, request)], saves=bool(selection)
         )
         source = source.on(trainer.strategy.root_device)
-        taken = source.halved(hardware.room_gb) if module.decoder.takes_halves else source
+        bands = module.decoder.halved_bands
+        taken = source.halved(bands, hardware.room_gb) if bands else source
         if validation is None:
             validation = grid(split.validation, source.length, max(1, source.length // 2))
         single = config.drawing == "single"

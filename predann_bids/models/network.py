@@ -85,9 +85,9 @@ class Network(Decoder):
         return False
 
     @property
-    def takes_halves(self) -> bool:
-        """Whether the objective takes EEG and audio features that are halved (`signals.halves`)."""
-        return False
+    def halved_bands(self) -> int:
+        """Number of audio features that the objective takes halved, like the EEG (`signals.halves`); 0 for none."""
+        return 0
 
     @property
     def phase(self) -> str:
@@ -105,9 +105,10 @@ class Network(Decoder):
         Parameters
         ----------
         eeg : Tensor, shape (B, C, T)
-            Scaled windows; `Halved` where `takes_halves`.
+            Scaled windows; `Halved` where there are `halved_bands`.
         audio : Tensor, shape (B, bands, frames) or (B, samples)
-            Audio features or waveforms of the same moments; `HalvedFeatures` where `takes_halves`.
+            Audio features or waveforms of the same moments; `HalvedFeatures` where there are
+            `halved_bands`.
         songs : Tensor of int, shape (B,)
             Index of the song of each window.
         training : Training

@@ -53,12 +53,6 @@ class HalvedFeatures(NamedTuple):
         spread, mean = torch.var_mean(means, dim=0, correction=0)
         return cls(halve(features), mean, variances.mean(dim=0) + spread, features.shape[0] * features.shape[2])
 
-    def first(self, bands: int) -> HalvedFeatures:
-        """Return the first bands alone."""
-        if bands >= self.values.shape[1]:
-            return self
-        return HalvedFeatures(self.values[:, :bands], self.mean[:bands], self.variance[:bands], self.number)
-
 
 def halve(x: Tensor) -> Tensor:
     """Average pairs of neighbouring samples: (B, C, T) -> (B, C, T // 2)."""

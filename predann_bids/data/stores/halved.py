@@ -72,11 +72,14 @@ class HalvedStimuli:
     ----------
     store : AudioStore
         Features of whole stimuli.
+    bands : int
+        Number M of features, of the first ones, that are cut.
     room : int
         Frames by which windows may reach beyond a stimulus at either end.
     """
 
     store: AudioStore
+    bands: int
     room: int
     _pairs: dict[int, Singles] = field(default_factory=dict)
     _totals: dict[int, Doubles] = field(default_factory=dict)
@@ -119,7 +122,7 @@ class HalvedStimuli:
         """Keep averages of neighbouring frames, and running sums of values and of squares: (frames + 1, 2, M)."""
         if stimulus in self._pairs:
             return
-        frames = np.pad(self.store.features[stimulus].T, ((self.room, self.room), (0, 0)), mode="edge")
+        frames = np.pad(self.store.features[stimulus][: self.bands].T, ((self.room, self.room), (0, 0)), mode="edge")
         self._pairs[stimulus] = _pairs(frames)
         totals = np.zeros((len(frames) + 1, 2, frames.shape[1]))
         np.cumsum(frames, axis=0, dtype=np.float64, out=totals[1:, 0])
@@ -137,14 +140,17 @@ class HalvedCuts:
         Where windows are cut from.
     form : type
         `Halved` or `HalvedFeatures`.
+    rows : int, optional
+        Number of channels or features, of the first ones, that are cut; by default all.
     """
 
     store: Any
     form: type[Halved | HalvedFeatures]
+    rows: int | None = None
 
     def windows(self, *which: Any) -> Any:
         """Cut windows as the store does, and halve them."""
-        return self.form.of(torch.as_tensor(self.store.windows(*which)))
+        return self.form.of(torch.as_tensor(self.store.windows(*which))[:, : self.rows])
 
 
 def _pairs(frames: Singles) -> Singles:

@@ -227,8 +227,8 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         return at_one_moment(representation, self.memory, self.memory_lengths, first)
 
     @property
-    def takes_halves(self) -> bool:  # noqa: D102
-        return isinstance(self.eeg_encoder, LinearEegEncoder)
+    def halved_bands(self) -> int:  # noqa: D102
+        return self.settings.n_bands if isinstance(self.eeg_encoder, LinearEegEncoder) else 0
 
     def objective(
         self, eeg: Tensor | Halved, audio: Tensor | HalvedFeatures, songs: Tensor, training: Training
@@ -257,8 +257,7 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
             The loss and its terms.
         """
         z_eeg = self.eeg_encoder(eeg)
-        bands = self.settings.n_bands
-        heard = audio.first(bands) if isinstance(audio, HalvedFeatures) else audio[:, :bands]
+        heard = audio if isinstance(audio, HalvedFeatures) else audio[:, : self.settings.n_bands]
         z_audio = middle(self.audio_encoder(heard), z_eeg.shape[2])
         similarities = similarity(z_eeg, z_audio)
         if training.moments == "all":
