@@ -259,6 +259,8 @@ def default_epochs(options: argparse.Namespace) -> Figures:
     from predann_bids.learning.sampling import TrainingBatches
     from predann_bids.models.decoders.temporal import TemporalSettings
     from predann_bids.signals.halves import HALVING
+    from predann_bids.workflows.execution import Execution
+    from predann_bids.workflows.resources import hardware_of
 
     made, configured = simulated(options), science("default", epochs=options.repeat + 1)
     source, split, training = made.source(configured), made.split(configured), configured.training
@@ -272,7 +274,7 @@ def default_epochs(options: argparse.Namespace) -> Figures:
         memory_frames=frames,
     )
     ends: list[float] = []
-    hardware = Hardware("cpu" if options.device == "cpu" else "gpu")
+    hardware = hardware_of(Execution(accelerator="cpu"), 0) if options.device == "cpu" else Hardware("gpu")
     with tempfile.TemporaryDirectory() as scratch:
         fit(
             source,

@@ -126,3 +126,9 @@ def test_as_many_bands_are_cut_as_are_asked_for(room):
     some, every = (source().halved(bands, room).batch(windows()).audio for bands in (4, 6))
     assert torch.equal(some.values, every.values[:, :4])
     assert torch.equal(some.variance, every.variance[:4])
+
+
+def test_channels_and_bands_of_a_moment_lie_side_by_side():
+    halved = source().halved(6, 1.0).batch(windows())
+    assert halved.eeg.values.stride()[1] == 1
+    assert halved.audio.values.stride()[1] == 1

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from predann_bids.arrays import Doubles, Singles
-from predann_bids.data.stores.mapped import AudioStore, EegStore
+from predann_bids.data.stores.mapped import BLOCK, AudioStore, EegStore
 from predann_bids.data.trials import Trial
 from predann_bids.data.windows import Windows
 from predann_bids.signals.halves import HALVING, Halved, HalvedFeatures
@@ -122,12 +122,14 @@ class HalvedStimuli:
         """Keep averages of neighbouring frames, and running sums of values and of squares: (frames + 1, 2, M)."""
         if stimulus in self._pairs:
             return
-        frames = np.pad(self.store.features[stimulus][: self.bands].T, ((self.room, self.room), (0, 0)), mode="edge")
-        self._pairs[stimulus] = _pairs(frames)
+        # bands of a moment side by side, or np.pad would keep the order of the features
+        by_moment = np.ascontiguousarray(self.store.features[stimulus][: self.bands].T)
+        frames = np.pad(by_moment, ((self.room, self.room), (0, 0)), mode="edge")
         totals = np.zeros((len(frames) + 1, 2, frames.shape[1]))
         np.cumsum(frames, axis=0, dtype=np.float64, out=totals[1:, 0])
         np.cumsum(frames.astype(np.float64) ** 2, axis=0, out=totals[1:, 1])
         self._totals[stimulus] = totals
+        self._pairs[stimulus] = _pairs(frames)
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,12 @@ class HalvedCuts:
 
 
 def _pairs(frames: Singles) -> Singles:
-    pairs: Singles = (frames[:-1] + frames[1:]) / np.float32(HALVING)
-    return pairs
+    """Average each frame with the next, in place, block by block: (n, channels) -> (n - 1, channels)."""
+    for first in range(0, len(frames) - 1, BLOCK):
+        last = min(first + BLOCK, len(frames) - 1)
+        frames[first:last] += frames[first + 1 : last + 1]
+        frames[first:last] *= np.float32(1 / HALVING)
+    return frames[:-1]
 
 
 def _single(values: Doubles) -> torch.Tensor:
