@@ -63,11 +63,18 @@ class Scaling:
 
     def apply(self, samples: Singles, out: Singles | None = None) -> Singles:
         """Scale samples (T, C) to a window (C, T), which is written to `out` if there is one."""
-        limited = samples - self.center
-        limited /= self.spread
-        np.clip(limited, -OUTLIER, OUTLIER, out=limited)
-        scaled: Singles = np.matmul(self.mixing, limited.T, out=out)
+        scaled: Singles = np.matmul(self.mixing, self._limited(samples).T, out=out)
         return np.clip(scaled, -CLAMP, CLAMP, out=scaled)
+
+    def by_moment(self, samples: Singles, out: Singles | None = None) -> Singles:
+        """Scale samples (T, C) in the order that they have; they are written to `out` if there is one."""
+        scaled: Singles = np.matmul(self._limited(samples), self.mixing.T, out=out)
+        return np.clip(scaled, -CLAMP, CLAMP, out=scaled)
+
+    def _limited(self, samples: Singles) -> Singles:
+        limited: Singles = samples - self.center
+        limited /= self.spread
+        return np.clip(limited, -OUTLIER, OUTLIER, out=limited)
 
 
 def whitening(covariance: Doubles, shrinkage: float) -> Doubles:

@@ -137,7 +137,7 @@ class EegStore:
         for first in range(0, number, BLOCK):
             last = min(first + BLOCK, number)
             picked = self._pick(recording, self._samples(recording, first, last - first))
-            whole[first:last] = self.scalings[recording].apply(picked).T
+            self.scalings[recording].by_moment(picked, out=whole[first:last])
         return whole
 
     @property
