@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from predann_bids.models.parts import Parts, weighted
 
-def similarity(eeg: Tensor, audio: Tensor) -> Tensor:
+
+def similarity(eeg: Tensor, audio: Tensor, parts: Parts = ()) -> Tensor:
     """Compute the cosine similarity of every EEG representation with every audio representation.
 
     Parameters
@@ -15,15 +17,19 @@ def similarity(eeg: Tensor, audio: Tensor) -> Tensor:
     eeg : Tensor, shape (A, D) or (A, D, T)
     audio : Tensor, shape (B, D) or (B, D, T)
         Representations with a time axis are flattened to one vector each.
+    parts : tuple of (int, float)
+        Sizes and weights of parts whose similarities are averaged; empty for one similarity over all features.
 
     Returns
     -------
     Tensor, shape (A, B)
     """
+    if parts:
+        return weighted(similarity, eeg, audio, parts)
     return F.normalize(eeg.flatten(1), dim=1) @ F.normalize(audio.flatten(1), dim=1).T
 
 
-def predann_loss(eeg: Tensor, audio: Tensor, temperature: float) -> Tensor:
+def predann_loss(eeg: Tensor, audio: Tensor, temperature: float, parts: Parts = ()) -> Tensor:
     """Compute the contrastive loss of audio representations predicted from EEG (Akama et al. 2025).
 
     Each EEG representation is classified among all audio representations of the batch, its own being the right one, and
@@ -35,11 +41,15 @@ def predann_loss(eeg: Tensor, audio: Tensor, temperature: float) -> Tensor:
         Row i of both belongs to the same moment.
     temperature : float
         Divides the cosine similarities.
+    parts : tuple of (int, float)
+        Sizes and weights of parts, each of which has a loss of its own; the loss is their weighted sum.
 
     Returns
     -------
     Tensor, shape ()
     """
+    if parts:
+        return weighted(lambda one, other: predann_loss(one, other, temperature), eeg, audio, parts)
     logits = similarity(eeg, audio) / temperature
     own = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
