@@ -351,7 +351,7 @@ def test_a_saved_decoder_is_read_without_the_file_of_its_weights(train, tmp_path
     again = load_decoder(tmp_path / "predann.ckpt")
     assert again.name == "tiny"
     assert torch.equal(again.predict(eeg), trained.predict(eeg))
-    assert again.configuration()["training"] == {"encoders": "tiny", "teacher": "joint"}
+    assert again.configuration()["training"] == {"encoders": "tiny", "teacher": "joint", "more_teachers": ()}
 
 
 def test_sizes_stand_beside_the_weights(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -31,6 +32,14 @@ class Halved(NamedTuple):
         spread, mean = torch.var_mean(means, dim=0, correction=0)
         number = features.shape[0] * features.shape[2]
         return cls(as_map(halve(features)), mean, variances.mean(dim=0) + spread, number)
+
+    def split(self, bands: Sequence[int]) -> list[Halved]:
+        """Divide the features, so many into each part."""
+        sizes, (features, mean, variance, number) = list(bands), self
+        parts = zip(
+            torch.split(features, sizes, dim=1), torch.split(mean, sizes), torch.split(variance, sizes), strict=True
+        )
+        return [Halved(*part, number) for part in parts]
 
 
 class AudioEncoder(nn.Module):
@@ -72,6 +81,34 @@ class AudioEncoder(nn.Module):
         assert mix.bias is not None
         mixed = mix.with_weights(halved.features, weight * scale, mix.bias + weight @ shift)
         return self.encoder.after_mixing(mixed)
+
+
+class AudioEncoders(nn.Module):
+    """Encode the features of several teachers, each with a network of its own, side by side: (B, K * D, T // 2).
+
+    Parameters
+    ----------
+    bands : sequence of int
+        Bands of each of the K teachers, which follow each other in the features.
+    width : int
+        Channels inside.
+    dimensions : int
+        Channels D of the representation of each teacher.
+    """
+
+    def __init__(self, bands: Sequence[int], *, width: int, dimensions: int) -> None:
+        super().__init__()
+        self.bands = tuple(bands)
+        self.of_teachers = nn.ModuleList(AudioEncoder(n, width=width, dimensions=dimensions) for n in bands)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Encode features (B, all bands, T), after each band has been standardised."""
+        return self.encode(Halved.of(features))
+
+    def encode(self, halved: Halved) -> Tensor:
+        """Encode halved features: (B, K * D, T // 2)."""
+        pairs: Any = zip(self.of_teachers, halved.split(self.bands), strict=True)
+        return torch.cat([encoder.encode(part) for encoder, part in pairs], dim=1)
 
 
 @torch.no_grad()
