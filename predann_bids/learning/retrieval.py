@@ -160,9 +160,17 @@ class _MomentVectors:
 def unit(windows: Floats, *, by_feature: bool, centred: bool = True, parts: Parts = ()) -> Floats:
     """Scale windows (n, D, T) to vectors (n, D * T) whose products are similarities.
 
-    If `centred`, the mean of each feature over time is subtracted. With `by_feature`, all features get the same norm,
-    so that products are mean correlations. With `parts`, each is scaled by itself, to the root of its weight, so that
-    products are the weighted sums of the similarities of parts.
+    Parameters
+    ----------
+    windows : ndarray, shape (n, D, T)
+        Representations.
+    by_feature : bool
+        Whether all features get the same norm, so that products are mean correlations.
+    centred : bool
+        Whether the mean of each feature over time is subtracted.
+    parts : tuple of (int, float)
+        Sizes and weights of parts that are scaled by themselves, to the root of their weight, so that products are
+        weighted sums of the similarities of parts; empty for none.
     """
     if parts:
         cuts = np.split(windows, np.cumsum([size for size, _ in parts])[:-1], axis=1)
