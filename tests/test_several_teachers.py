@@ -1,5 +1,6 @@
 """Several teachers at once: names and weights, what is learned from them, and how their similarities are averaged."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from test_decoders import LENGTH, SONG, blueprint, source_of
 from torch.nn import functional as F
 
-from predann_bids import resolve
+from predann_bids import load_decoder, resolve, run_group
 from predann_bids.config import Training, hashed, science_hash
 from predann_bids.config.teachers import WeightedTeacher, files_of_teachers, join_teachers, part_teachers
 from predann_bids.data.source import Source
@@ -28,6 +29,7 @@ from predann_bids.models.losses import predann_loss, similarity
 from predann_bids.models.memory import MOMENT_STRIDE, at_one_moment, evidence, padded
 from predann_bids.report.methods.group import group_methods
 from predann_bids.timing import Rate, Span
+from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.audio import StimulusAudio
 from predann_bids.workflows.group.inputs.teachers import refuse_unfit_teacher
 
@@ -367,3 +369,32 @@ def test_the_methods_name_all_teachers_and_their_weights():
     assert weighted in text
     assert "predicts all 3 at once" in text
     assert "weighted by 1 (" not in group_methods(resolve(flags={"training.teacher": "mel"}), protocol)
+
+
+# -- a whole run -------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_learns_from_two_teachers_whose_features_are_kept_once(dataset, derivatives, tmp_path):
+    output = shutil.copytree(derivatives, tmp_path / "out", symlinks=True)
+    flags = {
+        "training.teacher": "mel",
+        "training.more_teachers": ("surprisal=0.5",),
+        "training.epochs": 1,
+        "training.batch_size": 8,
+        "training.baseline": False,
+        "splitting.n_folds": 2,
+        "windows.length": 2.0,
+        "evaluation.resamples": 99,
+        "evaluation.linear": False,
+        "evaluation.probe": False,
+    }
+    outcome = run_group(dataset, output, resolve(flags=flags), execution=Execution(n_procs=1, report=False))
+    decoder = load_decoder(outcome.directory)
+    assert (decoder.settings.teacher_bands, decoder.settings.reduced_from) == ((32, 4), 68)
+    assert [weight for _, weight in decoder.parts[:2]] == pytest.approx(
+        [decoder.settings.share * 2 / 3, decoder.settings.share / 3]
+    )
+    assert decoder.encode_audio(torch.randn(2, 2 * decoder.audio_rate))[1].shape[1] == decoder.memory.shape[1]
+    for name in ("mel", "surprisal"):
+        assert len(list((output / "group" / ".audio").glob(f"{name}-*/*.npy"))) == 3
+    assert "weighted by 1 (log-mel spectra of 64 bands) and 0.5" in (output / "CITATION.md").read_text()
