@@ -331,6 +331,17 @@ def test_a_representation_has_the_frames_of_other_networks():
     assert z.mean(dim=2).abs().max() < 1e-5
 
 
+def test_it_predicts_several_teachers_with_one_head():
+    plan = replace(blueprint(), features="mel=1\nsurprisal=0.5", bands=68, of_teachers=(64, 4), beside="spectra")
+    made = TinyDecoder(TinyDecoder.settings_for(plan))
+    assert made.predict(torch.randn(2, 5, LENGTH)).shape == (2, 16, LENGTH // 2)
+    assert [encoder.norm.num_features for encoder in made.audio_encoder.of_teachers] == [32, 4]
+    batch = torch.randn(4, 5, LENGTH), torch.randn(4, 36, LENGTH), torch.tensor([0, 0, 1, 1])
+    made.objective(*batch, Training())["loss"].backward()
+    head = made.eeg_encoder.head.out.weight.grad.view(16, -1)
+    assert (head.abs().sum(dim=1) > 0).all()
+
+
 def test_a_frozen_model_stays_as_its_file_has_it_and_the_rest_is_trained(train, tmp_path):
     file = saved(tmp_path, decoder().eeg_encoder.network)
     kind = f"tiny:{file}"
@@ -351,7 +362,7 @@ def test_a_saved_decoder_is_read_without_the_file_of_its_weights(train, tmp_path
     again = load_decoder(tmp_path / "predann.ckpt")
     assert again.name == "tiny"
     assert torch.equal(again.predict(eeg), trained.predict(eeg))
-    assert again.configuration()["training"] == {"encoders": "tiny", "teacher": "joint"}
+    assert again.configuration()["training"] == {"encoders": "tiny", "teacher": "joint", "more_teachers": ()}
 
 
 def test_sizes_stand_beside_the_weights(tmp_path):

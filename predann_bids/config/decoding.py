@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from predann_bids.config.fields import ADDED, Section, option
+from predann_bids.config.teachers import NONE, WeightedTeacher
 
 
 class Windowing(Section):
@@ -177,6 +178,13 @@ class Training(Section):
         " log-mel spectra; or frozen features that this network takes instead: mel, musicnn, crepe-tiny, basic-pitch,"
         " surprisal, entropy, your own from file:DIR, or those of wav2vec2:DIR or hubert:DIR (see docs/teachers.md).",
     )
+    more_teachers: tuple[str, ...] = Field(
+        (),
+        json_schema_extra=option("--more-teachers", metavar="NAME[=WEIGHT]...") | ADDED,
+        description="Further teachers, which the same EEG network learns to predict together with --teacher, as in"
+        " surprisal=0.5 file:DIR. Each has an audio network of its own, and counts by its weight in losses and"
+        " similarities; the weight is 1 unless given, and that of --teacher is 1.",
+    )
     temperature: float = Field(0.1, gt=0, description="Temperature of the PredANN objective.")
     stop_gradient: bool = Field(
         False, description="Whether the PredANN objective trains only the EEG network, as published, or both networks."
@@ -234,11 +242,32 @@ class Training(Section):
             return values | {"seed": values["seeds"][0]}
         return values
 
+    @field_validator("more_teachers")
+    @classmethod
+    def _teachers_are_written_alike(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return () if texts == (NONE,) else tuple(str(WeightedTeacher.of(text)) for text in texts)
+
+    @model_validator(mode="after")
+    def _teachers_differ(self) -> Self:
+        known: set[Any] = set()
+        for teacher in self.teachers if self.more_teachers else ():
+            if teacher.same in known:
+                raise ValueError(
+                    f"the teacher '{teacher.name}' is named twice: name each once, with --teacher or --more-teachers"
+                )
+            known.add(teacher.same)
+        return self
+
     @model_validator(mode="after")
     def _seeds_differ(self) -> Self:
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must differ (found {', '.join(map(str, self.seeds))})")
         return self
+
+    @property
+    def teachers(self) -> tuple[WeightedTeacher, ...]:
+        """All teachers, that of `teacher` first, whose weight is 1."""
+        return (WeightedTeacher(self.teacher), *(WeightedTeacher.of(text) for text in self.more_teachers))
 
     @property
     def all_epochs(self) -> int:

@@ -140,5 +140,7 @@ def _sentence(error: ValidationError, file: Path | None, written: Mapping[str, A
     if key and key not in written.get(section, {}):
         file = None  # the value comes from the command line
     reason = first["msg"].removeprefix("Value error, ")
-    found = "" if isinstance(first["input"], dict) else f" (found {first['input']!r})"
+    value = first["input"]
+    typed = " ".join(map(str, value)) if isinstance(value, tuple | list) else value
+    found = "" if isinstance(value, dict) else f" (found {typed!r})"
     return f"Configuration{f' in {file}' if file else ''}: {name + ': ' if name else ''}{reason}{found}."

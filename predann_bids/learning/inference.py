@@ -71,5 +71,6 @@ def predict(
             decoder.samples_per_frame,
             by_feature=decoder.by_feature,
             centred=decoder.centred,
+            parts=decoder.parts,
         ),
     )

@@ -25,6 +25,7 @@ from predann_bids.arrays import Bools, Floats, Ints
 from predann_bids.data.ties import rank_of
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows
+from predann_bids.models.parts import Parts
 from predann_bids.timing import Span
 
 KINDS = ("song", "moment", "window")
@@ -49,6 +50,8 @@ class Representations:
     centred : bool
         Whether the mean over time is subtracted first. The published embeddings have no time axis and are not centred;
         their similarities, which may differ only in the seventh digit, are computed in double precision.
+    parts : tuple of (int, float)
+        Sizes and weights of parts whose similarities are averaged; empty for none.
     """
 
     windows: Floats
@@ -56,11 +59,12 @@ class Representations:
     samples_per_frame: int
     by_feature: bool
     centred: bool = True
+    parts: Parts = ()
 
     def unit(self, windows: Floats) -> Floats:
         """Scale windows (n, D, T) to vectors (n, D * T) whose products are similarities."""
         values = windows if self.centred else windows.astype(np.float64)
-        return unit(values, by_feature=self.by_feature, centred=self.centred)
+        return unit(values, by_feature=self.by_feature, centred=self.centred, parts=self.parts)
 
 
 @dataclass(frozen=True)
@@ -153,12 +157,28 @@ class _MomentVectors:
         return r.unit(cut.transpose(1, 0, 2))
 
 
-def unit(windows: Floats, *, by_feature: bool, centred: bool = True) -> Floats:
+def unit(windows: Floats, *, by_feature: bool, centred: bool = True, parts: Parts = ()) -> Floats:
     """Scale windows (n, D, T) to vectors (n, D * T) whose products are similarities.
 
-    If `centred`, the mean of each feature over time is subtracted. With `by_feature`, all features get the same norm,
-    so that products are mean correlations.
+    Parameters
+    ----------
+    windows : ndarray, shape (n, D, T)
+        Representations.
+    by_feature : bool
+        Whether all features get the same norm, so that products are mean correlations.
+    centred : bool
+        Whether the mean of each feature over time is subtracted.
+    parts : tuple of (int, float)
+        Sizes and weights of parts that are scaled by themselves, to the root of their weight, so that products are
+        weighted sums of the similarities of parts; empty for none.
     """
+    if parts:
+        cuts = np.split(windows, np.cumsum([size for size, _ in parts])[:-1], axis=1)
+        scaled_parts = [
+            np.sqrt(weight).astype(np.float32) * unit(cut, by_feature=False, centred=centred)
+            for cut, (_, weight) in zip(cuts, parts, strict=True)
+        ]
+        return np.concatenate(scaled_parts, axis=1)
     values = windows - windows.mean(axis=2, keepdims=True) if centred else windows
     axis = 2 if by_feature else (1, 2)
     norm = np.sqrt(np.square(values).sum(axis=axis, keepdims=True))

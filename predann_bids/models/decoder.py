@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from predann_bids.config import Training
 from predann_bids.errors import WrongUsage
 from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, make_features
+from predann_bids.models.parts import Parts
 from predann_bids.models.settings import Settings
 from predann_bids.registry import Registry, plain_kind
 from predann_bids.signals.montage import Place
@@ -63,7 +64,7 @@ class Blueprint:
     audio_s : float
         Length of the audio of a window; longer than the window if the audio has context.
     features : str
-        Name of the audio features.
+        Name of the audio features; of several teachers, as `join_teachers` joins them.
     bands : int
         Bands of these features.
     longest : int
@@ -74,6 +75,8 @@ class Blueprint:
         Where channels are, in head coordinates in metres, as far as it is known.
     eeg_encoder : str
         Whether a network that was trained elsewhere is 'finetuned' or 'frozen'.
+    of_teachers : tuple of int
+        Bands of each teacher, which make up `bands`.
     """
 
     kind: str
@@ -89,6 +92,7 @@ class Blueprint:
     beside: str = ""
     positions: Mapping[str, Place] = field(default_factory=dict)
     eeg_encoder: str = "finetuned"
+    of_teachers: tuple[int, ...] = ()
 
     def common(self) -> dict[str, Any]:
         """Return the values of the settings that all decoders share."""
@@ -116,6 +120,8 @@ class Decoder(nn.Module, ABC):
         Whether probes can measure which delays, channels and bands it uses; true of every `MomentMatcher`.
     compares_moments : bool
         Whether its song logits come from moments of songs, so that `Training.moments` says from which in training.
+    takes_several_teachers : bool
+        Whether it learns to predict those of `Training.more_teachers`, too.
     is_large : bool
         Whether training needs several processors and much memory. On an accelerator, large decoders are trained one at
         a time.
@@ -136,6 +142,7 @@ class Decoder(nn.Module, ABC):
     centred: ClassVar[bool] = True
     can_be_probed: ClassVar[bool] = False
     compares_moments: ClassVar[bool] = False
+    takes_several_teachers: ClassVar[bool] = False
     is_large: ClassVar[bool] = False
     precisions: ClassVar[tuple[str, ...]] = ()
     title: ClassVar[str] = ""
@@ -211,6 +218,11 @@ class Decoder(nn.Module, ABC):
     def advice(cls, device: str) -> str:  # noqa: ARG003 - for subclasses
         """Return what would make its training faster on a kind of device; empty if nothing would."""
         return ""
+
+    @property
+    def parts(self) -> Parts:
+        """Sizes and weights of the parts of a representation whose similarities are averaged; empty for none."""
+        return ()
 
     @property
     def audio_rate(self) -> int:

@@ -14,11 +14,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from predann_bids.models.correlation import running_sums, slide
+from predann_bids.models.parts import Parts, weighted
 
 MOMENT_STRIDE = 2  # frames of the representation from one compared moment to the next
 
 
-def evidence(z: Tensor, memory: Tensor, lengths: Tensor, temperature: float, *, by_feature: bool = False) -> Tensor:
+def evidence(
+    z: Tensor,
+    memory: Tensor,
+    lengths: Tensor,
+    temperature: float,
+    *,
+    by_feature: bool = False,
+    parts: Parts = (),
+) -> Tensor:
     """Sum the evidence for each song over all its moments.
 
     Parameters
@@ -33,13 +42,18 @@ def evidence(z: Tensor, memory: Tensor, lengths: Tensor, temperature: float, *, 
         Divides similarities before they are summed.
     by_feature : bool
         Whether similarity is the mean correlation of the features; else it is one correlation over all features.
+    parts : tuple of (int, float)
+        Sizes and weights of parts of the representations whose similarities are averaged; empty for none.
 
     Returns
     -------
     Tensor, shape (B, S)
         Song logits.
     """
-    if by_feature:
+    if parts:
+        similarities = weighted(lambda one, other: at_all_moments(one, other, lengths)[0], z, memory, parts)
+        scaled = similarities.transpose(0, 1) / temperature
+    elif by_feature:
         similarities, _ = at_all_moments(z, memory, lengths, by_feature=True)
         scaled = similarities.transpose(0, 1) / temperature
     else:
@@ -115,7 +129,15 @@ def _moments(lengths: Tensor, frames: int) -> Tensor:
     return torch.div(lengths - frames, MOMENT_STRIDE, rounding_mode="floor").add(1).clamp(min=0)
 
 
-def at_one_moment(z: Tensor, memory: Tensor, lengths: Tensor, first: Tensor, *, by_feature: bool = False) -> Tensor:
+def at_one_moment(
+    z: Tensor,
+    memory: Tensor,
+    lengths: Tensor,
+    first: Tensor,
+    *,
+    by_feature: bool = False,
+    parts: Parts = (),
+) -> Tensor:
     """Compute the similarity with each song at one moment per window.
 
     Parameters
@@ -128,12 +150,16 @@ def at_one_moment(z: Tensor, memory: Tensor, lengths: Tensor, first: Tensor, *, 
         First frame of the moment, counted from the start of a song.
     by_feature : bool
         As in `evidence`.
+    parts : tuple of (int, float)
+        As in `evidence`.
 
     Returns
     -------
     Tensor, shape (B, S)
         Similarities; NaN where a song ends before the window does.
     """
+    if parts:
+        return weighted(lambda one, other: at_one_moment(one, other, lengths, first), z, memory, parts)
     frames = first[:, None] + torch.arange(z.shape[2], device=z.device)  # (B, T)
     columns = []
     for song, length in zip(memory, lengths, strict=True):

@@ -167,7 +167,7 @@ class StartedNetwork(Network):
     """
 
     @abstractmethod
-    def joined(self, banks: FilterBanks, gains: tuple[float, float], temperature: float) -> Self:
+    def joined(self, banks: FilterBanks, gains: tuple[float, float], temperature: float, share: float = 1.0) -> Self:
         """Return this network with the filters of a closed-form decoder.
 
         Parameters
@@ -178,6 +178,8 @@ class StartedNetwork(Network):
             Factors of the learned representations of EEG and audio.
         temperature : float
             Temperature of the song logits.
+        share : float
+            Share of the learned part in similarities, if the learned part has `parts`.
         """
 
 

@@ -97,6 +97,23 @@ class _Integral:
 
 
 @dataclass(frozen=True)
+class StackedFrames:
+    """Features of one stimulus from several teachers, which may have different frame rates.
+
+    Parameters
+    ----------
+    parts : tuple of Frames
+        Those of each teacher.
+    """
+
+    parts: tuple[Frames, ...]
+
+    def at(self, rate_hz: float, number: int) -> Singles:
+        """Resample all, as `Frames.at` does, one below the other: (all features, number)."""
+        return np.concatenate([part.at(rate_hz, number) for part in self.parts])
+
+
+@dataclass(frozen=True)
 class Reduction:
     """A projection to principal components.
 
@@ -106,10 +123,13 @@ class Reduction:
         What is subtracted first.
     directions : ndarray, shape (components, features), float32
         What features are multiplied by.
+    of_teachers : tuple of int
+        Components of each of several teachers; empty if there is one.
     """
 
     mean: Singles
     directions: Singles
+    of_teachers: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, songs: Sequence[Singles], most: int) -> Self:
@@ -135,6 +155,19 @@ class Reduction:
         signs = np.sign(directions[np.arange(len(kept)), largest])  # which otherwise differ between machines
         return cls(mean.astype(np.float32), (directions * signs[:, None] * scale).astype(np.float32))
 
+    @classmethod
+    def unchanged(cls, features: int) -> Self:
+        """Make a reduction that leaves features as they are."""
+        return cls(np.zeros(features, dtype=np.float32), np.eye(features, dtype=np.float32))
+
+    @classmethod
+    def side_by_side(cls, parts: Sequence[Self]) -> Self:
+        """Make one reduction of those of several teachers, whose features follow each other."""
+        from scipy.linalg import block_diag
+
+        directions: Singles = block_diag(*(part.directions for part in parts)).astype(np.float32)
+        return cls(np.concatenate([part.mean for part in parts]), directions, tuple(len(p.directions) for p in parts))
+
     def apply(self, values: Singles) -> Singles:
         """Project features (features, frames) to components (components, frames)."""
         projected: Singles = self.directions @ (values - self.mean[:, None])
@@ -152,7 +185,7 @@ class JoinedSongs(Sequence[Singles]):
 
     Parameters
     ----------
-    songs : tuple of Frames
+    songs : tuple of Frames or StackedFrames
         Features of each song at a rate of their own.
     beside : tuple of ndarray, shape (others, frames)
         Others at the rate of the EEG, which are put below them; their number of frames is taken.
@@ -162,7 +195,7 @@ class JoinedSongs(Sequence[Singles]):
         Sampling rate of the EEG.
     """
 
-    songs: tuple[Frames, ...]
+    songs: tuple[Frames | StackedFrames, ...]
     beside: tuple[Singles, ...]
     rows: slice
     rate_hz: float

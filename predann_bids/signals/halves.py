@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -52,6 +53,13 @@ class HalvedFeatures(NamedTuple):
         variances, means = torch.var_mean(features, dim=2, correction=0)
         spread, mean = torch.var_mean(means, dim=0, correction=0)
         return cls(halve(features), mean, variances.mean(dim=0) + spread, features.shape[0] * features.shape[2])
+
+    def split(self, bands: Sequence[int]) -> list[HalvedFeatures]:
+        """Divide the features, so many into each part."""
+        sizes = list(bands)
+        values = torch.split(self.values, sizes, dim=1)
+        pairs = zip(values, torch.split(self.mean, sizes), torch.split(self.variance, sizes), strict=True)
+        return [HalvedFeatures(*part, self.number) for part in pairs]
 
 
 def halve(x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 
 from predann_bids.arrays import Bools, Floats, Ints
 from predann_bids.learning.retrieval import unit
+from predann_bids.models.parts import Parts
 
 TEMPERATURES = (0.02, 0.03, 0.05, 0.1, 0.2, 0.4)
 OVERLAP = 2  # windows that overlap by half count as half as many
@@ -25,7 +26,7 @@ class Contrast(NamedTuple):
     each: Floats
 
 
-def contrast(predicted: Floats, heard: Floats, same: Bools, *, by_feature: bool = False) -> Contrast:
+def contrast(predicted: Floats, heard: Floats, same: Bools, *, by_feature: bool = False, parts: Parts = ()) -> Contrast:
     """Measure how well predicted representations tell their own audio from that of all windows.
 
     For each window, the similarities with the audio of all windows, divided by a temperature, become probabilities
@@ -40,13 +41,16 @@ def contrast(predicted: Floats, heard: Floats, same: Bools, *, by_feature: bool 
         Which windows hear the same audio, so that confusing them is no error.
     by_feature : bool
         Whether similarity is the mean correlation of the features; else it is one correlation over all features.
+    parts : tuple of (int, float)
+        Sizes and weights of parts of the representations whose similarities are averaged; empty for none.
 
     Returns
     -------
     Contrast
         With the best of `TEMPERATURES`.
     """
-    similarities = unit(predicted, by_feature=by_feature) @ unit(heard, by_feature=by_feature).T
+    sides = [unit(side, by_feature=by_feature, parts=parts) for side in (predicted, heard)]
+    similarities = sides[0] @ sides[1].T
     each = {temperature: _information(similarities / temperature, same) for temperature in TEMPERATURES}
     best = max(TEMPERATURES, key=lambda temperature: float(each[temperature].mean()))
     return Contrast(float(each[best].mean()), best, each[best])

@@ -15,6 +15,7 @@ from predann_bids.learning.closed_form.validation import ValidationWindows
 from predann_bids.models.decoder import Decoder
 from predann_bids.models.decoders.filters import FilterDecoder
 from predann_bids.models.network import StartedNetwork
+from predann_bids.models.parts import Parts, with_further
 
 SHARES = (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0)  # of the learned part in the power of the representation
 UNKNOWN_SHARE = 0.5  # where there are no validation data to choose by
@@ -32,7 +33,8 @@ def join(
 
     Both are brought to one power. Then the share is taken at which predictions tell the audio of validation windows
     apart best, from the closed-form decoder alone (0) to the network alone (1), and the temperature of the song logits
-    that is best at this share.
+    that is best at this share. Where similarities to parts of the learned representation are averaged, as to several
+    teachers, that to the closed-form part is averaged with them, and shares are weights.
 
     Parameters
     ----------
@@ -54,10 +56,10 @@ def join(
     """
     parts = [_Part.of(network, windows), _Part.of(start, of_start or windows)]
     shares, same = SHARES if held_out else (UNKNOWN_SHARE,), windows.same()
-    found = {share: _mixed_contrast(parts, share, same) for share in shares}
+    found = {share: _mixed_contrast(parts, share, same, network.parts) for share in shares}
     best = max(shares, key=lambda share: found[share].information)
     learned, solved = (part.gains(share) for part, share in zip(parts, (best, 1 - best), strict=True))
-    return network.joined(start.banks.scaled(*solved), learned, found[best].temperature)
+    return network.joined(start.banks.scaled(*solved), learned, found[best].temperature, best)
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,12 @@ class _Part:
         return of_eeg, of_audio
 
 
-def _mixed_contrast(parts: Sequence[_Part], share: float, same: Bools) -> Contrast:
+def _mixed_contrast(parts: Sequence[_Part], share: float, same: Bools, learned: Parts) -> Contrast:
     gains = [part.gains(s) for part, s in zip(parts, (share, 1 - share), strict=True)]
     sides = ([part.predicted for part in parts], [part.heard for part in parts])
     predicted, heard = (
         np.concatenate([factors[index] * side for factors, side in zip(gains, both, strict=True)], axis=1)
         for index, both in enumerate(sides)
     )
-    return contrast(predicted, heard, same)
+    averaged = with_further(learned, share, parts[1].predicted.shape[1]) if learned else ()
+    return contrast(predicted, heard, same, parts=averaged)

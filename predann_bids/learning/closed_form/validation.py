@@ -54,7 +54,13 @@ class ValidationWindows:
 
     def contrast(self, decoder: Decoder) -> Contrast:
         """Measure how well a decoder tells the windows' audio apart."""
-        return contrast(self.predicted(decoder), self.heard(decoder), self.same(), by_feature=decoder.by_feature)
+        return contrast(
+            self.predicted(decoder),
+            self.heard(decoder),
+            self.same(),
+            by_feature=decoder.by_feature,
+            parts=decoder.parts,
+        )
 
     def same(self) -> Bools:
         """Return which windows hear the same audio, (n, n)."""

@@ -118,7 +118,7 @@ class ProbedDecoder:
 
     def unit(self, representations: Singles) -> Singles:
         """Scale representations (n, D, T) to vectors whose products are the similarities that the decoder uses."""
-        vectors: Singles = unit(representations, by_feature=self.decoder.by_feature)
+        vectors: Singles = unit(representations, by_feature=self.decoder.by_feature, parts=self.decoder.parts)
         return vectors
 
     def moments_of(self, song: int, moments: Ints) -> Singles:

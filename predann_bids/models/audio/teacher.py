@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from predann_bids.config.teachers import part_teachers
 from predann_bids.errors import MissingInput, UnusableData
 from predann_bids.models.audio.features import AudioFeatures, make_features
 from predann_bids.signals.audio import read_audio
@@ -93,7 +94,7 @@ class Teacher(AudioFeatures):
 
 
 class Beside(AudioFeatures):
-    """The features of a teacher, at the rate of the EEG, together with features that are made by hand.
+    """The features of one or several teachers, at the rate of the EEG, together with features that are made by hand.
 
     Parameters
     ----------
@@ -106,20 +107,28 @@ class Beside(AudioFeatures):
     def __init__(self, rate_hz: float, teacher: str = "", by_hand: str = "spectra") -> None:
         super().__init__(rate_hz)
         self.rate_hz = rate_hz
-        self.teacher, self.by_hand_features = make_features(teacher, rate_hz), make_features(by_hand, rate_hz)
-        self.audio_rate = self.teacher.audio_rate
+        self.teachers = [make_features(one.name, rate_hz) for one in part_teachers(teacher)]
+        self.by_hand_features = make_features(by_hand, rate_hz)
+        self.audio_rate = max(one.audio_rate for one in self.teachers)
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """Compute features (B, bands of the teacher + bands by hand, frames) from waveforms (B, samples)."""
+        """Compute features (B, bands of the teachers + bands by hand, frames) from waveforms (B, samples)."""
+        others = self._heard(self.by_hand_features, waveforms)[:, self.by_hand_features.by_hand]
+        parts = []
+        for teacher in self.teachers:
+            heard = self._heard(teacher, waveforms)
+            if isinstance(teacher, Teacher):
+                heard = self._resampled(teacher, heard, others.shape[2])
+            parts.append(heard)
+        parts.append(others.to(parts[0]))
+        frames = min(part.shape[2] for part in parts)
+        return torch.cat([part[..., :frames] for part in parts], dim=1)
+
+    def _heard(self, features: AudioFeatures, waveforms: Tensor) -> Tensor:
         from torchaudio.functional import resample
 
-        others = self.by_hand_features(resample(waveforms, self.audio_rate, self.by_hand_features.audio_rate))
-        others = others[:, self.by_hand_features.by_hand]
-        heard = self.teacher(waveforms)
-        if isinstance(self.teacher, Teacher):
-            heard = self._resampled(self.teacher, heard, others.shape[2])
-        frames = min(heard.shape[2], others.shape[2])
-        return torch.cat([heard[..., :frames], others[..., :frames].to(heard)], dim=1)
+        computed: Tensor = features(resample(waveforms, self.audio_rate, features.audio_rate))
+        return computed
 
     def _resampled(self, teacher: Teacher, heard: Tensor, number: int) -> Tensor:
         frames = (Frames(one, teacher.frame_rate_hz, teacher.first_s) for one in heard.float().cpu().numpy())

@@ -13,17 +13,18 @@ from torch.nn import functional as F
 
 from predann_bids.arrays import Singles
 from predann_bids.config import Training
-from predann_bids.config.teachers import MOST_LEARNED
+from predann_bids.config.teachers import MOST_LEARNED, WeightedTeacher, join_teachers, part_teachers
 from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, features_kind, make_features
 from predann_bids.models.audio.log_mel import BANDS
 from predann_bids.models.audio.teacher import Beside
 from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, Songs
 from predann_bids.models.linear.filters import FilterBanks, filter_audio, filter_eeg
-from predann_bids.models.losses import loss_of_similarities, similarity
+from predann_bids.models.losses import loss_of_similarities, predann_loss, similarity
 from predann_bids.models.memory import at_one_moment, evidence, padded
 from predann_bids.models.network import RememberingNetwork, StartedNetwork
+from predann_bids.models.parts import Parts, with_further
 from predann_bids.models.settings import Settings
-from predann_bids.models.temporal.audio_encoder import AudioEncoder
+from predann_bids.models.temporal.audio_encoder import AudioEncoder, AudioEncoders
 from predann_bids.models.temporal.eeg_encoder import LinearEegEncoder
 from predann_bids.models.temporal.layers import as_map, centre, log_power, middle
 from predann_bids.signals.halves import HALVING, Halved, HalvedFeatures, halve
@@ -46,7 +47,8 @@ class TemporalSettings(Settings):
     memory_frames : int
         Length of the longest remembered representation, in frames.
     n_bands, width, dimensions : int
-        Bands of the audio features, channels inside the encoders, and channels of the representation.
+        Bands of the audio features, channels inside the encoders, and channels of the representation, of that of each
+        teacher if there are several.
     channel_dropout : float
         Share of EEG channels dropped in training.
     memory_temperature : float
@@ -60,6 +62,11 @@ class TemporalSettings(Settings):
         Number of features of the teacher that were reduced to `n_bands`; 0 if they were not reduced.
     beside : str
         Name of features whose part made by hand lies below the teacher's; empty for none.
+    teacher_bands : tuple of int
+        Bands of each of several teachers, which make up `n_bands`; empty if there is one. Their weights are those in
+        `features`.
+    share : float
+        Share of the learned part in similarities, where there are several teachers and filters.
     """
 
     memory_frames: int = 0
@@ -72,6 +79,21 @@ class TemporalSettings(Settings):
     first_lag: int = 0
     reduced_from: int = 0
     beside: str = ""
+    teacher_bands: tuple[int, ...] = ()
+    share: float = 1.0
+
+    @property
+    def learned(self) -> int:
+        """Channels of the learned part of the representation, of all teachers together."""
+        return self.dimensions * max(1, len(self.teacher_bands))
+
+    def parts(self) -> Parts:
+        """Sizes and weights, which sum to one, of the parts of the representation; empty if there is one teacher."""
+        if not self.teacher_bands:
+            return ()
+        weights = [teacher.weight for teacher in part_teachers(self.features)]
+        learned = tuple((self.dimensions, weight / sum(weights)) for weight in weights)
+        return with_further(learned, self.share, self.filters[0]) if self.filters else learned
 
 
 @DECODERS.add("temporal")
@@ -81,9 +103,13 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
     The prediction is compared with the remembered representation of every moment of every song. The evidence for a
     song, summed over its moments, is its logit; see `models.memory`. After training, the components of a closed-form
     decoder can be added to the representation.
+
+    With several teachers, each has an audio network, and the last layer of the EEG network predicts one part of the
+    representation for each. Similarities and PredANN losses are means over the parts, by the weights of the teachers.
     """
 
     compares_moments = True
+    takes_several_teachers = True
     samples_per_frame = HALVING
     settings_class = TemporalSettings
     settings: TemporalSettings
@@ -103,9 +129,9 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         super().__init__()
         self.settings = settings
         self._heard = NOTHING_HEARD  # versions of the audio network's weights, and what it makes of the training songs
-        n_songs, dimensions = len(settings.songs), settings.dimensions
-        self.eeg_encoder = self.make_eeg_encoder(settings)
-        self.audio_encoder = AudioEncoder(settings.n_bands, width=settings.width, dimensions=dimensions)
+        n_songs, dimensions = len(settings.songs), settings.learned
+        self.eeg_encoder = self.make_eeg_encoder(replace(settings, dimensions=dimensions))
+        self.audio_encoder = _make_audio_encoder(settings)
         self.audio_head = nn.Linear(dimensions, n_songs)
         components, n_lags, n_features, reach = settings.filters or (0, 1, 0, 1)
         if settings.filters:
@@ -128,6 +154,15 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
 
     @classmethod
     def settings_for(cls, blueprint: Blueprint) -> TemporalSettings:  # noqa: D102
+        if len(blueprint.of_teachers) > 1:
+            bands = tuple(min(number, MOST_LEARNED) for number in blueprint.of_teachers)
+            return cls.settings_class(
+                **blueprint.common(),
+                memory_frames=blueprint.longest // HALVING,
+                n_bands=sum(bands),
+                beside=blueprint.beside,
+                teacher_bands=bands,
+            )
         learned = len(range(blueprint.bands)[features_kind(blueprint.features).for_networks])
         return cls.settings_class(
             **blueprint.common(),
@@ -139,12 +174,14 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
     @classmethod
     def features_for(cls, training: Training) -> str:
         """Return the name of the teacher's features, or of spectra together with features made by hand."""
+        if training.more_teachers:
+            return join_teachers([replace(t, name=SPECTRA) if t.name == JOINT else t for t in training.teachers])
         return "spectra" if training.teacher == JOINT else training.teacher
 
     @classmethod
     def beside_for(cls, training: Training) -> str:
         """Return what the closed-form decoder inside takes by hand, whatever the teacher is."""
-        return "" if training.teacher == JOINT else "spectra"
+        return "" if training.teacher == JOINT and not training.more_teachers else "spectra"
 
     @cached_property
     def features(self) -> AudioFeatures:
@@ -156,8 +193,13 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
 
     def configuration(self) -> dict[str, dict[str, Any]]:  # noqa: D102
         plain = super().configuration()
-        teacher = self.settings.features if self.settings.features not in (SPECTRA, "spectra") else JOINT
-        return plain | {"training": plain["training"] | {"teacher": teacher}}
+        first, *more = part_teachers(self.settings.features)
+        teachers = {"teacher": _configured(first).name, "more_teachers": tuple(str(_configured(t)) for t in more)}
+        return plain | {"training": plain["training"] | teachers}
+
+    @property
+    def parts(self) -> Parts:  # noqa: D102
+        return self.settings.parts()
 
     def encode_eeg(self, eeg: Tensor) -> tuple[Tensor, Tensor]:
         """Recognise songs from EEG (B, C, T): song logits (B, n_songs), predicted representation (B, D, T // 2)."""
@@ -195,10 +237,12 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         other.reduction_directions.copy_(torch.from_numpy(directions))
         return other.eval()
 
-    def joined(self, banks: FilterBanks, gains: tuple[float, float], temperature: float) -> Self:  # noqa: D102
+    def joined(  # noqa: D102
+        self, banks: FilterBanks, gains: tuple[float, float], temperature: float, share: float = 1.0
+    ) -> Self:
         sizes = (len(banks.eeg), banks.eeg.shape[2], *banks.audio.shape[1:])
         settings = replace(self.settings, filters=sizes, first_lag=banks.first_lag, memory_temperature=temperature)
-        other = type(self)(settings)
+        other = type(self)(replace(settings, share=share) if self.settings.teacher_bands else settings)
         kept = {name: value for name, value in self.state_dict().items() if not name.startswith("memory")}
         other.load_state_dict(kept, strict=False)
         for buffer, values in (
@@ -212,7 +256,7 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
     def encode_audio(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Recognise songs from waveforms (B, samples): song logits (B, n_songs), representation (B, D, frames)."""
         z = self.represent(self.features.to(audio.device)(audio))
-        return self.audio_logits(z[:, : self.settings.dimensions]), z
+        return self.audio_logits(z[:, : self.settings.learned]), z
 
     def audio_logits(self, z: Tensor) -> Tensor:
         """Classify audio representations (B, D, T) to song logits (B, n_songs)."""
@@ -220,11 +264,12 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         return logits
 
     def song_logits(self, representation: Tensor) -> Tensor:  # noqa: D102
-        return evidence(representation, self.memory, self.memory_lengths, self.settings.memory_temperature)
+        temperature = self.settings.memory_temperature
+        return evidence(representation, self.memory, self.memory_lengths, temperature, parts=self.parts)
 
     def match(self, representation: Tensor, moments: Tensor) -> Tensor:  # noqa: D102
         first = torch.div(moments, HALVING, rounding_mode="floor")
-        return at_one_moment(representation, self.memory, self.memory_lengths, first)
+        return at_one_moment(representation, self.memory, self.memory_lengths, first, parts=self.parts)
 
     @property
     def halved_bands(self) -> int:  # noqa: D102
@@ -259,7 +304,7 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         z_eeg = self.eeg_encoder(eeg)
         heard = audio if isinstance(audio, HalvedFeatures) else audio[:, : self.settings.n_bands]
         z_audio = middle(self.audio_encoder(heard), z_eeg.shape[2])
-        similarities = similarity(z_eeg, z_audio)
+        similarities = similarity(z_eeg, z_audio, self.parts)
         if training.moments == "all":
             logits, answerable = self._logits_among_all(z_eeg), torch.ones_like(songs, dtype=torch.bool)
         else:
@@ -273,8 +318,11 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         errors = F.cross_entropy(logits, songs, reduction="none")
         by_eeg = (errors * answerable).sum() / answerable.sum().clamp(min=1)
         by_audio = F.cross_entropy(self.audio_logits(z_audio), songs)
-        of_predann = similarity(z_eeg, z_audio.detach()) if training.stop_gradient else similarities
-        predann = loss_of_similarities(of_predann, training.temperature)
+        if training.stop_gradient or self.parts:
+            target = z_audio.detach() if training.stop_gradient else z_audio
+            predann = predann_loss(z_eeg, target, training.temperature, self.parts)
+        else:
+            predann = loss_of_similarities(similarities, training.temperature)
         return {
             "loss": by_eeg + by_audio + training.predann_weight * predann,
             "eeg_loss": by_eeg,
@@ -297,7 +345,7 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
     def _logits_among_all(self, z_eeg: Tensor) -> Tensor:
         """Compute song logits from all moments of all training songs, as they are represented at present."""
         memory, lengths = self._training_memory()
-        among = evidence(z_eeg, memory, lengths, self.settings.memory_temperature)
+        among = evidence(z_eeg, memory, lengths, self.settings.memory_temperature, parts=self.parts)
         logits = among.new_full((len(z_eeg), len(self.settings.songs)), ABSENT)
         return logits.index_copy(1, self.training_songs, among)
 
@@ -322,6 +370,21 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         other.load_state_dict(kept, strict=False)
         other.eval().remember(songs)
         return other
+
+
+def _make_audio_encoder(settings: TemporalSettings) -> AudioEncoder | AudioEncoders:
+    """Make the audio network, or one for each of several teachers."""
+    sizes = {"width": settings.width, "dimensions": settings.dimensions}
+    return (
+        AudioEncoders(settings.teacher_bands, **sizes)
+        if settings.teacher_bands
+        else AudioEncoder(settings.n_bands, **sizes)
+    )
+
+
+def _configured(teacher: WeightedTeacher) -> WeightedTeacher:
+    """Name a teacher as in the configuration."""
+    return replace(teacher, name=JOINT) if teacher.name in (SPECTRA, "spectra") else teacher
 
 
 def logits_within_batch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -49,6 +50,31 @@ class AudioEncoder(nn.Module):
         assert mix.bias is not None
         mixed = mix.with_weights(as_map(halved.values), weight * scale, mix.bias + weight @ shift)
         return self.encoder.after_mixing(mixed)
+
+
+class AudioEncoders(nn.Module):
+    """Encode the features of several teachers, each with a network of its own, side by side: (B, K * D, T // 2).
+
+    Parameters
+    ----------
+    bands : sequence of int
+        Bands of each of the K teachers, which follow each other in the features.
+    width : int
+        Channels inside.
+    dimensions : int
+        Channels D of the representation of each teacher.
+    """
+
+    def __init__(self, bands: Sequence[int], *, width: int, dimensions: int) -> None:
+        super().__init__()
+        self.bands = tuple(bands)
+        self.of_teachers = nn.ModuleList(AudioEncoder(n, width=width, dimensions=dimensions) for n in bands)
+
+    def forward(self, features: Tensor | HalvedFeatures) -> Tensor:
+        """Encode features of all bands, at the full rate or halved, after each has been standardised."""
+        halved = features if isinstance(features, HalvedFeatures) else HalvedFeatures.of(features)
+        pairs: Any = zip(self.of_teachers, halved.split(self.bands), strict=True)
+        return torch.cat([encoder(part) for encoder, part in pairs], dim=1)
 
 
 @torch.no_grad()

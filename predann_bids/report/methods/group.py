@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from predann_bids.report.methods.evaluation import (
 from predann_bids.report.methods.preprocessing import preprocessing_methods
 from predann_bids.report.text import count, listed, share
 from predann_bids.report.words.decoders import decoder_words
-from predann_bids.report.words.features import feature_words
+from predann_bids.report.words.features import feature_name, feature_words
 from predann_bids.report.words.models import model_words
 
 __all__ = ["group_methods", "preprocessing_methods"]
@@ -119,20 +119,45 @@ def _scaling_in_words(scaling: str, *, bad: bool) -> str:
 
 def _decoder_in_words(science: Science) -> str:
     training, words = science.training, decoder_words(science.training.encoders)
-    features = words.features if training.teacher == "joint" else training.teacher
-    said = words.methods.format(features=feature_words(features).name)
-    return said + _weights_in_words(training) + _teacher_in_words(training)
+    names = [words.features if teacher.name == "joint" else teacher.name for teacher in training.teachers]
+    named = [feature_words(names[0]).name] if len(names) == 1 else [feature_name(name) for name in names]
+    said = words.methods.format(features=listed(named))
+    several = _several_in_words(training, named) if training.more_teachers else ""
+    return said + _weights_in_words(training) + _teacher_in_words(training) + several
 
 
 def _teacher_in_words(training: Training) -> str:
-    if training.teacher == "joint":
+    frozen = [teacher.name for teacher in training.teachers if teacher.name != "joint"]
+    if not frozen:
         return ""
-    said = feature_words(training.teacher).methods
+    methods = filter(None, (feature_words(name).methods for name in frozen))
+    said = " ".join(
+        _one_of_several(text, index) if training.more_teachers else text for index, text in enumerate(methods)
+    )
+    which = "this frozen teacher" if len(frozen) == 1 else "these frozen teachers"
+    whatever = "teachers are" if training.more_teachers else "teacher is"
     return (
-        f"{' ' if said else ''}{said} Features of this frozen teacher were computed once for each song and resampled to"
+        f"{' ' if said else ''}{said} Features of {which} were computed once for each song and resampled to"
         f" the rate of the EEG; more than {MOST_LEARNED} were reduced to their first {MOST_LEARNED} principal"
         " components, fitted to the standardised features of the training songs of each fold. Closed-form decoders"
-        " describe the music by features made by hand, whatever the teacher is."
+        f" describe the music by features made by hand, whatever the {whatever}."
+    )
+
+
+def _one_of_several(text: str, index: int) -> str:
+    """Adapt what is said of a teacher to there being others."""
+    return text.replace("The teacher is", "Another teacher is" if index else "One teacher is", 1)
+
+
+def _several_in_words(training: Training, named: Sequence[str]) -> str:
+    """Say how several teachers are learned from together."""
+    number = "both" if len(named) == 2 else f"all {len(named)}"
+    weights = [f"{weight.written} ({name})" for weight, name in zip(training.teachers, named, strict=True)]
+    return (
+        f" One EEG network predicts {number} at once: each has an audio network of its own, and the last layer"
+        " of the EEG network makes a prediction for each. The PredANN objective is the mean of that of each, and the"
+        " similarity of EEG and audio, in training and in the test, the mean of the similarities to each, weighted by"
+        f" {listed(weights)}."
     )
 
 
@@ -192,11 +217,12 @@ def _start_in_words(science: Science) -> str:
     """Describe the closed-form decoder that a network contains."""
     if not decoder_words(science.training.encoders).is_started or science.windows.scaling != "recording":
         return ""
+    shared = "the similarity" if science.training.more_teachers else "the power of the representation"
     return (
         " After training, the components of a closed-form decoder, fitted to the same training data, were appended to"
         " the representations of PredANN and of the network that knows the moment: multiband ridge regression or"
         " canonical correlation analysis (de Cheveigné et al., 2018), whichever told the moments of the validation data"
-        " apart better. The share of the learned part in the power of the representation, from 0 to 1, and the"
+        f" apart better. The share of the learned part in {shared}, from 0 to 1, and the"
         " temperature of the song logits were chosen by the same measure. The shrinkage of the whitening was that of"
         " the closed-form decoder, for all networks."
     )

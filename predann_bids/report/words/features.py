@@ -29,6 +29,12 @@ def feature_words(features: str) -> FeatureWords:
     return words.look_up("audio feature", FEATURE_WORDS, TeacherName.of(features).kind)
 
 
+def feature_name(features: str) -> str:
+    """Name audio features in a sentence, with the layer if one was chosen."""
+    layer = TeacherName.of(features).layer
+    return feature_words(features).name + (f" ('{layer}')" if layer else "")
+
+
 def add_feature_words(features: str, row: FeatureWords) -> None:
     """Add what the report says about audio features that another package brings."""
     words.add("audio feature", FEATURE_WORDS, features, row)

@@ -111,7 +111,7 @@ def _scored(runs: Sequence[FinishedRun], model: str) -> tuple[dict[str, Any], li
             "name": run.name,
             "preset": run.protocol["preset"],
             "encoders": run.science.training.encoders,
-            "teacher": run.science.training.teacher,
+            "teacher": ", ".join((run.science.training.teacher, *run.science.training.more_teachers)),
             "predann_weight": run.science.training.predann_weight,
             "delay": run.science.windows.delay,
             "seeds": [int(seed) for seed in run.windows.table["seed"].unique()],

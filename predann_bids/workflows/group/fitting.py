@@ -268,6 +268,7 @@ def _blueprint(fit: ModelFit, source: Any, features: str, beside: str = "") -> B
         beside=beside,
         positions=material.positions(),
         eeg_encoder=fit.science.training.eeg_encoder,
+        of_teachers=material.audio.n_of_teachers(features),
     )
 
 
@@ -371,6 +372,8 @@ def _train_and_keep(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
     settings = decoder_class(fit).settings_for(blueprint)
     if reduction:
         settings = replace(settings, n_bands=len(reduction.directions))
+        if reduction.of_teachers:
+            settings = replace(settings, teacher_bands=reduction.of_teachers)
     if start:
         worker.advance(0, f"{fit.title}: closed-form decoder solved for")
         settings = replace(settings, shrinkage=start.settings.shrinkage)

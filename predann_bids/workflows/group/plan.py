@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from predann_bids.config import Science
+from predann_bids.config.teachers import part_teachers
 from predann_bids.data.controls import permuted_evenly, reassigned, rotations
 from predann_bids.data.splits import SPLITS, Split
 from predann_bids.data.trials import Stretch
@@ -92,9 +93,10 @@ def make_plan(request: Request, folds: Collection[int] = ()) -> Plan:
         DECODERS[encoders].check(encoders)
     models = [MODELS[name] for name in given.models] if given else evaluated_models(science)
     kinds = {DECODERS[model.decoder or science.training.encoders] for model in models}
-    names = {
+    heard = {
         name for kind in kinds for name in (kind.features_for(science.training), kind.beside_for(science.training))
     }
+    names = {teacher.name for name in heard for teacher in part_teachers(name)}
     features = sorted({*names, *science.evaluation.predict_features} - {""})
     refuse_unfit_teacher(science.training, features, request.audio, request.derivatives)
     if not given:

@@ -11,7 +11,7 @@ from typing import Any
 from predann_bids import __version__
 from predann_bids.bids.derivatives import Derivative
 from predann_bids.config import Science, science_hash
-from predann_bids.config.teachers import TeacherName
+from predann_bids.config.teachers import files_of_teachers
 from predann_bids.errors import WrongUsage
 from predann_bids.files import content_hash, read_json, write_json
 from predann_bids.models.foundation.files import weights_path
@@ -132,7 +132,7 @@ class Request:
     def _inputs(self) -> dict[str, Path]:
         """Files that are read beside the derivatives, by what they are."""
         models = {f"model {number}": file for number, file in enumerate(_files_of(self.from_model))}
-        files = TeacherName.of(self.science.training.teacher).files()
+        files = files_of_teachers(self.science.training.teachers)
         teacher = {f"teacher {number}": file for number, file in enumerate(files)}
         started = None if self.from_model else weights_path(self.science.training.encoders)
         weights = {"weights": started} if started else {}

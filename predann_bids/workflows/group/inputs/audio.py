@@ -12,11 +12,12 @@ import numpy as np
 from predann_bids.arrays import Singles
 from predann_bids.bids.derivatives import Derivative
 from predann_bids.bids.music.provided import same_content
+from predann_bids.config.teachers import part_teachers
 from predann_bids.data.kept import map_array
 from predann_bids.errors import PredannError, UnusableData
 from predann_bids.files import content_hash
 from predann_bids.progress import Progress
-from predann_bids.signals.frames import Frames, JoinedSongs, Reduction
+from predann_bids.signals.frames import Frames, JoinedSongs, Reduction, StackedFrames
 from predann_bids.timing import Rate
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.lost import LostStimulus, leave_out, missing, one_stimulus
@@ -53,9 +54,13 @@ class StimulusAudio:
         return tuple(np.asarray(map_array(file)) for file in self.files.get(features, ()))
 
     def n_features(self, features: str) -> int:
-        """Return the number of features; 1 of waveforms."""
-        first = map_array(self.files[features][0])
-        return first.shape[0] if first.ndim == 2 else 1
+        """Return the number of features, of all teachers together; 1 of waveforms."""
+        return sum(self.n_of_teachers(features))
+
+    def n_of_teachers(self, features: str) -> tuple[int, ...]:
+        """Return the number of features of each teacher that a name names; 1 of waveforms."""
+        firsts = [map_array(self.files[teacher.name][0]) for teacher in part_teachers(features)]
+        return tuple(first.shape[0] if first.ndim == 2 else 1 for first in firsts)
 
     def frames(self, features: str) -> tuple[Frames, ...]:
         """Map the features of all stimuli, with their frame rates."""
@@ -69,7 +74,7 @@ class StimulusAudio:
         Parameters
         ----------
         features : str
-            Name of the features.
+            Name of the features, or of those of several teachers.
         beside : str
             Name of features whose part made by hand is put below them; empty for none.
         """
@@ -78,11 +83,13 @@ class StimulusAudio:
         from predann_bids.models.audio.features import features_kind
         from predann_bids.models.audio.teacher import Teacher
 
-        kind = features_kind(features)
-        if beside or issubclass(kind, Teacher):
+        names = [teacher.name for teacher in part_teachers(features)]
+        kind = features_kind(names[0])
+        if beside or len(names) > 1 or issubclass(kind, Teacher):
             rows = features_kind(beside).by_hand if beside else slice(0, 0)
-            frames, others = self.frames(features), self.arrays(beside or SPECTRA)
-            return AudioStore(JoinedSongs(frames, others, rows, self.rate.hz))
+            stacked = zip(*(self.frames(name) for name in names), strict=True)
+            songs = tuple(StackedFrames(parts) for parts in stacked)
+            return AudioStore(JoinedSongs(songs, self.arrays(beside or SPECTRA), rows, self.rate.hz))
         arrays = self.arrays(features)
         return AudioStore(arrays) if kind.in_frames else WaveformStore(arrays, self.rate, Rate(kind.audio_rate))
 
@@ -92,7 +99,7 @@ class StimulusAudio:
         Parameters
         ----------
         features : str
-            Name of the teacher.
+            Name of the teacher, or of several, each of which is reduced by itself.
         songs : collection of int
             Songs that the reduction may be fitted to.
         most : int
@@ -107,12 +114,27 @@ class StimulusAudio:
         """
         from predann_bids.data.stores.mapped import AudioStore
 
+        names = [teacher.name for teacher in part_teachers(features)]
+        if len(names) > 1:
+            return self._learned_together(names, songs, most)
         frames = self.frames(features)
         few = len(frames[0].values) <= most
         reduction = None if few else Reduction.of([frames[song].values for song in sorted(songs)], most)
         heard = [replace(one, values=reduction.apply(one.values)) for one in frames] if reduction else frames
         numbers = self.lengths()
         return AudioStore(tuple(one.at(self.rate.hz, n) for one, n in zip(heard, numbers, strict=True))), reduction
+
+    def _learned_together(
+        self, names: Sequence[str], songs: Collection[int], most: int
+    ) -> tuple[AudioStore, Reduction | None]:
+        from predann_bids.data.stores.mapped import AudioStore
+
+        parts = [self.learned(name, songs, most) for name in names]
+        whole = tuple(np.concatenate(of_song) for of_song in zip(*(store.features for store, _ in parts), strict=True))
+        if not any(reduction for _, reduction in parts):
+            return AudioStore(whole), None
+        each = [reduction or Reduction.unchanged(len(store.features[0])) for store, reduction in parts]
+        return AudioStore(whole), Reduction.side_by_side(each)
 
     def of(self, songs: Sequence[int]) -> StimulusAudio:
         """Keep the features of some stimuli, in this order."""

@@ -33,13 +33,18 @@ def refuse_unfit_teacher(
     Raises
     ------
     WrongUsage
-        No features have this name, or networks take no teacher.
+        No features have this name, or networks take no teacher, or not several.
     MissingInput, UnusableData
         What a teacher needs is missing or damaged; all that is wrong is named.
     """
     kinds = [features_kind(name) for name in features]
-    if training.teacher != JOINT:
-        _refuse_without_frames(training)
+    if training.more_teachers and not DECODERS[training.encoders].takes_several_teachers:
+        raise WrongUsage(
+            f"Networks '{training.encoders}' learn from one teacher at most: leave out --more-teachers, or choose"
+            " --encoders temporal."
+        )
+    for name in (teacher.name for teacher in training.teachers if teacher.name != JOINT):
+        _refuse_without_frames(training.model_copy(update={"teacher": name, "more_teachers": ()}))
     rate_hz = map_brainvision(derivatives[0].paths.header).rate_hz
     for name, kind in zip(features, kinds, strict=True):
         if not issubclass(kind, Teacher):
