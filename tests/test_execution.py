@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from predann_bids.workflows import execution
+from predann_bids.workflows import execution, resources
 from predann_bids.workflows.control_groups import ControlGroups
 from predann_bids.workflows.execution import Execution, available_gb, processors, total_gb
 from predann_bids.workflows.granted import Granted
@@ -159,3 +159,13 @@ def test_without_a_limit_the_memory_is_the_machine_s(groups, where, files):
 def test_the_processors_that_a_container_or_job_was_granted_count(groups, monkeypatch, files, limit):
     monkeypatch.setattr(execution.os, "sched_getaffinity", lambda _: set(range(8)))
     assert processors(groups("0::/a\n3:cpu,cpuacct:/a", files)) == limit
+
+
+def test_recordings_may_take_half_of_the_memory_of_a_processor_whatever_runs_and_is_free(monkeypatch):
+    monkeypatch.setattr(resources, "processors", lambda: 4)
+    monkeypatch.setattr(resources, "total_gb", lambda: 16.0)
+    assert resources.room_for_recordings(Execution()) == 2.0
+    assert resources.room_for_recordings(Execution(n_procs=1)) == 2.0
+    assert resources.room_for_recordings(Execution(mem_gb=8.0)) == 1.0
+    monkeypatch.setattr(resources, "total_gb", lambda: None)
+    assert resources.room_for_recordings(Execution()) == 0.0
