@@ -28,6 +28,7 @@ from predann_bids.data.splits import Split
 from predann_bids.data.windows import Windows, grid
 from predann_bids.errors import WrongUsage
 from predann_bids.learning.sampling import TrainingBatches, ValidationBatches
+from predann_bids.learning.sharing.helping import shared
 from predann_bids.models.checkpoints import FRONT_END
 from predann_bids.models.decoder import OnProgress
 from predann_bids.models.network import Network, network
@@ -208,11 +209,14 @@ class Hardware:
         As Lightning names them.
     device : str
         Number of devices, or 'N,' for the device with number N.
+    beside : tuple of str
+        Further devices, as PyTorch names them, that take a share of each batch if the network can be shared.
     """
 
     accelerator: str = "cpu"
     device: str = "1"
     precision: str = "32-true"
+    beside: tuple[str, ...] = ()
 
 
 def fit(
@@ -287,13 +291,14 @@ def fit(
         )
         if slow := module.decoder.first_step(trainer.strategy.root_device.type):
             on_progress(0, f"{name}: {slow}")
-        trainer.fit(
-            module,
-            _loader(batches),
-            _loader(ValidationBatches(source, validation, config.batch_size, key)) if len(validation) else None,
-            ckpt_path=str(last) if last.is_file() else None,
-            weights_only=True if last.is_file() else None,
-        )
+        with shared(module.decoder, trainer.strategy.root_device, hardware.beside):
+            trainer.fit(
+                module,
+                _loader(batches),
+                _loader(ValidationBatches(source, validation, config.batch_size, key)) if len(validation) else None,
+                ckpt_path=str(last) if last.is_file() else None,
+                weights_only=True if last.is_file() else None,
+            )
     if selection:
         state = torch.load(selection[-1].best_model_path, map_location="cpu", weights_only=True)
         module.load_state_dict(state["state_dict"])
