@@ -157,6 +157,26 @@ def test_a_training_that_is_asked_to_stop_saves_and_goes_on_to_the_same_end(trai
 
 
 @pytest.mark.usefixtures("handled")
+def test_the_best_epoch_is_kept_even_if_the_training_is_stopped_in_it(train):
+    config = CONFIG.model_copy(update={"epochs": 30, "patience": 1})
+    whole, history = train(config, directory="whole")
+    best, epochs = next(row["epoch"] for row in history if row["kept"]), []
+    assert best < len(history)
+
+    def ask(units, _):
+        epochs.append(units)
+        if sum(epochs) == best:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped):
+        train(config, ask, directory="stopped")
+    stop_when_asked()  # as the next process does
+    resumed, resumed_history = train(config, directory="stopped")
+    assert resumed_history == history
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+@pytest.mark.usefixtures("handled")
 def test_an_epoch_that_takes_too_long_is_not_waited_for(train, monkeypatch, tmp_path):
     monkeypatch.setitem(PATIENCE_S, signal.SIGTERM, 0.0)
     with pytest.raises(Stopped):

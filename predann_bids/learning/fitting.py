@@ -333,7 +333,12 @@ def _selection(config: Training, directory: Path) -> list[Any]:
         return []
     patience = math.ceil(config.patience / config.validate_every)
     best = ModelCheckpoint(
-        directory, filename="best", monitor="validation_loss", save_weights_only=True, enable_version_counter=False
+        directory,
+        filename="best",
+        monitor="validation_loss",
+        save_weights_only=True,
+        save_on_train_epoch_end=False,  # which would be after the training may have been stopped
+        enable_version_counter=False,
     )
     return [EarlyStopping("validation_loss", patience=patience), best]
 
