@@ -68,7 +68,8 @@ def helper(tmp_path_factory):
 
 def trained(decoder, batches):
     """Train for a step on each batch: losses, gradients of the last step, weights and running statistics."""
-    optimizer, losses = torch.optim.AdamW(decoder.parameters(), lr=0.003), []
+    # not Adam, which makes much of the rounding in gradients near zero
+    optimizer, losses = torch.optim.SGD(decoder.parameters(), lr=0.1, momentum=0.9), []
     torch.manual_seed(3)
     for batch in batches:
         optimizer.zero_grad()
