@@ -303,6 +303,8 @@ def fit(
         state = torch.load(selection[-1].best_model_path, map_location="cpu", weights_only=True)
         module.load_state_dict(state["state_dict"])
     decoder = module.decoder.cpu().eval()
+    if hardware.precision.startswith("64"):
+        decoder = decoder.float()  # as the windows are that it will be given
     decoder.remember(source.songs())
     on_progress(config.all_epochs - len(history.rows), f"{name}: done")
     return decoder, _marked(history.rows, best=bool(selection))
