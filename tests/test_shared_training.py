@@ -31,10 +31,10 @@ SONGS, CHANNELS = tuple("abc"), tuple("ABCDEF")
 def source():
     """Two listeners of three songs."""
     rng = np.random.default_rng(0)
-    songs = [rng.standard_normal(4000).astype(np.float32) for _ in SONGS]
-    trials = [Trial(str(n), "", "", "", n, song, 400 * song, 400, 0) for n in range(2) for song in range(3)]
+    songs = [rng.standard_normal(2400).astype(np.float32) for _ in SONGS]
+    trials = [Trial(str(n), "", "", "", n, song, 240 * song, 240, 0) for n in range(2) for song in range(3)]
     recordings = [
-        MappedRecording(rng.standard_normal((1200, 6)).astype(np.float32), np.ones(6, np.float32), CHANNELS, 50.0)
+        MappedRecording(rng.standard_normal((720, 6)).astype(np.float32), np.ones(6, np.float32), CHANNELS, 50.0)
         for _ in range(2)
     ]
     return Source(tuple(trials), EegStore.open(recordings), WaveformStore(tuple(songs), Rate(50), Rate(500)), 40, 0)
@@ -43,9 +43,9 @@ def source():
 @pytest.fixture
 def train(source, tmp_path):
     settings = PublishedSettings(CHANNELS, SONGS, 50.0, 0.0, 0.8)
-    sets = [tuple(Stretch(trial, Span(0, 400)) for trial in range(3 * n, 3 * n + 3)) for n in range(2)]
+    sets = [tuple(Stretch(trial, Span(0, 240)) for trial in range(3 * n, 3 * n + 3)) for n in range(2)]
     config = resolve(preset="published").training.model_copy(
-        update={"epochs": 3, "batch_size": 8, "keep": "best", "validate_every": 1, "drawing": "filled"}
+        update={"epochs": 3, "batch_size": 7, "keep": "best", "validate_every": 1, "drawing": "filled"}
     )
 
     def train(directory, beside=(), report=lambda units, note: None):
@@ -80,7 +80,7 @@ def test_a_shared_training_that_is_stopped_goes_on_alone_and_ends_as_one_that_wa
     torch.testing.assert_close(
         [list(row.values()) for row in history], [list(row.values()) for row in expected], atol=2e-6, rtol=0
     )
-    torch.testing.assert_close(resumed.state_dict(), alone.state_dict(), atol=1e-8, rtol=1e-8)
+    torch.testing.assert_close(resumed.state_dict(), alone.state_dict(), atol=1e-7, rtol=1e-6)
 
 
 def test_a_helper_that_dies_ends_the_training_with_advice(train, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from predann_bids.config import Training
@@ -14,7 +15,7 @@ from predann_bids.workflows.group.fitting.one_fit import do_fit
 from predann_bids.workflows.group.fitting.training import refuse_too_large
 from predann_bids.workflows.locks import exclusive
 from predann_bids.workflows.processes import Finished, Work, Worker, do_all
-from predann_bids.workflows.resources import processes_for
+from predann_bids.workflows.resources import devices_each, left_over, processes_for
 
 BUSY_S = 600.0  # for which a run waits for another process to finish what alone is left to do
 Task = TypeVar("Task")
@@ -25,7 +26,8 @@ PRELOAD = ("predann_bids.learning.fitting", "predann_bids.models.checkpoints", "
 def train_all(fits: Sequence[ModelFit], execution: Execution) -> None:
     """Do the fits that are not done yet: first what is solved for, which networks contain, then the longest.
 
-    What another process is working on is left to it, and waited for when all else is done.
+    Devices that would have nothing to do at the end share what is left, where networks are large enough. What another
+    process is working on is left to it, and waited for when all else is done.
 
     Raises
     ------
@@ -40,23 +42,33 @@ def train_all(fits: Sequence[ModelFit], execution: Execution) -> None:
     busy: list[ModelFit] = []
     for title, some, work in (
         ("Solving", solved, train_one),
-        ("Training", trained, train_one),
+        *(("Training", part, train_one) for part in _rounds(trained, execution)),
         ("Waiting for another process", busy, train_when_free),
     ):
         if not some:
             continue
         waits, in_epochs, training = some is busy, some[0].model.in_epochs, some[0].science.training
         finished = [fit for fit in fits if fit.model.in_epochs == in_epochs and fit not in some and not waits]
+        trains = in_epochs and not some[0].study.given
+        each = devices_each(training, len(some), execution) if trains else 1
         run_tasks(
             work,
-            tuple(some),
-            execution,
+            tuple(fit.on_devices(each) for fit in some) if each > 1 else tuple(some),
+            replace(execution, devices_each=each),
             title=title,
             training=training,
             units=lambda fit: fit.units,
             done=sum(fit.units for fit in finished),
             busy=None if waits else busy,
         )
+
+
+def _rounds(trained: Sequence[ModelFit], execution: Execution) -> list[Sequence[ModelFit]]:
+    """Divide trainings into those that have a device each, and a rest that shares the devices."""
+    if not trained:
+        return []
+    whole = len(trained) - left_over(trained[0].science.training, len(trained), execution)
+    return [trained[:whole], trained[whole:]]
 
 
 def run_tasks(
