@@ -263,7 +263,9 @@ def running_options() -> Iterator[click.Option]:
         ["--devices"],
         default="1",
         show_default=True,
-        help="Devices, as Lightning takes them. Each training uses one; several devices train several decoders.",
+        help="Devices, as Lightning takes them. Several train several decoders at once. When fewer are left than there"
+        " are devices, those of preset 'published' divide each batch over several; other networks are too small to gain"
+        " from that.",
     )
     yield click.Option(
         ["--num-nodes"], type=click.IntRange(1), default=1, show_default=True, help="Number of nodes, for Lightning."

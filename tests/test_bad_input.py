@@ -305,7 +305,7 @@ def test_a_defect_is_told_without_a_traceback(dataset, tmp_path, app, monkeypatc
 def test_a_group_run_does_what_no_other_process_is_doing_and_is_then_worth_trying_again(group, tmp_path, monkeypatch):
     from filelock import FileLock
 
-    monkeypatch.setattr("predann_bids.workflows.group.fitting.BUSY_S", 0.1)
+    monkeypatch.setattr("predann_bids.workflows.group.fitting.tasks.BUSY_S", 0.1)
     fold = tmp_path / "out/group/predann/fold-1"
     fold.mkdir(parents=True)
     with FileLock(fold / ".band_power.lock"):  # which comes first

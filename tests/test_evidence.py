@@ -151,7 +151,7 @@ def test_nothing_is_trained_again_for_more_permutations(output, dataset, config,
     def trained(*_):
         pytest.fail("a finished fit was done again")
 
-    monkeypatch.setattr("predann_bids.workflows.group.fitting.do_fit", trained)
+    monkeypatch.setattr("predann_bids.workflows.group.fitting.tasks.do_fit", trained)
     again = shutil.copytree(output, tmp_path / "again")
     evidence = ("--n-seeds", "2", "--permutations", "39", "--control", "fingerprint", "--also-split", "stimulus")
     directory = group_run(dataset, again, "--config", config, "--n-folds", "2", *evidence, "--no-report")

@@ -152,7 +152,7 @@ def test_finished_folds_are_not_trained_again(output, dataset, config, tmp_path,
     def trained(*_):
         pytest.fail("a finished fold was trained again")
 
-    monkeypatch.setattr("predann_bids.workflows.group.fitting.do_fit", trained)
+    monkeypatch.setattr("predann_bids.workflows.group.fitting.tasks.do_fit", trained)
     _, code, *_ = run_again(output, dataset, tmp_path, app, "--config", config, keep_group=True)
     assert code == 0
 

@@ -13,8 +13,8 @@ from predann_bids.config import Training
 from predann_bids.errors import Busy, UnusableData
 from predann_bids.workflows import processes
 from predann_bids.workflows.execution import Execution
-from predann_bids.workflows.group import fitting
-from predann_bids.workflows.group.fitting import train_all
+from predann_bids.workflows.group.fitting import tasks
+from predann_bids.workflows.group.fitting.tasks import train_all
 from predann_bids.workflows.processes import do_all
 
 
@@ -132,7 +132,7 @@ def done_by(monkeypatch):
                     raise Busy("Another process is working on fold 1, solved.")
             done.append(fit.name)
 
-        monkeypatch.setattr(fitting, "train_one", train_one)
+        monkeypatch.setattr(tasks, "train_one", train_one)
         try:
             train_all([Fit("solved", in_epochs=False), Fit("trained"), Fit("another")], Execution(n_procs=1))
         except Busy as error:
@@ -144,7 +144,7 @@ def done_by(monkeypatch):
 
 def test_what_another_process_works_on_is_left_to_the_end_of_all_stages_and_waited_for(done_by):
     assert done_by(busy_for=0) == (["solved", "trained", "another"], [0], "")
-    assert done_by(busy_for=1) == (["trained", "another", "solved"], [0, fitting.BUSY_S], "")
+    assert done_by(busy_for=1) == (["trained", "another", "solved"], [0, tasks.BUSY_S], "")
 
 
 def test_if_it_is_not_done_by_then_the_run_says_so_after_all_else_is_done(done_by):

@@ -51,7 +51,7 @@ def split():
 def train(source, split, tmp_path):
     settings = TemporalSettings(("A", "B", "C"), ("a", "b"), RATE_HZ, 0.0, LENGTH / RATE_HZ, memory_frames=200)
 
-    def train(config=CONFIG, report=lambda units, note: None, directory="training"):
+    def train(config=CONFIG, report=lambda units, note: None, directory="training", hardware=Hardware()):  # noqa: B008
         return fit(
             source,
             split,
@@ -60,7 +60,7 @@ def train(source, split, tmp_path):
             config,
             directory=tmp_path / directory,
             name="x",
-            hardware=Hardware(),
+            hardware=hardware,
             on_progress=report,
         )
 
@@ -76,6 +76,12 @@ def test_equal_seeds_train_equal_decoders_and_others_do_not(train):
     other = train(CONFIG.model_copy(update={"seed": 1}), directory="other")[0]
     assert torch.equal(weights(one), weights(same))
     assert not torch.equal(weights(one), weights(other))
+
+
+def test_a_decoder_that_was_trained_in_double_precision_predicts_from_windows_in_single(train, source, split):
+    decoder = train(CONFIG.model_copy(update={"epochs": 1}), hardware=Hardware(precision="64-true"))[0]
+    probabilities, _ = predict(decoder, source, grid(split.test, LENGTH, LENGTH), "cpu")
+    assert np.isfinite(probabilities).all()
 
 
 def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(train, monkeypatch):
@@ -149,6 +155,26 @@ def test_a_training_that_is_asked_to_stop_saves_and_goes_on_to_the_same_end(trai
             os.kill(os.getpid(), number)
 
     with pytest.raises(Stopped, match=signal.Signals(number).name):
+        train(config, ask, directory="stopped")
+    stop_when_asked()  # as the next process does
+    resumed, resumed_history = train(config, directory="stopped")
+    assert resumed_history == history
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+@pytest.mark.usefixtures("handled")
+def test_the_best_epoch_is_kept_even_if_the_training_is_stopped_in_it(train):
+    config = CONFIG.model_copy(update={"epochs": 30, "patience": 1})
+    whole, history = train(config, directory="whole")
+    best, epochs = next(row["epoch"] for row in history if row["kept"]), []
+    assert best < len(history)
+
+    def ask(units, _):
+        epochs.append(units)
+        if sum(epochs) == best:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped):
         train(config, ask, directory="stopped")
     stop_when_asked()  # as the next process does
     resumed, resumed_history = train(config, directory="stopped")

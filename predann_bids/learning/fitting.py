@@ -28,6 +28,7 @@ from predann_bids.data.stores.mapped import EegStore
 from predann_bids.data.windows import Windows, grid
 from predann_bids.errors import WrongUsage
 from predann_bids.learning.sampling import TrainingBatches, ValidationBatches
+from predann_bids.learning.sharing.helping import shared
 from predann_bids.models.checkpoints import FRONT_END
 from predann_bids.models.decoder import OnProgress
 from predann_bids.models.network import Network, network
@@ -216,12 +217,15 @@ class Hardware:
         Number of devices, or 'N,' for the device with number N.
     room_gb : float
         Memory for recordings that are kept scaled, so that not each window is scaled when it is cut.
+    beside : tuple of str
+        Further devices, as PyTorch names them, that take a share of each batch if the network can be shared.
     """
 
     accelerator: str = "cpu"
     device: str = "1"
     precision: str = "32-true"
     room_gb: float = 1.0
+    beside: tuple[str, ...] = ()
 
 
 def fit(
@@ -298,17 +302,20 @@ def fit(
         )
         if slow := module.decoder.first_step(trainer.strategy.root_device.type):
             on_progress(0, f"{name}: {slow}")
-        trainer.fit(
-            module,
-            _loader(batches),
-            _loader(ValidationBatches(taken, validation, config.batch_size, key)) if len(validation) else None,
-            ckpt_path=str(last) if last.is_file() else None,
-            weights_only=True if last.is_file() else None,
-        )
+        with shared(module.decoder, trainer.strategy.root_device, hardware.beside):
+            trainer.fit(
+                module,
+                _loader(batches),
+                _loader(ValidationBatches(taken, validation, config.batch_size, key)) if len(validation) else None,
+                ckpt_path=str(last) if last.is_file() else None,
+                weights_only=True if last.is_file() else None,
+            )
     if selection:
         state = torch.load(selection[-1].best_model_path, map_location="cpu", weights_only=True)
         module.load_state_dict(state["state_dict"])
     decoder = module.decoder.cpu().eval()
+    if hardware.precision.startswith("64"):
+        decoder = decoder.float()  # as the windows are that it will be given
     decoder.remember(source.songs())
     on_progress(config.all_epochs - len(history.rows), f"{name}: done")
     return decoder, _marked(history.rows, best=bool(selection))
@@ -339,7 +346,12 @@ def _selection(config: Training, directory: Path) -> list[Any]:
         return []
     patience = math.ceil(config.patience / config.validate_every)
     best = ModelCheckpoint(
-        directory, filename="best", monitor="validation_loss", save_weights_only=True, enable_version_counter=False
+        directory,
+        filename="best",
+        monitor="validation_loss",
+        save_weights_only=True,
+        save_on_train_epoch_end=False,  # which would be after the training may have been stopped
+        enable_version_counter=False,
     )
     return [EarlyStopping("validation_loss", patience=patience), best]
 

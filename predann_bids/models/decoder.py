@@ -125,6 +125,8 @@ class Decoder(nn.Module, ABC):
     is_large : bool
         Whether training needs several processors and much memory. On an accelerator, large decoders are trained one at
         a time.
+    can_share : bool
+        Whether several devices can take a share of each batch in training.
     precisions : tuple of str
         Precisions of training that its results do not suffer from, as Lightning names them; empty for all.
     title : str
@@ -144,6 +146,7 @@ class Decoder(nn.Module, ABC):
     compares_moments: ClassVar[bool] = False
     takes_several_teachers: ClassVar[bool] = False
     is_large: ClassVar[bool] = False
+    can_share: ClassVar[bool] = False
     precisions: ClassVar[tuple[str, ...]] = ()
     title: ClassVar[str] = ""
     suffix: ClassVar[str] = "ckpt"

@@ -16,6 +16,7 @@ from predann_bids.errors import WrongUsage
 from predann_bids.models.checkpoints import load_decoder, save_decoder
 from predann_bids.models.decoder import DECODERS, Blueprint, Decoder, OnProgress, Songs, silent
 from predann_bids.models.linear.filters import FilterBanks
+from predann_bids.models.published.team import Team
 
 
 class Network(Decoder):
@@ -93,6 +94,9 @@ class Network(Decoder):
     def phase(self) -> str:
         """Name of the phase of training that the network is in; empty if there is only one."""
         return ""
+
+    def share(self, team: Team | None) -> None:
+        """Let several processes take a share of each batch, where `can_share`; None ends it."""
 
     def first_step(self, device: str) -> str:  # noqa: ARG002 - for subclasses
         """Return what takes long in the first step of training on a kind of device; empty if nothing does."""

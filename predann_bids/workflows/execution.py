@@ -18,7 +18,7 @@ BEAT_S = 0.5
 
 @dataclass(frozen=True)
 class Execution:
-    """How a workflow runs; nothing here changes a result, but for `threads`.
+    """How a workflow runs; nothing here changes a result by more than rounding.
 
     Parameters
     ----------
@@ -41,7 +41,9 @@ class Execution:
     work_dir : Path, optional
         Directory for temporary files.
     accelerator, devices, num_nodes, precision : str, str, int, str
-        Handed to Lightning. Each training has one device; several devices do several trainings at once.
+        Handed to Lightning. Several devices do several trainings at once, or share some.
+    devices_each : int
+        Devices that one training shares. Which is not for users to say: it follows from how many are left to do.
     threads : int
         Processors that one training of the published networks uses. Unlike those of other networks, its results depend
         on their number, by as much as sums depend on their order.
@@ -60,6 +62,7 @@ class Execution:
     work_dir: Path | None = None
     accelerator: str = "auto"
     devices: str = "1"
+    devices_each: int = 1
     num_nodes: int = 1
     precision: str = "32-true"
     threads: int = 1

@@ -26,9 +26,22 @@ def processes_for(training: Training, execution: Execution) -> int:
     kind = DECODERS[training.encoders]
     if uses_accelerator(execution):
         each = 1 if kind.is_large else FITS_PER_DEVICE
-        return execution.n_procs or each * len(devices_of(execution))
+        return execution.n_procs or max(1, each * len(devices_of(execution)) // execution.devices_each)
     fitting = execution.processes_for(kind.memory_gb(training.batch_size))
-    return min(fitting, max(1, execution.processes // execution.threads))
+    return min(fitting, max(1, execution.processes // (execution.threads * execution.devices_each)))
+
+
+def devices_each(training: Training, number: int, execution: Execution) -> int:
+    """Devices that each of a number of trainings can share; 1 where networks are too small to gain from it."""
+    if not DECODERS[training.encoders].can_share:
+        return 1
+    return max(1, len(_names(execution)) // max(1, min(number, execution.n_procs or number)))
+
+
+def left_over(training: Training, number: int, execution: Execution) -> int:
+    """How many of a number of trainings are left when all devices have done as many; 0 if they cannot be shared."""
+    left = number % len(_names(execution)) if not execution.n_procs else 0
+    return left if left and devices_each(training, left, execution) > 1 else 0
 
 
 def threads_for(training: Training, number: int, execution: Execution) -> int:
@@ -103,7 +116,7 @@ def check_accelerator(execution: Execution) -> None:
         raise WrongUsage(f"--accelerator {execution.accelerator}: there is no such device. Use 'auto' or 'cpu'.")
     if execution.num_nodes > 1:
         raise WrongUsage(
-            f"--num-nodes {execution.num_nodes}: each training has one device. Several nodes share a run when each does"
+            f"--num-nodes {execution.num_nodes}: a training stays on one node. Several nodes share a run when each does"
             " some folds: --fold."
         )
     if uses_accelerator(execution):
@@ -155,19 +168,31 @@ def devices_of(execution: Execution) -> list[int]:
     return chosen
 
 
-def own_device(execution: Execution, worker: int) -> int:
-    """Number of the accelerator that one of several processes is to use."""
-    devices = devices_of(execution)
-    return devices[worker % len(devices)]
-
-
 def hardware_of(execution: Execution, worker: int) -> Hardware:
-    """Say what Lightning is to run on in one of several processes."""
+    """Say what Lightning is to run on in one of several processes, and what shares the training with it."""
     from predann_bids.learning.fitting import Hardware
 
+    first, *beside = _own(execution, worker)
     if not uses_accelerator(execution):
-        return Hardware("cpu", "1", execution.precision, room_for_recordings(execution))
-    return Hardware(execution.accelerator, f"{own_device(execution, worker)},", execution.precision)
+        return Hardware("cpu", "1", execution.precision, room_for_recordings(execution), tuple(beside))
+    number = int(first.partition(":")[2] or 0)
+    return Hardware(execution.accelerator, f"{number},", execution.precision, beside=tuple(beside))
+
+
+def _own(execution: Execution, worker: int) -> list[str]:
+    """Name the devices that one of several processes is to use."""
+    names, each = _names(execution), execution.devices_each
+    first = each * (worker % max(1, len(names) // each))
+    return names[first : first + each]
+
+
+def _names(execution: Execution) -> list[str]:
+    """Name all devices, as PyTorch does; on processors, each stands for a process."""
+    if not uses_accelerator(execution):
+        return ["cpu"] * (int(execution.devices) if execution.devices.isdigit() else 1)
+    import torch
+
+    return [f"cuda:{number}" if torch.cuda.is_available() else "mps" for number in devices_of(execution)]
 
 
 def room_for_recordings(execution: Execution) -> float:
@@ -194,11 +219,7 @@ def uses_accelerator(execution: Execution) -> bool:
 
 def device_of(execution: Execution, worker: int) -> str:
     """Name the device that a fit runs on in one of several processes, as PyTorch does."""
-    if not uses_accelerator(execution):
-        return "cpu"
-    import torch
-
-    return f"cuda:{own_device(execution, worker)}" if torch.cuda.is_available() else "mps"
+    return _own(execution, worker)[0]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from predann_bids.models.network import Network
 from predann_bids.models.published.encoder import PublishedEncoder
 from predann_bids.models.published.maps import compiler
 from predann_bids.models.published.moments import embed_moments
+from predann_bids.models.published.team import Team
 from predann_bids.models.settings import Settings
 
 KINDS = ("2d", "1d")
@@ -62,6 +63,7 @@ class PublishedDecoder(Network):
     at_once = 16
     centred = False
     is_large = True
+    can_share = True
     precisions = ("32-true", "64-true", "32", "64")  # with bfloat16, gradients of single weights are off by 43 %
     settings_class = PublishedSettings
     settings: PublishedSettings
@@ -105,6 +107,9 @@ class PublishedDecoder(Network):
 
     def first_step(self, device: str) -> str:  # noqa: D102
         return "compiles its networks for the GPU, about half a minute" if device == "cuda" and compiler() else ""
+
+    def share(self, team: Team | None) -> None:  # noqa: D102
+        self.encoder_eeg.team = self.encoder_audio.team = team
 
     def encode_eeg(self, eeg: Tensor) -> tuple[Tensor, Tensor]:
         """Recognise songs from scaled, unpadded EEG (B, C, T): song logits (B, n_songs), embedding (B, 100)."""

@@ -26,6 +26,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from predann_bids.models.published.share import Share
+
 REACH = 3  # columns to either side that three convolutions with kernels of three columns reach
 KEPT = (
     2 * REACH
@@ -171,7 +173,13 @@ def pool(
 
 
 def pool_and_measure(
-    images: Tensor, counts: Tensor, blocks: Sequence[Block], eps: float, *, columns: int | None = None
+    images: Tensor,
+    counts: Tensor,
+    blocks: Sequence[Block],
+    eps: float,
+    *,
+    columns: int | None = None,
+    share: Share | None = None,
 ) -> tuple[Pooled, list[Statistics]]:
     """Pass images through the blocks, normalise with the statistics of the batch, and pool.
 
@@ -190,6 +198,9 @@ def pool_and_measure(
         Added to the variances.
     columns : int, optional
         Sum of the counts, if known. Computing it would have to wait for an accelerator.
+    share : Share, optional
+        If the images are only this share of a batch. The statistics are those of the whole batch; the gradients of all
+        processes add up to those of the batch.
 
     Returns
     -------
@@ -205,16 +216,22 @@ def pool_and_measure(
     if images.requires_grad:
         raise ValueError("in training mode there is no gradient for the input; call eval() to get one")
     flat = [tensor for block in blocks for tensor in block]
-    mean, power, *measured = _Stages.apply(images, counts, eps, columns, *flat)  # type: ignore[no-untyped-call]
+    mean, power, *measured = _Stages.apply(images, counts, eps, columns, share, *flat)  # type: ignore[no-untyped-call]
     return Pooled(mean, power), [Statistics(*measured[i : i + 2]) for i in range(0, len(measured), 2)]
 
 
 class _Stages(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, images: Tensor, counts: Tensor, eps: float, columns: int | None, *flat: Tensor
+        ctx: Any,
+        images: Tensor,
+        counts: Tensor,
+        eps: float,
+        columns: int | None,
+        share: Share | None,
+        *flat: Tensor,
     ) -> tuple[Tensor, ...]:
-        run = _Run(images, counts, eps, columns)
+        run = _Run(images, counts, eps, columns, share)
         pooled = run.forward([Block(*flat[i : i + 4]) for i in range(0, len(flat), 4)])
         ctx.save_for_backward(*flat)
         ctx.run = run
@@ -229,16 +246,18 @@ class _Stages(torch.autograd.Function):
         if not run.maps:
             raise RuntimeError("the maps of the blocks have been freed: backward can be called only once")
         gradients = run.backward([Block(*flat[i : i + 4]) for i in range(0, len(flat), 4)], d_mean, d_power)
-        return None, None, None, None, *(one for block in gradients for one in block)
+        return None, None, None, None, None, *(one for block in gradients for one in block)
 
 
 class _Run:
     """The forward and backward pass of a batch through the blocks."""
 
-    def __init__(self, images: Tensor, counts: Tensor, eps: float, columns: int | None = None) -> None:
-        self.images, self.counts, self.eps = images, counts, eps
+    def __init__(
+        self, images: Tensor, counts: Tensor, eps: float, columns: int | None = None, share: Share | None = None
+    ) -> None:
+        self.images, self.counts, self.eps, self.share = images, counts, eps, share
         self.per_window = _positions(images, counts, columns)
-        self.n = len(images) // len(counts) * self.per_window
+        self.n = (share.windows if share else len(images) // len(counts)) * self.per_window
         self.measured: list[Statistics] = []
         self.kept_statistics: list[Statistics] = []  # of the maps as they are kept, which are roughly centred
         self.maps: list[list[Tensor]] = []  # the maps that are kept of each part
@@ -247,6 +266,8 @@ class _Run:
         first, second, third = blocks
         self.parts = _parts(self.images, len(third.bias))
         self.patches = _Patches(self.images, self.counts, first.kernel, self.parts)
+        for name in ("sums", "products"):
+            setattr(self.patches, name, self._total(getattr(self.patches, name))[0])
         self.measured.append(self.patches.statistics(first, self.n))
         # the first map is already normalised by its kernel; eps will be added to the variance
         self.kept_statistics.append(Statistics(torch.zeros_like(first.bias), torch.full_like(first.bias, 1 - self.eps)))
@@ -257,16 +278,17 @@ class _Run:
 
     def _convolve_all(self, block: Block, entering: Callable[[slice, list[Tensor]], Tensor]) -> None:
         """Convolve and keep all maps, minus the mean of the first part, so that sums of squares stay precise."""
-        measure = _Measure(self.n)
+        measure = _Measure()
         bias = block.bias
         for part, kept in zip(self.parts, self.maps, strict=True):
             x = _convolve(entering(part, kept), block.kernel, bias)
             if bias is block.bias:
                 centre = x.mean(dim=(0, 2, 3))
+                centre = self.share.mean(centre) if self.share else centre
                 x, bias = x.sub_(_per_channel(centre)), bias - centre
             measure.add(x, self._weights(part))
             kept.append(x)
-        self.kept_statistics.append(measure.statistics())
+        self.kept_statistics.append(_statistics(self._total(*measure.sums()), self.n, block.bias))
         mean, variance = self.kept_statistics[-1]
         self.measured.append(Statistics(mean + centre, variance))
 
@@ -300,7 +322,7 @@ class _Run:
             kept.append(d_second.add(_gate_(dh, h), kept[0]))
         d_kernel2, d_first = torch.zeros_like(second.kernel), _SumsOfGradient(first)
         d_kernel1 = torch.zeros_like(first.kernel, dtype=torch.float64)
-        scale, level, slope = self._through(1, second, *d_second.parameters(*self._standard(1)))
+        scale, level, slope = self._through(1, second, *self._total(*d_second.parameters(*self._standard(1))))
         for part, kept in zip(self.parts, self.maps, strict=True):
             g, x = kept.pop(), kept.pop()
             dx = g.mul_(scale).sub_(x.mul_(slope).add_(level).mul_(self._columns(part)))
@@ -329,7 +351,7 @@ class _Run:
         alpha, delta = d_mean / self.per_window, 2 * d_power / self.per_window**2  # (B, O)
         d_shift = (alpha * c + delta * (block.factor * s + block.shift * c)).sum(0)
         d_factor = (alpha * s + delta * (block.factor * t + block.shift * s)).sum(0)
-        scale, level, slope = self._through(2, block, d_factor, d_shift)
+        scale, level, slope = self._through(2, block, *self._total(d_factor, d_shift))
         alpha, delta = (
             scale * one.repeat_interleave(len(self.counts), dim=0)[:, :, None, None] for one in (alpha, delta)
         )
@@ -363,6 +385,10 @@ class _Run:
         slope = scale * d_factor / self.n * spread
         return _per_channel(scale), _per_channel(scale * d_shift / self.n - slope * mean), _per_channel(slope)
 
+    def _total(self, *own: Tensor) -> Sequence[Tensor]:
+        """Add sums over the images of this process to those of the others."""
+        return self.share.total(*own) if self.share else own
+
     def _weights(self, part: slice) -> Tensor:
         return _of_part(self.counts, part)
 
@@ -371,10 +397,9 @@ class _Run:
 
 
 class _Measure:
-    """Mean and variance of a map that is processed in parts, combined in double precision."""
+    """Sums over a map that is processed in parts, combined in double precision."""
 
-    def __init__(self, n: int) -> None:
-        self.n = n
+    def __init__(self) -> None:
         self.means: list[Tensor] = []
         self.squares: list[Tensor] = []
         self.numbers: list[Tensor] = []
@@ -387,12 +412,17 @@ class _Measure:
         self.means.append(mean)
         self.numbers.append(number)
 
-    def statistics(self) -> Statistics:
+    def sums(self) -> tuple[Tensor, Tensor]:
+        """Return the sums of the map (O,) and of its squares."""
         means = torch.stack(self.means).double()
         numbers = torch.stack(self.numbers)[:, None]
-        mean = (numbers * means).sum(0) / self.n
-        variance = torch.stack(self.squares).double().sum(0) / self.n - mean**2
-        return Statistics(mean.to(self.means[0]), variance.to(self.means[0]))
+        return (numbers * means).sum(0), torch.stack(self.squares).double().sum(0)
+
+
+def _statistics(sums: Sequence[Tensor], n: int, like: Tensor) -> Statistics:
+    total, squares = sums
+    mean = total / n
+    return Statistics(mean.to(like), (squares / n - mean**2).to(like))
 
 
 class _SumsOfGradient:

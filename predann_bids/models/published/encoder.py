@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from predann_bids.models.published.blocks import Block, Columns, Pooled, Statistics, pool
 from predann_bids.models.published.maps import measuring
+from predann_bids.models.published.team import Team
 
 WIDTHS = (32, 64, 128)
 EMBEDDING = 100
@@ -46,7 +47,14 @@ class PublishedEncoder(nn.Module):
         Number of channels, for kind "1d"; an encoder of kind "2d" takes any number.
     dropout : float
         Share of the last feature map that is dropped before averaging.
+
+    Attributes
+    ----------
+    team : Team, optional
+        Processes that share batches, during a training.
     """
+
+    team: Team | None = None
 
     def __init__(self, n_songs: int, *, kind: str = "2d", n_channels: int = 1, dropout: float = 0.5) -> None:
         super().__init__()
@@ -67,19 +75,33 @@ class PublishedEncoder(nn.Module):
     def _pool(self, windows: Tensor) -> Pooled:
         planes = windows[:, None] if self.kind == "2d" else windows[:, :, None]  # (B, 1, C, T) or (B, C, 1, T)
         columns = _columns(windows.shape[-1], planes.shape[2], windows.device)
-        images, counts = columns.images(planes), columns.counts().to(windows)
         convolutions, norms = self._layers(0), self._layers(1)
         pairs = zip(convolutions, norms, strict=True)
         blocks = [self._block(convolution, norm, planes.shape[2]) for convolution, norm in pairs]
         if not self.training:
             running = [Statistics(norm.running_mean, norm.running_var) for norm in norms]
-            return pool(images, counts, blocks, running, norms[0].eps, columns=columns.total)
-        measure = measuring(windows.device)
-        pooled, measured = measure(images, counts, blocks, norms[0].eps, columns=columns.total)
+            return self._pool_with(planes, columns, blocks, running, norms[0].eps)
+        pooled, measured = self._measure(planes, columns, blocks, norms[0].eps)
         positions = len(windows) * planes.shape[2] * columns.total
         for norm, statistics in zip(norms, measured, strict=True):
             _follow(norm, statistics, positions)
         return pooled
+
+    def _pool_with(
+        self, planes: Tensor, columns: Columns, blocks: list[Block], running: list[Statistics], eps: float
+    ) -> Pooled:
+        if self.team and self.team.can_share(planes) and not torch.is_grad_enabled():
+            return self.team.pool(planes, columns, blocks, running, eps)
+        images, counts = columns.images(planes), columns.counts().to(planes)
+        return pool(images, counts, blocks, running, eps, columns=columns.total)
+
+    def _measure(
+        self, planes: Tensor, columns: Columns, blocks: list[Block], eps: float
+    ) -> tuple[Pooled, list[Statistics]]:
+        if self.team and self.team.can_share(planes):
+            return self.team.measure(id(self), planes, columns, blocks, eps)
+        images, counts = columns.images(planes), columns.counts().to(planes)
+        return measuring(planes.device)(images, counts, blocks, eps, columns=columns.total)
 
     def _noisy_mean(self, pooled: Pooled) -> Tensor:
         """Draw the mean of the map under dropout, as if each of its N positions x were dropped with probability p.

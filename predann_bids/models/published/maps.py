@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from predann_bids.models.published.blocks import Block, Pooled, Statistics, pool_and_measure
+from predann_bids.models.published.share import Share, summed
 
 COMPILERS = ("clang", "gcc", "cc")  # that Triton looks for, after $CC
 Measure = Callable[..., tuple[Pooled, list[Statistics]]]
@@ -44,7 +45,13 @@ def _compiled() -> Measure:
 
 
 def pool_and_measure_maps(
-    images: Tensor, counts: Tensor, blocks: Sequence[Block], eps: float, *, columns: int
+    images: Tensor,
+    counts: Tensor,
+    blocks: Sequence[Block],
+    eps: float,
+    *,
+    columns: int,
+    share: Share | None = None,
 ) -> tuple[Pooled, list[Statistics]]:
     """Do what `blocks.pool_and_measure` does, on the maps of the whole batch.
 
@@ -60,6 +67,8 @@ def pool_and_measure_maps(
         Added to the variances.
     columns : int
         Sum of the counts.
+    share : Share, optional
+        See `blocks.pool_and_measure`.
 
     Returns
     -------
@@ -69,9 +78,10 @@ def pool_and_measure_maps(
     """
     n_windows, per_window = images.shape[0] // counts.shape[0], columns * images.shape[2]
     weights = counts.repeat(n_windows, 1)[:, None, None]  # (n, 1, 1, W)
+    in_all = (share.windows if share else n_windows) * per_window
     x, measured = images.contiguous(memory_format=torch.channels_last), []
     for block in blocks:
-        x, statistics = _normalised(x, weights / (n_windows * per_window), block, eps)
+        x, statistics = _normalised(x, weights / in_all, block, eps, summed if share else _alone)
         measured.append(statistics)
     weighted = x * (weights / per_window)
     sums = torch.stack([weighted.sum(dim=(2, 3)), (weighted * x).sum(dim=(2, 3)) / per_window])  # (2, n, O)
@@ -79,13 +89,19 @@ def pool_and_measure_maps(
     return Pooled(mean, power), measured
 
 
-def _normalised(x: Tensor, shares: Tensor, block: Block, eps: float) -> tuple[Tensor, Statistics]:
+def _alone(own: Tensor) -> Tensor:
+    return own
+
+
+def _normalised(
+    x: Tensor, shares: Tensor, block: Block, eps: float, total: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Statistics]:
     """Convolve, normalise by the statistics of the batch, to which each position adds its share, and rectify."""
     padding = (block.kernel.shape[2] // 2, block.kernel.shape[3] // 2)
     x = F.conv2d(x, block.kernel.contiguous(memory_format=torch.channels_last), padding=padding)
-    mean = (x * shares).sum(dim=(0, 2, 3), keepdim=True)
+    mean = total((x * shares).sum(dim=(0, 2, 3), keepdim=True))
     x = x - mean
-    variance = (x.square() * shares).sum(dim=(0, 2, 3), keepdim=True)
+    variance = total((x.square() * shares).sum(dim=(0, 2, 3), keepdim=True))
     scale = torch.rsqrt(variance + eps) * block.factor[:, None, None]
     shift = block.shift + 0 * block.bias  # which normalisation removes
     statistics = Statistics((mean.flatten() + block.bias).detach(), variance.flatten().detach())

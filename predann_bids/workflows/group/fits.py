@@ -60,6 +60,10 @@ class ModelFit:
         training = self.model.training(self.study.science.training, self.seed)
         return self.study.science.model_copy(update={"training": training})
 
+    def on_devices(self, number: int) -> ModelFit:
+        """Return the same fit, for a number of devices that share it."""
+        return replace(self, execution=replace(self.execution, devices_each=number))
+
     @property
     def title(self) -> str:
         """What to call it in progress messages."""

@@ -26,7 +26,8 @@ from predann_bids.learning.permutation import (
 from predann_bids.learning.statistics import holm
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import ModelFit, list_fits, read_fit
-from predann_bids.workflows.group.fitting import do_fit, run_tasks
+from predann_bids.workflows.group.fitting.one_fit import do_fit
+from predann_bids.workflows.group.fitting.tasks import run_tasks
 from predann_bids.workflows.group.studies import Study
 from predann_bids.workflows.processes import Worker
 

@@ -20,7 +20,7 @@ from predann_bids.models.decoder import DECODERS
 from predann_bids.progress import Progress
 from predann_bids.workflows.group.checks import lags_of, order_of, state_scores, strength_of
 from predann_bids.workflows.group.fits import ModelFit, read_history, read_outputs
-from predann_bids.workflows.group.fitting import train_all
+from predann_bids.workflows.group.fitting.tasks import train_all
 from predann_bids.workflows.group.inputs.folds import refuse_unknown_folds
 from predann_bids.workflows.group.nulls import permutation_tests
 from predann_bids.workflows.group.outstanding import Outstanding

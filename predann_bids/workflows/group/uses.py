@@ -14,7 +14,8 @@ from predann_bids.files import read_json, write_json
 from predann_bids.learning.models import PREDANN
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import ModelFit
-from predann_bids.workflows.group.fitting import read_decoder, run_tasks, source_of
+from predann_bids.workflows.group.fitting.sources import read_decoder, source_of
+from predann_bids.workflows.group.fitting.tasks import run_tasks
 from predann_bids.workflows.group.studies import Study
 from predann_bids.workflows.processes import Worker
 from predann_bids.workflows.resources import on_threads
