@@ -10,7 +10,9 @@ from predann_bids.config import Science
 from predann_bids.data.trials import Trial
 from predann_bids.errors import UnusableData
 from predann_bids.signals.brainvision import MappedRecording
+from predann_bids.signals.scaling import Scaling
 from predann_bids.timing import Rate, Span
+from predann_bids.workflows.group.inputs import material as materials
 from predann_bids.workflows.group.inputs.audio import StimulusAudio
 from predann_bids.workflows.group.inputs.channels import refuse_cut_off
 from predann_bids.workflows.group.inputs.material import Material
@@ -58,3 +60,22 @@ def test_a_derivative_that_lasts_another_time_than_it_says_is_refused(samples, i
     told = pytest.raises(UnusableData, match=r"lasts .* s, but 10 s by its sidecar") if is_refused else nullcontext()
     with told:
         refuse_cut_off([derivative], [recording])
+
+
+def test_recordings_that_were_measured_are_not_measured_again(monkeypatch):
+    samples = np.random.default_rng(0).normal(size=(3000, 2)).astype(np.float32)
+    mapped = MappedRecording(samples, np.ones(2, np.float32), ("Fz", "Cz"), 100.0)
+    monkeypatch.setattr(materials, "map_brainvision", lambda _: mapped)
+    bad = ((Span(0, 400),), ())
+    some = replace(material(recordings([0, 1])), headers=(Path("one.vhdr"), Path("two.vhdr")), bad=bad)
+    told = []
+    known = some.measured(lambda *units: told.append(units))
+    assert told == [(1, "one"), (1, "two")]
+    fresh = some.recorded().scalings
+    monkeypatch.setattr(Scaling, "of", None)
+    for one, other in zip(known.recorded().scalings, fresh, strict=True):
+        np.testing.assert_array_equal(one.mixing, other.mixing)
+    assert not np.array_equal(fresh[0].mixing, fresh[1].mixing)
+    assert known.recorded(by_window=True).scalings == ()
+    with pytest.raises(TypeError):
+        some.recorded()

@@ -58,6 +58,7 @@ class EegStore:
         bad: Sequence[Sequence[Span]] = (),
         montage: Montage | None = None,
         by_window: bool = False,
+        scalings: tuple[Scaling, ...] = (),
     ) -> EegStore:
         """Choose the channels, in the order of the first recording, and measure the scaling of each recording.
 
@@ -75,6 +76,8 @@ class EegStore:
             Interpolate the recordings to this montage, instead of reducing them to their common channels.
         by_window : bool
             Scale each channel of each window by itself, instead of each recording.
+        scalings : tuple of Scaling
+            Those of the recordings, where they have been measured before.
 
         Raises
         ------
@@ -95,10 +98,10 @@ class EegStore:
             channels, fills = common_channels([r.channels for r in recordings], excluded, wanted), ()
             columns = tuple(np.array(indices_of(channels, r.channels)) for r in recordings)
         store = cls(tuple(recordings), columns, channels, (), fills=fills)
-        if by_window:
-            return store
+        if by_window or scalings:
+            return replace(store, scalings=() if by_window else scalings)
         by_recording = bad or [()] * len(recordings)
-        return replace(store, scalings=tuple(store._scaling(index, spans) for index, spans in enumerate(by_recording)))
+        return replace(store, scalings=tuple(store.scaling(index, spans) for index, spans in enumerate(by_recording)))
 
     def windows(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Singles:
         """Cut windows of scaled EEG.
@@ -129,6 +132,14 @@ class EegStore:
                 batch[row] = picked.T
         return batch if self.scalings else scale_windows(batch)
 
+    def scaling(self, recording: int, bad: Sequence[Span] = ()) -> Scaling:
+        """Measure how a recording is to be scaled, outside of its bad spans."""
+        data = self.recordings[recording].data
+        if not bad:
+            return Scaling.of(self._pick(recording, data[:: max(1, len(data) // ENOUGH)]))
+        usable = np.flatnonzero(usable_samples(len(data), bad))
+        return Scaling.of(self._pick(recording, data[usable[:: max(1, len(usable) // ENOUGH)]]))
+
     def scaled(self, recording: int) -> Singles:
         """Return a whole recording, scaled: shape (samples, C)."""
         assert self.scalings
@@ -158,13 +169,6 @@ class EegStore:
         columns = self.columns[recording]
         # all channels in their own order need no copy
         return samples if np.array_equal(columns, np.arange(samples.shape[1])) else samples[:, columns]
-
-    def _scaling(self, recording: int, bad: Sequence[Span]) -> Scaling:
-        data = self.recordings[recording].data
-        if not bad:
-            return Scaling.of(self._pick(recording, data[:: max(1, len(data) // ENOUGH)]))
-        usable = np.flatnonzero(usable_samples(len(data), bad))
-        return Scaling.of(self._pick(recording, data[usable[:: max(1, len(usable) // ENOUGH)]]))
 
     def _samples(self, recording: int, begin: int, length: int) -> Singles:
         data = self.recordings[recording].data

@@ -19,6 +19,7 @@ from predann_bids.learning.models import BAND_POWER, MODELS, Model, evaluated_mo
 from predann_bids.models.audio.features import features_kind
 from predann_bids.models.decoder import DECODERS
 from predann_bids.models.network import network, refuse_pretraining
+from predann_bids.progress import Progress
 from predann_bids.signals.brainvision import map_brainvision
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fits import ModelFit, list_fits
@@ -69,6 +70,13 @@ class Plan:
     def fits(self) -> list[ModelFit]:
         """List all fits."""
         return [fit for study in self.studies for fit in self.fits_of(study)]
+
+    def measured(self) -> Plan:
+        """Measure how recordings are scaled, once for all that opens them."""
+        with Progress("Measuring recordings", len(self.main.material.headers)) as progress:
+            scalings = self.main.material.measured(progress.advance).scalings
+        studies = [replace(study, material=replace(study.material, scalings=scalings)) for study in self.studies]
+        return replace(self, studies=tuple(studies))
 
     def fits_of(self, study: Study) -> list[ModelFit]:
         """List the fits of one study."""

@@ -60,6 +60,8 @@ def run_request(request: Request, folds: Sequence[int]) -> GroupOutcome:
 def _do(plan: Plan, fits: Sequence[ModelFit], folds: Sequence[int]) -> GroupOutcome:
     _write_down(plan)
     _remove_outdated(plan, fits)
+    plan = plan.measured()
+    fits = plan.fits()  # which travel with what was measured
     train_all([fit for fit in fits if not folds or fit.split.fold in folds], plan.execution)
     left = Outstanding.of(fits, plan.request)
     if left.folds:

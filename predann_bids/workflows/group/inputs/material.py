@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ from predann_bids.workflows.group.inputs.notes import window_notes
 
 if TYPE_CHECKING:
     from predann_bids.data.source import AnySource
+    from predann_bids.data.stores.mapped import EegStore
+    from predann_bids.signals.scaling import Scaling
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Material:
         The value `copies` of metrics.json, which also names the stimuli that were merged.
     lost : tuple of LostStimulus
         Stimuli whose audio cannot be used.
+    scalings : tuple of Scaling
+        The scaling of each recording, once it has been measured.
     """
 
     headers: tuple[Path, ...]
@@ -83,6 +87,42 @@ class Material:
     copies: tuple[Copy, ...] = ()
     copy_rows: tuple[Mapping[str, Any], ...] = ()
     lost: tuple[LostStimulus, ...] = ()
+    scalings: tuple[Scaling, ...] = ()
+
+    def recorded(self, *, by_window: bool = False) -> EegStore:
+        """Map the recordings, each with its scaling.
+
+        Parameters
+        ----------
+        by_window : bool
+            Scale each channel of each window by itself, instead of each recording.
+        """
+        from predann_bids.data.stores.mapped import EegStore
+
+        return EegStore.open(
+            [map_brainvision(header) for header in self.headers],
+            self.excluded,
+            self.channels,
+            bad=self.bad,
+            montage=self.montage,
+            by_window=by_window,
+            scalings=self.scalings,
+        )
+
+    def measured(self, on_progress: Callable[[int, str], None] = lambda *_: None) -> Material:
+        """Measure the scaling of each recording, so that it is not measured again whenever the recordings are opened.
+
+        Parameters
+        ----------
+        on_progress : callable
+            Called with 1 and the name of each recording.
+        """
+        store, scalings = self.recorded(by_window=True), []
+        bad = self.bad or ((),) * len(self.headers)
+        for index, header in enumerate(self.headers):
+            scalings.append(store.scaling(index, bad[index]))
+            on_progress(1, header.stem)
+        return replace(self, scalings=tuple(scalings))
 
     def source(self, science: Science, features: str, beside: str = "", *, by_window: bool = False) -> AnySource:
         """Open the stores that windows are taken from.
@@ -99,13 +139,8 @@ class Material:
             Scale each channel of each window by itself, instead of each recording.
         """
         from predann_bids.data.source import Source
-        from predann_bids.data.stores.mapped import EegStore
 
-        recordings = [map_brainvision(header) for header in self.headers]
-        opened = EegStore.open(
-            recordings, self.excluded, self.channels, bad=self.bad, montage=self.montage, by_window=by_window
-        )
-        store = replace(opened, rotations=self.rotations)
+        store = replace(self.recorded(by_window=by_window), rotations=self.rotations)
         windows, audio = science.windows, self.audio.store(features, beside)
         longer_s = max(0.0, windows.audio_context - windows.length)
         return Source(
