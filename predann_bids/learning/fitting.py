@@ -345,15 +345,17 @@ def _selection(config: Training, directory: Path) -> list[Any]:
     if config.keep != "best":
         return []
     patience = math.ceil(config.patience / config.validate_every)
+    # both right after the validation: at the end of the epoch, the training may have been stopped before their turn
+    early = EarlyStopping("validation_loss", patience=patience, check_on_train_epoch_end=False)
     best = ModelCheckpoint(
         directory,
         filename="best",
         monitor="validation_loss",
         save_weights_only=True,
-        save_on_train_epoch_end=False,  # which would be after the training may have been stopped
+        save_on_train_epoch_end=False,
         enable_version_counter=False,
     )
-    return [EarlyStopping("validation_loss", patience=patience), best]
+    return [early, best]
 
 
 def _loader(batches: IterableDataset[Batch]) -> DataLoader[Batch]:
