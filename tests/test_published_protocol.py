@@ -32,7 +32,10 @@ from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.channels import choose_channels
 from predann_bids.workflows.group.inputs.notes import preset_notes
 from predann_bids.workflows.resources import (
+    devices_each,
     devices_of,
+    hardware_of,
+    left_over,
     on_threads,
     processes_for,
     refuse_too_little_memory,
@@ -351,6 +354,42 @@ def test_devices_are_named_as_lightning_names_them(text, chosen, monkeypatch):
         devices_of(Execution(devices="0,3"))
     with pytest.raises(WrongUsage, match="neither a number"):
         devices_of(Execution(devices="some"))
+
+
+@pytest.mark.parametrize(
+    ("devices", "trainings", "processes", "expected"),
+    [
+        ("4", 8, 0, [(8, 1)]),
+        ("4", 5, 0, [(4, 1), (1, 4)]),
+        ("4", 6, 0, [(4, 1), (2, 2)]),
+        ("4", 7, 0, [(7, 1)]),
+        ("4", 1, 0, [(1, 4)]),
+        ("4", 8, 1, [(8, 4)]),
+        ("1", 3, 0, [(3, 1)]),
+    ],
+)
+def test_devices_that_would_be_idle_share_the_trainings_that_are_left(devices, trainings, processes, expected):
+    execution = Execution(accelerator="cpu", devices=devices, n_procs=processes)  # processes stand for devices
+
+    def rounds(training):
+        left = left_over(training, trainings, execution)
+        parts = [number for number in (trainings - left, left) if number]
+        return [(number, devices_each(training, number, execution)) for number in parts]
+
+    assert rounds(SCIENCE.training) == expected
+    assert rounds(resolve().training) == [(trainings, 1)]
+    number, each = expected[-1]
+    workers = [hardware_of(replace(execution, devices_each=each), worker) for worker in range(number)]
+    assert [len(hardware.beside) for hardware in workers] == [each - 1] * number
+
+
+def test_no_device_is_given_to_two_trainings_at_once(monkeypatch):
+    monkeypatch.setattr(resources, "uses_accelerator", lambda execution: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    execution = Execution(accelerator="gpu", devices="4", devices_each=2)
+    one, other = (hardware_of(execution, worker) for worker in range(processes_for(SCIENCE.training, execution)))
+    assert [(one.device, one.beside), (other.device, other.beside)] == [("0,", ("cuda:1",)), ("2,", ("cuda:3",))]
 
 
 def test_matrix_products_of_windows_stay_on_one_processor():
