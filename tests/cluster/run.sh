@@ -80,6 +80,7 @@ cancelled() {
     slurm cancelled --status --submit
     until grep -qs 'Training: [1-9]' "$WORK"/cancelled/code/slurm/predann/logs/folds_*.log; do sleep 2; done
     mapfile -t victims < <(jobs_of cancelled | grep '|predann-folds|RUNNING' | cut -d'|' -f1 | head -1)
+    [ ${#victims[@]} -gt 0 ] || { echo "FAILED: no fold was still in training: give more EPOCHS than $EPOCHS" >&2; exit 1; }
     scancel "${victims[@]}"
     until_done cancelled
     compare cancelled
