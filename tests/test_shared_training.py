@@ -49,7 +49,7 @@ def train(source, tmp_path):
     )
 
     def train(directory, beside=(), report=lambda units, note: None):
-        hardware = Hardware("cpu", "1", "64-true", beside)
+        hardware = Hardware("cpu", "1", "64-true", beside=beside)
         where = {"directory": tmp_path / directory, "name": "x", "hardware": hardware, "on_progress": report}
         return fit(source, Split(1, *sets, ()), "2d", settings, config, **where)
 
