@@ -74,6 +74,15 @@ def test_without_validation_data_both_parts_count_the_same(parts):
     assert joining.UNKNOWN_SHARE == 0.5
 
 
+def test_where_validation_is_on_songs_that_were_trained_on_a_network_counts_little_for_others(parts, monkeypatch):
+    windows = parts[3]
+    monkeypatch.setattr(joining, "CAUTIOUS_SHARES", (0.15,))
+    decoder = joined(parts, cautious=True)
+    for side in (windows.predicted(decoder), windows.heard(decoder)):
+        power = np.square(side - side.mean(axis=2, keepdims=True)).mean(axis=(0, 2))
+        assert power[: decoder.settings.dimensions].sum() == pytest.approx(0.15 * power.sum(), rel=1e-3)
+
+
 def test_a_joined_network_is_read_back_and_can_name_other_songs(parts, tmp_path):
     decoder = joined(parts)
     decoder.save(tmp_path / "x.ckpt", {})

@@ -19,6 +19,8 @@ from predann_bids.models.parts import Parts, with_further
 
 SHARES = (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0)  # of the learned part in the power of the representation
 UNKNOWN_SHARE = 0.5  # where there are no validation data to choose by
+# where songs are tested that were not trained on, but the songs of the validation data were
+CAUTIOUS_SHARES = (0.0, 0.15)
 
 
 def join(
@@ -28,6 +30,7 @@ def join(
     of_start: ValidationWindows | None = None,
     *,
     held_out: bool = True,
+    cautious: bool = False,
 ) -> StartedNetwork:
     """Choose how much the learned and the closed-form part of a network's representation count.
 
@@ -48,6 +51,9 @@ def join(
         The same windows with the audio features of the closed-form decoder, if the network hears others.
     held_out : bool
         Whether neither was fitted to these windows; else both parts count the same.
+    cautious : bool
+        Whether other songs are tested than were trained on, while the songs of these windows were trained on. How
+        well the network tells these apart says little about others, so it is given a small share at most.
 
     Returns
     -------
@@ -55,7 +61,8 @@ def join(
         It remembers no songs yet.
     """
     parts = [_Part.of(network, windows), _Part.of(start, of_start or windows)]
-    shares, same = SHARES if held_out else (UNKNOWN_SHARE,), windows.same()
+    measured = CAUTIOUS_SHARES if cautious else SHARES
+    shares, same = measured if held_out else (UNKNOWN_SHARE,), windows.same()
     found = {share: _mixed_contrast(parts, share, same, network.parts) for share in shares}
     best = max(shares, key=lambda share: found[share].information)
     learned, solved = (part.gains(share) for part, share in zip(parts, (best, 1 - best), strict=True))

@@ -9,6 +9,7 @@ from typing import Any
 from predann_bids import __version__
 from predann_bids.config import Science, Training
 from predann_bids.config.teachers import MOST_LEARNED
+from predann_bids.data.splits import SPLITS
 from predann_bids.registry import SEPARATOR
 from predann_bids.report.methods.computed import Computed, computed
 from predann_bids.report.methods.controls import (
@@ -215,14 +216,22 @@ def _objective_in_words(training: Training) -> str:
 
 def _start_in_words(science: Science) -> str:
     """Describe the closed-form decoder that a network contains."""
+    from predann_bids.learning.closed_form.joining import CAUTIOUS_SHARES
+
     if not decoder_words(science.training.encoders).is_started or science.windows.scaling != "recording":
         return ""
     shared = "the similarity" if science.training.more_teachers else "the power of the representation"
+    unseen = SPLITS[science.splitting.split].unseen_songs
+    cautious = (
+        f" (at most {CAUTIOUS_SHARES[-1]:g} where the songs of the validation data had been trained on)"
+        if unseen
+        else ""
+    )
     return (
         " After training, the components of a closed-form decoder, fitted to the same training data, were appended to"
         " the representations of PredANN and of the network that knows the moment: multiband ridge regression or"
         " canonical correlation analysis (de Cheveigné et al., 2018), whichever told the moments of the validation data"
-        f" apart better. The share of the learned part in {shared}, from 0 to 1, and the"
+        f" apart better. The share of the learned part in {shared}, from 0 to 1{cautious}, and the"
         " temperature of the song logits were chosen by the same measure. The shrinkage of the whitening was that of"
         " the closed-form decoder, for all networks."
     )

@@ -101,6 +101,15 @@ def joined(fit: ModelFit, network: Any, start: Any, source: Any, solved_from: An
 
     held_out = fit.split.validation
     windows, of_start = (ValidationWindows.of(some, held_out or fit.split.train) for some in (source, solved_from))
-    decoder = join(network, start, windows, of_start, held_out=bool(held_out))
+    decoder = join(network, start, windows, of_start, held_out=bool(held_out), cautious=_is_cautious(fit))
     decoder.remember(source.songs())
     return decoder
+
+
+def _is_cautious(fit: ModelFit) -> bool:
+    """Whether new songs are tested, and validation is on songs that were trained on, though of other listeners."""
+    trials = fit.study.material.trials
+    trained, validated = (
+        {trials[stretch.trial].stimulus for stretch in some} for some in (fit.split.train, fit.split.validation)
+    )
+    return fit.study.nature.unseen_songs and bool(trained & validated)
