@@ -60,10 +60,14 @@ class _SpeechTeacher(Teacher, ABC):
             reason = " ".join(str(error).split())[:200]
             raise UnusableData(f"{path} holds no weights of {self.class_name} as safetensors: {reason}") from error
 
+    @classmethod
+    def weights(cls, path: Path | None) -> list[Path]:
+        """List the weights and the configuration."""
+        return TeacherName(cls.model_type, path).files()
+
     def identity(self) -> str:
         """Return a fingerprint of the weights and the configuration."""
-        files = TeacherName(self.model_type, self.place).files()
-        named = "\n".join(f"{file.name} {content_hash(file)}" for file in files)
+        named = "\n".join(f"{file.name} {content_hash(file)}" for file in self.weights(self.place))
         return hashlib.blake2b(f"{named} {self.layer}".encode(), digest_size=8).hexdigest()
 
     def forward(self, waveforms: Tensor) -> Tensor:

@@ -56,6 +56,20 @@ class Teacher(AudioFeatures):
     def make(cls, rate_hz: float, path: Path | None, layer: str) -> Self:  # noqa: D102
         return cls(rate_hz, path, layer)
 
+    @classmethod
+    def weights(cls, path: Path | None) -> list[Path]:  # noqa: ARG003 - of teachers that have weights
+        """List all files that features depend on, beside the audio, without opening them.
+
+        As long as they have the same sizes and times of change, features that are cached are used without making the
+        teacher. By default nothing is listed, and the teacher is made each time.
+
+        Parameters
+        ----------
+        path : Path, optional
+            As it was named.
+        """
+        return []
+
     def identity(self) -> str:
         """Return a fingerprint of the weights or files that features are computed from; empty if there are none."""
         return ""

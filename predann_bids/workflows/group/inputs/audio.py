@@ -287,7 +287,7 @@ def read_audio_features(
             progress.advance(note=f"{finished.task.audio.name}, {finished.task.features}")
     good = [label for label, file in stimuli.items() if file not in errors]
     arrays = {name: tuple(kept[name, label] for label in good) for name in names}
-    identities = tuple(filter(None, (identity_of(name, rate.hz) for name in sorted(names))))
+    identities = tuple(filter(None, (identity_of(name, rate.hz, directory) for name in sorted(names))))
     return StimulusAudio(arrays, rate, identities), errors
 
 
