@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,14 @@ READER = 2  # increase it when audio is read differently, so that nothing that w
 SETTLED_S = 2.0  # since a file was changed, until its time of change is relied on: file systems round it
 
 
-def keep_features(audio: Path, features: str, rate_hz: float, directory: Path, label: str = "") -> Path:
+def keep_features(
+    audio: Path,
+    features: str,
+    rate_hz: float,
+    directory: Path,
+    label: str = "",
+    tell: Callable[[str], None] | None = None,
+) -> Path:
     """Compute the features of an audio file, unless they are cached.
 
     The array is named after a hash of the file's content, so features are computed again when the audio changes, and
@@ -43,6 +51,8 @@ def keep_features(audio: Path, features: str, rate_hz: float, directory: Path, l
         Where arrays are cached.
     label : str
         Name of the stimulus, by which some teachers find its features.
+    tell : callable, optional
+        Takes notes of how far a slow teacher has come.
 
     Returns
     -------
@@ -62,7 +72,7 @@ def keep_features(audio: Path, features: str, rate_hz: float, directory: Path, l
     """
     kind = features_kind(features)
     if issubclass(kind, Teacher):
-        return _keep_teacher(audio, features, rate_hz, directory, label)
+        return _keep_teacher(audio, features, rate_hz, directory, label, tell)
     version = f"{features}-{kind.version}.{READER}_{rate_hz:g}Hz"
     target = directory / version / f"{content_hash(audio)}.npy"
     try:
@@ -74,7 +84,9 @@ def keep_features(audio: Path, features: str, rate_hz: float, directory: Path, l
     return target
 
 
-def _keep_teacher(audio: Path, features: str, rate_hz: float, directory: Path, label: str) -> Path:
+def _keep_teacher(
+    audio: Path, features: str, rate_hz: float, directory: Path, label: str, tell: Callable[[str], None] | None
+) -> Path:
     version = teacher_version(features, rate_hz, directory)
     target = directory / version / f"{content_hash(audio)}{_suffix(features, label)}.npy"
     sidecar = target.with_suffix(".json")
@@ -82,7 +94,9 @@ def _keep_teacher(audio: Path, features: str, rate_hz: float, directory: Path, l
         map_array(target, n_dims=2)
         read_json(sidecar)
     except (OSError, MissingInput, UnusableData):
-        frames = _made(features, rate_hz, *_states(features)).compute(audio, label)
+        teacher = _made(features, rate_hz, *_states(features))
+        teacher.tell = tell or teacher.tell
+        frames = teacher.compute(audio, label)
         write_json(sidecar, {"FrameRate": frames.rate_hz, "StartTime": frames.first_s})
         with written_whole(target) as beside, beside.open("wb") as file:
             np.save(file, frames.values)

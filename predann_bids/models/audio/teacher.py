@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,6 +15,10 @@ from predann_bids.errors import MissingInput, UnusableData
 from predann_bids.models.audio.features import AudioFeatures, make_features
 from predann_bids.signals.audio import read_audio
 from predann_bids.signals.frames import Frames
+
+
+def _silent(note: str) -> None:
+    """Tell nobody."""
 
 
 class Teacher(AudioFeatures):
@@ -42,6 +46,8 @@ class Teacher(AudioFeatures):
         Whether features are found by the name of the stimulus, so that copies of one audio file may differ.
     memory_gb : float
         Memory of a process that computes features.
+    tell : callable
+        Takes a note of how far it has come, if that takes long.
     """
 
     frame_rate_hz: float
@@ -51,6 +57,7 @@ class Teacher(AudioFeatures):
 
     def __init__(self, rate_hz: float, path: Path | None = None, layer: str = "") -> None:  # noqa: ARG002
         super().__init__(rate_hz)
+        self.tell: Callable[[str], None] = _silent
 
     @classmethod
     def make(cls, rate_hz: float, path: Path | None, layer: str) -> Self:  # noqa: D102
