@@ -107,15 +107,15 @@ def test_files_of_all_teachers_are_watched(tmp_path):
 
 
 @pytest.mark.parametrize("encoders", ["2d", "1d", "eeg-transformer"])
-def test_networks_that_learn_from_one_teacher_at_most_say_so(encoders):
+def test_networks_that_learn_from_one_teacher_at_most_say_so(encoders, tmp_path):
     training = Training(encoders=encoders, teacher="log-mel", more_teachers=("mel",))
     with pytest.raises(WrongUsage, match=f"Networks '{encoders}' learn from one teacher at most"):
-        refuse_unfit_teacher(training, [], {}, [])
+        refuse_unfit_teacher(training, [], {}, [], tmp_path)
 
 
-def test_the_sound_itself_is_no_further_teacher():
+def test_the_sound_itself_is_no_further_teacher(tmp_path):
     with pytest.raises(WrongUsage, match="'waveform' is no teacher"):
-        refuse_unfit_teacher(Training(more_teachers=("waveform",)), [], {}, [])
+        refuse_unfit_teacher(Training(more_teachers=("waveform",)), [], {}, [], tmp_path)
 
 
 # -- similarities ------------------------------------------------------------------------------------------------------

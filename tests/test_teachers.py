@@ -1,7 +1,9 @@
 """Teachers: files, formulas and networks whose weights the tests make themselves."""
 
 import json
+import os
 import re
+import shutil
 import struct
 import sys
 import zipfile
@@ -12,6 +14,7 @@ import soundfile
 import torch
 
 from predann_bids.errors import MissingInput, UnusableData, WrongUsage
+from predann_bids.learning import features
 from predann_bids.learning.features import identity_of, keep_features, read_frames
 from predann_bids.models.audio.features import FEATURES, features_kind, make_features
 from predann_bids.models.audio.files import FileTeacher
@@ -75,9 +78,9 @@ def test_features_from_files_are_kept_at_their_own_rate_under_the_hash_of_the_fi
     frames = read_frames(kept, 125.0)
     assert frames.values == pytest.approx(np.load(directory / "song-b.npy").T, abs=1e-6)
     assert (frames.rate_hz, frames.first_s) == (RATE, 0.0)
-    before = identity_of(name, 125.0)
+    before = identity_of(name, 125.0, tmp_path / "kept")
     np.save(directory / "a.npy", np.ones((100, 3)))
-    assert identity_of(name, 125.0) != before
+    assert identity_of(name, 125.0, tmp_path / "kept") != before
     assert keep_features(audio["b"], name, 125.0, tmp_path / "kept", "b") != kept
 
 
@@ -340,6 +343,61 @@ def test_musicnn_computes_long_music_in_parts_as_it_would_at_once(musicnn_wheel,
     parts, whole = network(waveform), network.layers(network.spectra(waveform))
     for name, values in whole.items():
         assert torch.allclose(parts[name], values, atol=1e-4)
+
+
+def spoil(file):
+    """Write nonsense of the same size and time of change, which only those notice who open the file."""
+    stat = file.stat()
+    file.write_bytes(b"?" * stat.st_size)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def forget_what_is_in_memory():
+    features._made.cache_clear()
+
+
+def test_weights_of_a_teacher_whose_features_are_cached_are_never_opened(musicnn_wheel, audio, tmp_path):
+    wheel = tmp_path / "it.whl"
+    shutil.copyfile(musicnn_wheel[0], wheel)
+    os.utime(wheel, (1e9, 1e9))
+    name, cache = f"musicnn:{wheel}#cnn3", tmp_path / "kept"
+    assert not features.is_known(name, cache)
+    kept = keep_features(audio["a"], name, 125.0, cache, "a")
+    identity = identity_of(name, 125.0, cache)
+    forget_what_is_in_memory()
+    spoil(wheel)
+    assert features.is_known(name, cache)
+    assert keep_features(audio["a"], name, 125.0, cache, "a") == kept
+    assert identity_of(name, 125.0, cache) == identity
+    with pytest.raises(UnusableData, match="is not the wheel"):
+        keep_features(audio["b"], name, 125.0, cache, "b")
+    os.utime(wheel, (2e9, 1e9 + 1))
+    assert not features.is_known(name, cache)
+    with pytest.raises(UnusableData, match="is not the wheel"):
+        keep_features(audio["a"], name, 125.0, cache, "a")
+
+
+def test_weights_that_have_just_been_written_are_not_relied_on(directory, audio, tmp_path):
+    name = f"file:{directory}"
+    keep_features(audio["a"], name, 125.0, tmp_path / "kept", "a")
+    assert not features.is_known(name, tmp_path / "kept")
+    for file in directory.iterdir():
+        os.utime(file, (1e9, 1e9))
+    keep_features(audio["a"], name, 125.0, tmp_path / "kept", "a")
+    assert features.is_known(name, tmp_path / "kept")
+
+
+def test_teachers_list_the_files_that_they_read(musicnn_wheel, directory, tmp_path):
+    unpacked = tmp_path / "package"
+    with zipfile.ZipFile(musicnn_wheel[0]) as wheel:
+        wheel.extractall(unpacked)
+    listed = features_kind("musicnn").weights(unpacked)
+    assert [file.name for file in listed] == [".index", ".data-00000-of-00001"]
+    assert features_kind("musicnn").weights(musicnn_wheel[0]) == [musicnn_wheel[0]]
+    assert [file.name for file in FileTeacher.weights(directory)] == ["a.npy", "frames.json", "song-b.npy"]
+    model = tmp_path / "nmp.onnx"
+    model.write_bytes(b"")
+    assert features_kind("basic-pitch").weights(model) == [model]
 
 
 def test_a_layer_of_musicnn_can_be_chosen(musicnn_wheel):

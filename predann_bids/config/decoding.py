@@ -176,7 +176,8 @@ class Training(Section):
         json_schema_extra=option("--teacher", metavar="NAME") | ADDED,
         description="What the EEG network learns to predict: 'joint', an audio network that is trained with it on"
         " log-mel spectra; or frozen features that this network takes instead: mel, musicnn, crepe-tiny, basic-pitch,"
-        " surprisal, entropy, your own from file:DIR, or those of wav2vec2:DIR or hubert:DIR (see docs/teachers.md).",
+        " surprisal, entropy, your own from file:DIR, or those of musicgen:DIR, muq:DIR, wav2vec2:DIR or"
+        " hubert:DIR (see docs/teachers.md).",
     )
     more_teachers: tuple[str, ...] = Field(
         (),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,17 @@ from predann_bids.signals.audio import audio_remarks, read_audio
 from predann_bids.signals.frames import Frames
 
 READER = 2  # increase it when audio is read differently, so that nothing that was kept before is used
+SETTLED_S = 2.0  # since a file was changed, until its time of change is relied on: file systems round it
 
 
-def keep_features(audio: Path, features: str, rate_hz: float, directory: Path, label: str = "") -> Path:
+def keep_features(
+    audio: Path,
+    features: str,
+    rate_hz: float,
+    directory: Path,
+    label: str = "",
+    tell: Callable[[str], None] | None = None,
+) -> Path:
     """Compute the features of an audio file, unless they are cached.
 
     The array is named after a hash of the file's content, so features are computed again when the audio changes, and
@@ -41,6 +51,8 @@ def keep_features(audio: Path, features: str, rate_hz: float, directory: Path, l
         Where arrays are cached.
     label : str
         Name of the stimulus, by which some teachers find its features.
+    tell : callable, optional
+        Takes notes of how far a slow teacher has come.
 
     Returns
     -------
@@ -60,7 +72,7 @@ def keep_features(audio: Path, features: str, rate_hz: float, directory: Path, l
     """
     kind = features_kind(features)
     if issubclass(kind, Teacher):
-        return _keep_teacher(audio, features, rate_hz, directory, label)
+        return _keep_teacher(audio, features, rate_hz, directory, label, tell)
     version = f"{features}-{kind.version}.{READER}_{rate_hz:g}Hz"
     target = directory / version / f"{content_hash(audio)}.npy"
     try:
@@ -72,14 +84,18 @@ def keep_features(audio: Path, features: str, rate_hz: float, directory: Path, l
     return target
 
 
-def _keep_teacher(audio: Path, features: str, rate_hz: float, directory: Path, label: str) -> Path:
-    teacher = _made(features, rate_hz, *_states(features))
-    target = directory / teacher_version(features, teacher) / f"{content_hash(audio)}{_suffix(teacher, label)}.npy"
+def _keep_teacher(
+    audio: Path, features: str, rate_hz: float, directory: Path, label: str, tell: Callable[[str], None] | None
+) -> Path:
+    version = teacher_version(features, rate_hz, directory)
+    target = directory / version / f"{content_hash(audio)}{_suffix(features, label)}.npy"
     sidecar = target.with_suffix(".json")
     try:
         map_array(target, n_dims=2)
         read_json(sidecar)
     except (OSError, MissingInput, UnusableData):
+        teacher = _made(features, rate_hz, *_states(features))
+        teacher.tell = tell or teacher.tell
         frames = teacher.compute(audio, label)
         write_json(sidecar, {"FrameRate": frames.rate_hz, "StartTime": frames.first_s})
         with written_whole(target) as beside, beside.open("wb") as file:
@@ -87,24 +103,87 @@ def _keep_teacher(audio: Path, features: str, rate_hz: float, directory: Path, l
     return target
 
 
-def teacher_version(features: str, teacher: Teacher) -> str:
-    """Name a teacher by its kind, layer and version, and a hash of its weights or files."""
-    parts = TeacherName.of(features)
+def teacher_version(features: str, rate_hz: float, directory: Path) -> str:
+    """Name a teacher by its kind, layer and version, and a hash of its weights or files.
+
+    Weights are opened only if they are not known from an earlier time: see `is_known`.
+
+    Parameters
+    ----------
+    features : str
+        Name of the teacher.
+    rate_hz : float
+        Sampling rate of the EEG.
+    directory : Path
+        Where features are cached, and what is known of teachers.
+    """
+    parts, kind = TeacherName.of(features), _teacher_kind(features)
     layer = f"-{parts.layer}" if parts.layer else ""
-    identity = f"_{teacher.identity()}" if teacher.identity() else ""
-    return f"{parts.kind}{layer}-{teacher.version}.{READER}{identity}"
+    hashed = _known_identity(features, directory)
+    if hashed is None:
+        hashed = _made(features, rate_hz, *_states(features)).identity()
+        _note_identity(features, directory, hashed)
+    return f"{parts.kind}{layer}-{kind.version}.{READER}{hashed and f'_{hashed}'}"
 
 
-def identity_of(features: str, rate_hz: float) -> str:
+def identity_of(features: str, rate_hz: float, directory: Path) -> str:
     """Return what a teacher is recognised by in fingerprints; empty for features of another kind."""
     if not issubclass(features_kind(features), Teacher):
         return ""
-    return teacher_version(features, _made(features, rate_hz, *_states(features)))
+    return teacher_version(features, rate_hz, directory)
 
 
-def _suffix(teacher: Teacher, label: str) -> str:
+def is_known(features: str, directory: Path) -> bool:
+    """Whether a teacher was made before, and its weights have had the same sizes and times of change ever since.
+
+    Parameters
+    ----------
+    features : str
+        Name of the teacher.
+    directory : Path
+        Where features are cached.
+    """
+    return _known_identity(features, directory) is not None
+
+
+def _known_identity(features: str, directory: Path) -> str | None:
+    """Return the hash of the weights that was noted when they were as they are now; None if there is none."""
+    note = _note(features, directory)
+    if not _weights(features) or not note.is_file():
+        return None
+    try:
+        noted = read_json(note)
+    except UnusableData:
+        return None
+    return str(noted["Identity"]) if noted.get("Files") == _listed(features) else None
+
+
+def _note_identity(features: str, directory: Path, identity: str) -> None:
+    """Note the hash of weights, unless they are so new that one more change could leave their times as they are."""
+    files = _weights(features)
+    if files and max(file.stat().st_mtime for file in files) < time.time() - SETTLED_S:
+        write_json(_note(features, directory), {"Files": _listed(features), "Identity": identity})
+
+
+def _note(features: str, directory: Path) -> Path:
+    name = f"{features} {_teacher_kind(features).version}"
+    return directory / "teachers" / f"{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}.json"
+
+
+def _teacher_kind(features: str) -> type[Teacher]:
+    kind = features_kind(features)
+    assert issubclass(kind, Teacher)
+    return kind
+
+
+def _weights(features: str) -> list[Path]:
+    return _teacher_kind(features).weights(TeacherName.of(features).path)
+
+
+def _suffix(features: str, label: str) -> str:
     """Tell stimuli of the same audio apart, if features are found by name."""
-    return f"-{hashlib.blake2b(label.encode(), digest_size=4).hexdigest()}" if teacher.by_name else ""
+    by_name = _teacher_kind(features).by_name
+    return f"-{hashlib.blake2b(label.encode(), digest_size=4).hexdigest()}" if by_name else ""
 
 
 def read_frames(file: Path, rate_hz: float) -> Frames:
@@ -124,8 +203,12 @@ def read_frames(file: Path, rate_hz: float) -> Frames:
 
 def _states(features: str) -> tuple[tuple[str, int, int], ...]:
     """Return by what one sees that the files of a teacher have changed."""
-    stats = ((file, file.stat()) for file in TeacherName.of(features).files())
-    return tuple((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats)
+    files = _weights(features) or TeacherName.of(features).files()
+    return tuple((str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files)
+
+
+def _listed(features: str) -> list[list[str | int]]:
+    return [list(state) for state in _states(features)]
 
 
 @lru_cache(maxsize=1)  # weights are read once for all stimuli

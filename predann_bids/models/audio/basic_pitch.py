@@ -50,6 +50,11 @@ class BasicPitch(Teacher):
         self.bands, self.audio_rate, self.frame_rate_hz = KEYS * len(self.taken), AUDIO_RATE, AUDIO_RATE / HOP
         self.session = _session(content, path)
 
+    @classmethod
+    def weights(cls, path: Path | None) -> list[Path]:
+        """List the model, or the wheel that holds it."""
+        return [_model_file(path or _package())]
+
     def identity(self) -> str:
         """Return a fingerprint of the weights."""
         return self._identity
@@ -73,15 +78,19 @@ class BasicPitch(Teacher):
         return np.concatenate(parts)[:number].T.astype(np.float32)
 
 
-def _read_model(path: Path | None) -> bytes:
-    place = path or _package()
+def _model_file(place: Path) -> Path:
     if place.is_dir():
         file = next((place / name for name in (MODEL, MODEL.partition("/")[2]) if (place / name).is_file()), None)
         if file is None:
             raise MissingInput(f"{place} holds no model of Basic Pitch. {REMEDY}")
-        return file.read_bytes()
+        return file
     if not place.is_file():
         raise MissingInput(f"There is no file {place}. {REMEDY}")
+    return place
+
+
+def _read_model(path: Path | None) -> bytes:
+    place = _model_file(path or _package())
     if place.suffix != ".whl":
         return place.read_bytes()
     try:

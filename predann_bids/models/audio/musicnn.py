@@ -56,6 +56,12 @@ class Musicnn(Teacher):
         self.audio_rate, self.frame_rate_hz = AUDIO_RATE, AUDIO_RATE / HOP
         self.network = MusicnnNetwork(read_variables(*files, f"The checkpoint in {path or 'the package musicnn'}"))
 
+    @classmethod
+    def weights(cls, path: Path | None) -> list[Path]:
+        """List the wheel, or the two files of the checkpoint."""
+        place = path or _package()
+        return [place] if place.is_file() else _checkpoint_files(place)
+
     def identity(self) -> str:
         """Return a fingerprint of the weights."""
         return self._identity
@@ -91,8 +97,13 @@ def read_checkpoint(place: Path) -> tuple[bytes, bytes]:
                 return index, data
         except (KeyError, zipfile.BadZipFile) as error:
             raise UnusableData(f"{place} is not the wheel of musicnn. {REMEDY}") from error
+    files = _checkpoint_files(place)
+    return files[0].read_bytes(), files[1].read_bytes()
+
+
+def _checkpoint_files(place: Path) -> list[Path]:
     for directory in (place, place / CHECKPOINT, place / "musicnn" / CHECKPOINT):
         files = [directory / ending for ending in ENDINGS]
         if all(file.is_file() for file in files):
-            return files[0].read_bytes(), files[1].read_bytes()
+            return files
     raise MissingInput(f"{place} holds no checkpoint of musicnn. {REMEDY}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,6 +15,10 @@ from predann_bids.errors import MissingInput, UnusableData
 from predann_bids.models.audio.features import AudioFeatures, make_features
 from predann_bids.signals.audio import read_audio
 from predann_bids.signals.frames import Frames
+
+
+def _silent(note: str) -> None:
+    """Tell nobody."""
 
 
 class Teacher(AudioFeatures):
@@ -42,6 +46,8 @@ class Teacher(AudioFeatures):
         Whether features are found by the name of the stimulus, so that copies of one audio file may differ.
     memory_gb : float
         Memory of a process that computes features.
+    tell : callable
+        Takes a note of how far it has come, if that takes long.
     """
 
     frame_rate_hz: float
@@ -51,10 +57,25 @@ class Teacher(AudioFeatures):
 
     def __init__(self, rate_hz: float, path: Path | None = None, layer: str = "") -> None:  # noqa: ARG002
         super().__init__(rate_hz)
+        self.tell: Callable[[str], None] = _silent
 
     @classmethod
     def make(cls, rate_hz: float, path: Path | None, layer: str) -> Self:  # noqa: D102
         return cls(rate_hz, path, layer)
+
+    @classmethod
+    def weights(cls, path: Path | None) -> list[Path]:  # noqa: ARG003 - of teachers that have weights
+        """List all files that features depend on, beside the audio, without opening them.
+
+        As long as they have the same sizes and times of change, features that are cached are used without making the
+        teacher. By default nothing is listed, and the teacher is made each time.
+
+        Parameters
+        ----------
+        path : Path, optional
+            As it was named.
+        """
+        return []
 
     def identity(self) -> str:
         """Return a fingerprint of the weights or files that features are computed from; empty if there are none."""

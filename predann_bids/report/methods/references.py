@@ -149,6 +149,18 @@ OF_TEACHERS = (
         "https://doi.org/10.1109/ICASSP43922.2022.9746549",
     ),
     Work(
+        "Copet et al., 2023",
+        "Copet, J. et al. (2023). Simple and controllable music generation. Advances in Neural Information Processing"
+        " Systems, 36.",
+        "https://doi.org/10.48550/arXiv.2306.05284",
+    ),
+    Work(
+        "Défossez et al., 2023",
+        "Défossez, A., Copet, J., Synnaeve, G. and Adi, Y. (2023). High fidelity neural audio compression. Transactions"
+        " on Machine Learning Research.",
+        "https://doi.org/10.48550/arXiv.2210.13438",
+    ),
+    Work(
         "Hsu et al., 2021",
         "Hsu, W.-N. et al. (2021). HuBERT: Self-supervised speech representation learning by masked prediction of"
         " hidden units. IEEE/ACM Transactions on Audio, Speech, and Language Processing, 29, 3451–3460.",
@@ -171,6 +183,12 @@ OF_TEACHERS = (
         "Pons, J. and Serra, X. (2019). musicnn: Pre-trained convolutional neural networks for music audio tagging."
         " Late-breaking session of ISMIR.",
         "https://doi.org/10.48550/arXiv.1909.06654",
+    ),
+    Work(
+        "Zhu et al., 2025",
+        "Zhu, H. et al. (2025). MuQ: Self-supervised music representation learning with mel residual vector"
+        " quantization. arXiv, 2501.01108.",
+        "https://doi.org/10.48550/arXiv.2501.01108",
     ),
 )
 _WORKS = {work.cited: work for work in (*REFERENCES, *OF_SOFTWARE, *OF_TEACHERS)}

@@ -80,10 +80,21 @@ FEATURE_WORDS: dict[str, FeatureWords] = {
         "the entropy of a Markov model",
         _MARKOV.format(what="The entropy of the distribution before each step"),
     ),
+    "musicgen": FeatureWords(
+        "the surprisal and entropy of MusicGen",
+        "The teacher is MusicGen (Copet et al., 2023), a language model of the tokens of EnCodec (Défossez et al.,"
+        " 2023), without a text: the surprisal -log2 p of the tokens of each frame, given the seconds before it, and"
+        " the entropy of what the model expected.",
+    ),
     "wav2vec2": FeatureWords(
         "hidden states of wav2vec 2.0",
         "The teacher is a network of the kind of wav2vec 2.0 (Baevski et al., 2020), of which one hidden layer was"
         " taken.",
+    ),
+    "muq": FeatureWords(
+        "hidden states of MuQ",
+        "The teacher is MuQ (Zhu et al., 2025), a network that was trained on music without labels, of which one hidden"
+        " layer was taken.",
     ),
     "hubert": FeatureWords(
         "hidden states of HuBERT",

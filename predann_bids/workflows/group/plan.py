@@ -106,7 +106,8 @@ def make_plan(request: Request, folds: Collection[int] = ()) -> Plan:
     }
     names = {teacher.name for name in heard for teacher in part_teachers(name)}
     features = sorted({*names, *science.evaluation.predict_features} - {""})
-    refuse_unfit_teacher(science.training, features, request.audio, request.derivatives)
+    directory = request.output_dir / "group" / ".audio"
+    refuse_unfit_teacher(science.training, features, request.audio, request.derivatives, directory)
     if not given:
         refuse_pretraining(science.training)
         _refuse_impossible_folds(request, science, folds)
@@ -115,7 +116,7 @@ def make_plan(request: Request, folds: Collection[int] = ()) -> Plan:
         science,
         request.execution,
         features=features,
-        directory=request.output_dir / "group" / ".audio",
+        directory=directory,
         target=given.target if given else None,
     )
     if given:

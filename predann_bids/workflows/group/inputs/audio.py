@@ -279,7 +279,10 @@ def read_audio_features(
     errors: dict[Path, PredannError] = {}
     with Progress("Reading audio", len(tasks)) as progress:
         processes = execution.processes_for(max(map(_memory_gb, names)))
-        for finished in do_all(compute_features, tasks, processes, preload=PRELOAD, on_beat=progress.beat):
+        finishing = do_all(
+            compute_features, tasks, processes, preload=PRELOAD, on_beat=progress.beat, on_progress=progress.advance
+        )
+        for finished in finishing:
             if finished.failure:
                 errors[finished.task.audio] = (finished.failure.kind or UnusableData)(finished.failure.message)
             elif finished.value:
@@ -287,7 +290,7 @@ def read_audio_features(
             progress.advance(note=f"{finished.task.audio.name}, {finished.task.features}")
     good = [label for label, file in stimuli.items() if file not in errors]
     arrays = {name: tuple(kept[name, label] for label in good) for name in names}
-    identities = tuple(filter(None, (identity_of(name, rate.hz) for name in sorted(names))))
+    identities = tuple(filter(None, (identity_of(name, rate.hz, directory) for name in sorted(names))))
     return StimulusAudio(arrays, rate, identities), errors
 
 
@@ -300,11 +303,14 @@ def _memory_gb(features: str) -> float:
     return kind.memory_gb if issubclass(kind, Teacher) else SMALL_GB
 
 
-def compute_features(task: _FeatureTask, worker: Worker) -> Path:  # noqa: ARG001 - one unit of work, soon done
+def compute_features(task: _FeatureTask, worker: Worker) -> Path:
     """Compute and keep the features of one stimulus, unless they are there."""
     from predann_bids.learning.features import keep_features, keep_remarks
 
-    kept = keep_features(task.audio, task.features, task.rate_hz, task.directory, task.label)
+    def tell(note: str) -> None:
+        worker.advance(0, f"{task.audio.name}, {task.features}: {note}")
+
+    kept = keep_features(task.audio, task.features, task.rate_hz, task.directory, task.label, tell)
     if task.features == SPECTRA:
         keep_remarks(task.audio, task.directory)
     return kept

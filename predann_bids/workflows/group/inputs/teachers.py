@@ -15,7 +15,11 @@ from predann_bids.signals.brainvision import map_brainvision
 
 
 def refuse_unfit_teacher(
-    training: Training, features: Sequence[str], audio: Mapping[str, Path], derivatives: Sequence[Derivative]
+    training: Training,
+    features: Sequence[str],
+    audio: Mapping[str, Path],
+    derivatives: Sequence[Derivative],
+    directory: Path,
 ) -> None:
     """Check that audio features exist, that networks take the teacher, and that it has what it needs.
 
@@ -29,6 +33,8 @@ def refuse_unfit_teacher(
         Label of each stimulus to its audio file.
     derivatives : sequence of Derivative
         Preprocessed recordings.
+    directory : Path
+        Where audio features are cached. Weights that are known there are not opened again.
 
     Raises
     ------
@@ -45,9 +51,11 @@ def refuse_unfit_teacher(
         )
     for name in (teacher.name for teacher in training.teachers if teacher.name != JOINT):
         _refuse_without_frames(training.model_copy(update={"teacher": name, "more_teachers": ()}))
+    from predann_bids.learning.features import is_known
+
     rate_hz = map_brainvision(derivatives[0].paths.header).rate_hz
     for name, kind in zip(features, kinds, strict=True):
-        if not issubclass(kind, Teacher):
+        if not issubclass(kind, Teacher) or (is_known(name, directory) and not kind.by_name):
             continue
         teacher = make_features(name, rate_hz)
         problems = teacher.problems(audio) if isinstance(teacher, Teacher) else []
