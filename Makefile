@@ -23,9 +23,9 @@ demo: $(INSTALLED)
 test: $(INSTALLED) lint
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
-# on a cluster with SLURM, or a machine that plays one; not part of `make test`
+# on a cluster with SLURM, or a machine that plays one; not part of `make test`. PARTS=whole does the shortest part alone
 test-cluster: $(INSTALLED)
-	PATH="$(CURDIR)/$(BIN):$$PATH" tests/cluster/run.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/cluster/run.sh $(PARTS)
 
 # all that is promised of a GPU, on a machine that has one
 bench-gpu: $(INSTALLED)

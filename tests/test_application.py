@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from predann_bids.errors import CannotCreateOutput
+from predann_bids.errors import CannotCreateOutput, WrongUsage
 from predann_bids.workflows.scratch import temporary_files_in
 
 WHERE = [sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"]
@@ -57,6 +57,20 @@ def test_where_there_is_no_temporary_directory_the_output_has_one_until_the_end(
         assert Path(os.environ["TMPDIR"]) == Path(file.name).parent
     assert list(output.iterdir()) == []
     assert "TMPDIR" not in os.environ
+
+
+def test_options_are_looked_at_before_there_is_a_temporary_directory(tmp_path):
+    script = (
+        "import os, sys, tempfile\n"
+        "os.environ.pop('TORCHINDUCTOR_CACHE_DIR', None)\n"
+        "tempfile._candidate_tempdir_list = list\n"
+        "from predann_bids.cli import make_command, run\n"
+        "sys.exit(run(make_command(), sys.argv[1:]))\n"
+    )
+    places, wrong = [str(tmp_path), str(tmp_path / "out")], ["--preset", "published", "--precision", "bf16-mixed"]
+    command = [sys.executable, "-c", script, *places, "group", *wrong]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == WrongUsage.exit_code, done.stderr
 
 
 def test_caches_are_moved_where_there_is_no_home(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """What accelerators compute of the published networks, against `benchmarks/plain.py`, on processors."""
 
+import functools
 import importlib.util
 import pathlib
 
@@ -13,7 +14,8 @@ from predann_bids.models.decoders import published as decoders
 from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings, published_objective
 from predann_bids.models.published import encoder as encoders
 from predann_bids.models.published import maps
-from predann_bids.models.published.blocks import pool_and_measure
+from predann_bids.models.published.blocks import Block, pool_and_measure
+from predann_bids.models.published.share import Share
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.resources import refuse_precision
 
@@ -90,6 +92,31 @@ def test_processors_keep_to_blocks_and_gpus_compile_if_there_is_a_compiler(monke
     assert PublishedDecoder.advice("cpu") == ""
     monkeypatch.setattr(decoders, "compiler", lambda: "/usr/bin/cc")
     assert PublishedDecoder.advice("cuda") == ""
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+def test_what_other_processes_add_is_left_out_of_what_is_compiled(monkeypatch):
+    seen_by_compiler = []
+
+    def with_as_much_from_another(tensor):
+        seen_by_compiler.append(torch.compiler.is_compiling())
+        tensor.mul_(2)
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", with_as_much_from_another)
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    torch.manual_seed(0)
+    kernels = [torch.randn(2, inputs, 3, 3, dtype=torch.float64) for inputs in (1, 2, 2)]
+    images, ones = torch.randn(2, 1, 3, 4, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+    found = []
+    for measure in (maps.pool_and_measure_maps, maps._compiled.__wrapped__()):
+        own = [kernel.clone().requires_grad_() for kernel in kernels]
+        blocks = [Block(kernel, ones, ones, ones) for kernel in own]
+        pooled, _ = measure(images, ones.new_ones(1, 4), blocks, 1e-5, columns=4, share=Share(4, 0, 2))
+        sum(one.sum() for one in pooled).backward()
+        found.append([*pooled, *(kernel.grad for kernel in own)])
+    torch.testing.assert_close(*found, atol=1e-12, rtol=1e-12)
+    assert seen_by_compiler
+    assert not any(seen_by_compiler)
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed", "bf16-true"])

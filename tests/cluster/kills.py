@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ):
                 continue
             command = [*typed, str(bids), str(output), level, *options.split()]
-            _with_kills(command, level, took[level], wanted[level], chance, tally)
+            took[level] = _with_kills(command, level, took[level], wanted[level], chance, tally)
             tally.differences += differences(calm, output, level)
         tally.leftovers += leftovers(output)
     counts = vars(tally) | {"undisturbed_s": {level: round(seconds, 1) for level, seconds in took.items()}}
@@ -99,8 +99,12 @@ def _undisturbed(command: Sequence[str]) -> float:
 
 def _with_kills(
     command: Sequence[str], level: str, took_s: float, kills: int, chance: random.Random, tally: Tally
-) -> None:
-    """Repeat a command until it gets to its end, and kill it meanwhile as long as there are kills left."""
+) -> float:
+    """Repeat a command until it gets to its end, and kill it meanwhile as long as there are kills left.
+
+    Returns how long a run takes: other work on the machine comes and goes, and later kills have to find runs at work.
+    """
+    began, is_whole = time.monotonic(), True
     while True:
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
         if tally.of(level) < kills:
@@ -108,11 +112,12 @@ def _with_kills(
                 run.communicate(timeout=chance.uniform(0, took_s))
             except subprocess.TimeoutExpired:
                 _kill(run, level, chance, tally)
+                is_whole = False
                 continue
         _, errors = run.communicate()
         if run.returncode:
             raise SystemExit(f"{shlex.join(command)} ended with {run.returncode}:\n{errors.decode()}")
-        return
+        return time.monotonic() - began if is_whole else took_s
 
 
 def _kill(run: subprocess.Popen[bytes], level: str, chance: random.Random, tally: Tally) -> None:

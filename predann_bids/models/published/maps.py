@@ -8,7 +8,7 @@ one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -40,8 +40,10 @@ def compiler() -> str | None:
 
 @cache
 def _compiled() -> Measure:
-    compiled: Any = torch.compile(pool_and_measure_maps, dynamic=False)
-    return compiled  # type: ignore[no-any-return]
+    # What other processes do is not for torch.compile. To say so imports the compiler, which takes seconds and wants a
+    # directory for temporary files, so it is not done with the other imports.
+    apart: Any = torch.compiler.disable(summed)  # type: ignore[no-untyped-call]
+    return partial(torch.compile(pool_and_measure_maps, dynamic=False), total=apart)
 
 
 def pool_and_measure_maps(
@@ -52,6 +54,7 @@ def pool_and_measure_maps(
     *,
     columns: int,
     share: Share | None = None,
+    total: Callable[[Tensor], Tensor] = summed,
 ) -> tuple[Pooled, list[Statistics]]:
     """Do what `blocks.pool_and_measure` does, on the maps of the whole batch.
 
@@ -69,6 +72,8 @@ def pool_and_measure_maps(
         Sum of the counts.
     share : Share, optional
         See `blocks.pool_and_measure`.
+    total : callable, optional
+        Adds a tensor over the processes that share the batch, with gradients.
 
     Returns
     -------
@@ -81,7 +86,7 @@ def pool_and_measure_maps(
     in_all = (share.windows if share else n_windows) * per_window
     x, measured = images.contiguous(memory_format=torch.channels_last), []
     for block in blocks:
-        x, statistics = _normalised(x, weights / in_all, block, eps, summed if share else _alone)
+        x, statistics = _normalised(x, weights / in_all, block, eps, total if share else _alone)
         measured.append(statistics)
     weighted = x * (weights / per_window)
     sums = torch.stack([weighted.sum(dim=(2, 3)), (weighted * x).sum(dim=(2, 3)) / per_window])  # (2, n, O)

@@ -51,16 +51,8 @@ class Share:
 
 def summed(own: Tensor) -> Tensor:
     """Add a tensor over all processes, with gradients."""
-    total: Tensor = _apart(own)
+    total: Tensor = _Summed.apply(own)  # type: ignore[no-untyped-call]
     return total
-
-
-def _with_gradient(own: Tensor) -> Any:
-    return _Summed.apply(own)  # type: ignore[no-untyped-call]
-
-
-# what other processes do is not for torch.compile
-_apart: Any = torch.compiler.disable(_with_gradient)  # type: ignore[no-untyped-call]
 
 
 class _Summed(torch.autograd.Function):
