@@ -67,10 +67,12 @@ def test_options_are_looked_at_before_there_is_a_temporary_directory(tmp_path):
         "from predann_bids.cli import make_command, run\n"
         "sys.exit(run(make_command(), sys.argv[1:]))\n"
     )
-    places, wrong = [str(tmp_path), str(tmp_path / "out")], ["--preset", "published", "--precision", "bf16-mixed"]
+    (tmp_path / "bids").mkdir()
+    places, wrong = [str(tmp_path / "bids"), str(tmp_path / "out")], ["--preset=published", "--precision=bf16-mixed"]
     command = [sys.executable, "-c", script, *places, "group", *wrong]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == WrongUsage.exit_code, done.stderr
+    assert "single precision" in done.stderr
 
 
 def test_caches_are_moved_where_there_is_no_home(tmp_path, monkeypatch):
