@@ -14,15 +14,13 @@ from predann_bids.data.splits import Split
 from predann_bids.data.stores.mapped import EegStore
 from predann_bids.data.stores.waveforms import WaveformStore
 from predann_bids.data.trials import Stretch, Trial
-from predann_bids.errors import TryAgain
+from predann_bids.errors import MissingInput, TryAgain
 from predann_bids.learning.fitting import Hardware, fit
 from predann_bids.learning.sharing import helping
 from predann_bids.models.decoders.published import PublishedSettings
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.surroundings.stopping import Stopped, stop_when_asked
 from predann_bids.timing import Rate, Span
-
-pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch is built without distribution")
 
 SONGS, CHANNELS = tuple("abc"), tuple("ABCDEF")
 
@@ -81,6 +79,12 @@ def test_a_shared_training_that_is_stopped_goes_on_alone_and_ends_as_one_that_wa
         [list(row.values()) for row in history], [list(row.values()) for row in expected], atol=2e-6, rtol=0
     )
     torch.testing.assert_close(resumed.state_dict(), alone.state_dict(), atol=1e-7, rtol=1e-6)
+
+
+def test_a_pytorch_that_cannot_divide_a_training_is_told_with_what_works(train, monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_available", lambda: False)
+    with pytest.raises(MissingInput, match="cannot divide a training over devices: use --devices 1"):
+        train("shared", ("cpu",))
 
 
 def test_a_helper_that_dies_ends_the_training_with_advice(train, monkeypatch):

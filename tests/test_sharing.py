@@ -16,8 +16,6 @@ from predann_bids.models.published import encoder as encoders
 from predann_bids.models.published.share import Share
 from predann_bids.models.published.team import Team, help_with
 
-pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch is built without distribution")
-
 SONGS, CHANNELS = tuple("abc"), tuple("ABCDEF")
 TRAINING = resolve(preset="published").training
 CPU = torch.device("cpu")
