@@ -13,7 +13,7 @@ from predann_bids.errors import ReadOrWriteFailed, UnusableData
 from predann_bids.learning.closed_form import data as closed_form
 from predann_bids.learning.closed_form.data import training_data
 from predann_bids.learning.closed_form.solving import solve
-from predann_bids.models.audio.onsets import onset_features
+from predann_bids.models.audio.by_hand import onset_features
 from predann_bids.models.decoders.linear import LinearDecoder, LinearSettings
 from predann_bids.models.linear import backward
 from predann_bids.models.linear.backward import BackwardModel, halved

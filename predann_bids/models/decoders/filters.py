@@ -16,9 +16,8 @@ from torch import Tensor
 from predann_bids.config import Training
 from predann_bids.errors import ReadOrWriteFailed, UnusableData
 from predann_bids.files import written_whole
-from predann_bids.models.audio.bands import BY_HAND
+from predann_bids.models.audio.by_hand import BY_HAND, NAMES
 from predann_bids.models.audio.features import FEATURES
-from predann_bids.models.audio.onsets import NAMES
 from predann_bids.models.closed_form import ClosedForm, TrainingData
 from predann_bids.models.decoder import DECODERS, Blueprint, OnProgress, Songs, silent
 from predann_bids.models.linear.covariances import Covariances

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from predann_bids.config import Training
-from predann_bids.models.audio.onsets import NAMES
+from predann_bids.models.audio.by_hand import NAMES
 from predann_bids.models.closed_form import ClosedForm, TrainingData
 from predann_bids.models.decoder import DECODERS, Blueprint, OnProgress, Songs, silent
 from predann_bids.models.linear.backward import BackwardModel, halved, ridge
