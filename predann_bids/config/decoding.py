@@ -175,9 +175,9 @@ class Training(Section):
         min_length=1,
         json_schema_extra=option("--teacher", metavar="NAME") | ADDED,
         description="What the EEG network learns to predict: 'joint', an audio network that is trained with it on"
-        " log-mel spectra; or frozen features that this network takes instead: mel, musicnn, crepe-tiny, basic-pitch,"
-        " surprisal, entropy, your own from file:DIR, or those of musicgen:DIR, muq:DIR, wav2vec2:DIR or"
-        " hubert:DIR (see docs/teachers.md).",
+        " log-mel spectra; or frozen features that this network takes instead: mel, harmony, timbre, musicnn,"
+        " crepe-tiny, basic-pitch, surprisal, entropy, your own from file:DIR, or those of musicgen:DIR, muq:DIR,"
+        " wav2vec2:DIR or hubert:DIR (see docs/teachers.md).",
     )
     more_teachers: tuple[str, ...] = Field(
         (),

@@ -47,6 +47,8 @@ class Model:
         together.
     compared_by : tuple of str
         Kinds of accuracy by which PredANN is compared with it.
+    taught : bool
+        Whether it hears the teacher, though it is not trained in epochs; it is left out where there is none.
     """
 
     name: str
@@ -61,6 +63,12 @@ class Model:
     controlled: bool = True
     rival: Question | None = None
     compared_by: tuple[By, ...] = ()
+    taught: bool = False
+
+    @property
+    def hears_teacher(self) -> bool:
+        """Whether what it is depends on the teacher."""
+        return self.in_epochs or self.taught
 
     @property
     def in_epochs(self) -> bool:
@@ -109,16 +117,19 @@ LINEAR = Model(
 LINEAR_WHITENED = replace(LINEAR, name="linear_whitened", shrinkage=SHRINKAGE, controlled=False)
 RIDGE = replace(LINEAR, name="ridge", decoder="ridge", controlled=False)
 CCA = replace(LINEAR, name="cca", decoder="cca")
+CCA_TEACHER = replace(LINEAR, name="cca_teacher", decoder="cca_teacher", controlled=False, taught=True)
 BAND_POWER = Model("band_power", "as a classifier", "", shrinkage=None, scored=False)
 
-MODELS: Mapping[str, Model] = {
-    model.name: model for model in (PREDANN, BASELINE, OWN_MOMENT, LINEAR, LINEAR_WHITENED, RIDGE, CCA, BAND_POWER)
-}
+_CLOSED_FORM = (LINEAR, LINEAR_WHITENED, RIDGE, CCA, CCA_TEACHER)
+MODELS: Mapping[str, Model] = {m.name: m for m in (PREDANN, BASELINE, OWN_MOMENT, *_CLOSED_FORM, BAND_POWER)}
 
 
 def evaluated_models(science: Science) -> tuple[Model, ...]:
     """List the models that a configuration asks for on real data, PredANN first."""
     wanted = {"baseline": science.training.baseline, "linear": science.evaluation.linear}
-    left_out = set() if DECODERS[science.training.encoders].compares_moments else {OWN_MOMENT}
+    network = DECODERS[science.training.encoders]
+    left_out = set() if network.compares_moments else {OWN_MOMENT}
+    if not network.beside_for(science.training):
+        left_out.add(CCA_TEACHER)
     scored = [model for model in MODELS.values() if model.scored and model not in left_out]
     return tuple(model for model in scored if not model.rival or wanted[model.rival])

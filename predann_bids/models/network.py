@@ -171,7 +171,15 @@ class StartedNetwork(Network):
     """
 
     @abstractmethod
-    def joined(self, banks: FilterBanks, gains: tuple[float, float], temperature: float, share: float = 1.0) -> Self:
+    def joined(
+        self,
+        banks: FilterBanks,
+        gains: tuple[float, float],
+        temperature: float,
+        share: float = 1.0,
+        *,
+        taught: bool = False,
+    ) -> Self:
         """Return this network with the filters of a closed-form decoder.
 
         Parameters
@@ -184,6 +192,8 @@ class StartedNetwork(Network):
             Temperature of the song logits.
         share : float
             Share of the learned part in similarities, if the learned part has `parts`.
+        taught : bool
+            Whether the filters of the audio take the features of a teacher, too; see `models.decoders.taught`.
         """
 
 

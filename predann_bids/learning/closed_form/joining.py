@@ -66,7 +66,9 @@ def join(
     found = {share: _mixed_contrast(parts, share, same, network.parts) for share in shares}
     best = max(shares, key=lambda share: found[share].information)
     learned, solved = (part.gains(share) for part, share in zip(parts, (best, 1 - best), strict=True))
-    return network.joined(start.banks.scaled(*solved), learned, found[best].temperature, best)
+    return network.joined(
+        start.banks.scaled(*solved), learned, found[best].temperature, best, taught=start.hears_teacher
+    )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -10,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from predann_bids.config.teachers import part_teachers
+from predann_bids.config import Training
+from predann_bids.config.teachers import join_teachers, part_teachers
 from predann_bids.errors import MissingInput, UnusableData
-from predann_bids.models.audio.features import AudioFeatures, make_features
+from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, make_features
 from predann_bids.signals.audio import read_audio
 from predann_bids.signals.frames import Frames
 
@@ -154,6 +156,18 @@ class Beside(AudioFeatures):
     def _resampled(self, teacher: Teacher, heard: Tensor, number: int) -> Tensor:
         frames = (Frames(one, teacher.frame_rate_hz, teacher.first_s) for one in heard.float().cpu().numpy())
         return torch.from_numpy(np.stack([one.at(self.rate_hz, number) for one in frames])).to(heard)
+
+
+def is_taught(training: Training) -> bool:
+    """Return whether the EEG network learns to predict frozen features, alone or beside an audio network's."""
+    return training.teacher != JOINT or bool(training.more_teachers)
+
+
+def taught_features(training: Training) -> str:
+    """Name the features of the teacher, or of all teachers; the jointly trained audio network takes spectra."""
+    if not training.more_teachers:
+        return training.teacher
+    return join_teachers([replace(one, name=SPECTRA) if one.name == JOINT else one for one in training.teachers])
 
 
 def need(module: str, command: str, teacher: str) -> Any:

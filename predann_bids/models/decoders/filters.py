@@ -25,6 +25,7 @@ from predann_bids.models.linear.filters import FilterBanks, canonical_filters, r
 from predann_bids.models.memory import at_one_moment, evidence, padded
 from predann_bids.models.settings import Settings
 from predann_bids.models.temporal.layers import centre
+from predann_bids.signals.frames import Reduction
 from predann_bids.signals.halves import HALVING, halve
 
 SHRINKAGES = (None, 1e-3, 0.1, 1.0)  # ways to whiten the EEG that are tried
@@ -55,6 +56,8 @@ class FilterDecoder(ClosedForm):
     ----------
     reach_s : float
         How far the filters of the audio reach to either side.
+    hears_teacher : bool
+        Whether they take the features of a teacher, too.
     """
 
     at_once = 256
@@ -63,10 +66,17 @@ class FilterDecoder(ClosedForm):
     settings_class = FilterSettings
     settings: FilterSettings
     reach_s: ClassVar[float] = 0.0
+    hears_teacher: ClassVar[bool] = False
 
-    def __init__(self, settings: FilterSettings, banks: FilterBanks, agreement: float = np.nan) -> None:
+    def __init__(
+        self,
+        settings: FilterSettings,
+        banks: FilterBanks,
+        agreement: float = np.nan,
+        reduction: Reduction | None = None,
+    ) -> None:
         super().__init__()
-        self.settings, self.banks, self.agreement = settings, banks, agreement
+        self.settings, self.banks, self.agreement, self.reduction = settings, banks, agreement, reduction
         self._memory = padded([torch.zeros(len(banks.eeg), 0)])
 
     @classmethod
@@ -91,7 +101,8 @@ class FilterDecoder(ClosedForm):
         return self.banks.rank
 
     def chosen(self, agreement: float, temperature: float) -> Self:  # noqa: D102
-        return type(self)(replace(self.settings, memory_temperature=temperature), self.banks, agreement)
+        settings = replace(self.settings, memory_temperature=temperature)
+        return type(self)(settings, self.banks, agreement, self.reduction)
 
     def encode_eeg(self, eeg: Tensor) -> tuple[Tensor, Tensor]:
         """Recognise songs from EEG (B, C, T): song logits (B, n_songs), components (B, D, T // 2)."""
@@ -122,12 +133,15 @@ class FilterDecoder(ClosedForm):
         return tuple(self._filtered(songs.audio(index)[None])[0] for index in range(len(songs)))
 
     def _filtered(self, features: Tensor) -> Tensor:
-        by_hand = FEATURES[self.settings.features].by_hand
-        return self.banks.filter_audio(halve(features[:, by_hand]))
+        return self.banks.filter_audio(halve(self._taken(features)))
+
+    def _taken(self, features: Tensor) -> Tensor:
+        """Cut those of the audio features (B, bands, frames) that the filters take."""
+        return features[:, FEATURES[self.settings.features].by_hand]
 
     def for_songs(self, names: Sequence[str], songs: Songs) -> Self:
         """Return the same decoder with the components of other songs."""
-        other = type(self)(replace(self.settings, songs=tuple(names)), self.banks, self.agreement)
+        other = type(self)(replace(self.settings, songs=tuple(names)), self.banks, self.agreement, self.reduction)
         other.remember(songs)
         return other
 
@@ -141,22 +155,24 @@ class FilterDecoder(ClosedForm):
             "agreement": self.agreement,
             "first_lag": self.banks.first_lag,
         }
+        if self.reduction:
+            content |= {"reduction_mean": self.reduction.mean, "reduction_directions": self.reduction.directions}
         with written_whole(path) as beside, beside.open("wb") as file:
             np.savez(file, **content)
 
     @classmethod
     def load(cls, path: Path, blueprint: Blueprint, songs: Songs) -> Self:
         """Read what `save` wrote; see `read_filters` for errors."""
-        banks, plain = read_filters(path)
+        banks, plain, reduction = read_filters(path)
         shrinkage = None if np.isnan(plain["shrinkage"]) else plain["shrinkage"]
         settings = replace(cls.settings_for(blueprint), shrinkage=shrinkage, memory_temperature=plain["temperature"])
-        decoder = cls(settings, banks, plain["agreement"])
+        decoder = cls(settings, banks, plain["agreement"], reduction)
         decoder.remember(songs)
         return decoder
 
 
-def read_filters(path: Path) -> tuple[FilterBanks, dict[str, float]]:
-    """Read the filters that a decoder has saved, and what was chosen with them.
+def read_filters(path: Path) -> tuple[FilterBanks, dict[str, float], Reduction | None]:
+    """Read the filters that a decoder has saved, what was chosen with them, and how a teacher's features are reduced.
 
     Raises
     ------
@@ -168,7 +184,10 @@ def read_filters(path: Path) -> tuple[FilterBanks, dict[str, float]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             plain = {name: content[name].item() for name in ("shrinkage", "temperature", "agreement")}
-            return FilterBanks(content["eeg"], int(content["first_lag"]), content["audio"]), plain
+            banks = FilterBanks(content["eeg"], int(content["first_lag"]), content["audio"])
+            reduces = "reduction_mean" in content.files
+            reduction = Reduction(content["reduction_mean"], content["reduction_directions"]) if reduces else None
+            return banks, plain, reduction
     except OSError as error:
         raise ReadOrWriteFailed(f"{path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

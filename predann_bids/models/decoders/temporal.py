@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from predann_bids.arrays import Singles
 from predann_bids.config import Training
-from predann_bids.config.teachers import MOST_LEARNED, WeightedTeacher, join_teachers, part_teachers
+from predann_bids.config.teachers import MOST_LEARNED, WeightedTeacher, part_teachers
 from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, features_kind, make_features
 from predann_bids.models.audio.log_mel import BANDS
-from predann_bids.models.audio.teacher import Beside
+from predann_bids.models.audio.teacher import Beside, is_taught, taught_features
 from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, Songs
 from predann_bids.models.linear.filters import FilterBanks, filter_audio, filter_eeg
 from predann_bids.models.losses import loss_of_similarities, predann_loss, similarity
@@ -67,6 +67,8 @@ class TemporalSettings(Settings):
         `features`.
     share : float
         Share of the learned part in similarities, where there are several teachers and filters.
+    taught : bool
+        Whether the filters take the features of the teacher, as the network learns from them, above those made by hand.
     """
 
     memory_frames: int = 0
@@ -81,6 +83,7 @@ class TemporalSettings(Settings):
     beside: str = ""
     teacher_bands: tuple[int, ...] = ()
     share: float = 1.0
+    taught: bool = False
 
     @property
     def learned(self) -> int:
@@ -174,14 +177,12 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
     @classmethod
     def features_for(cls, training: Training) -> str:
         """Return the name of the teacher's features, or of spectra together with features made by hand."""
-        if training.more_teachers:
-            return join_teachers([replace(t, name=SPECTRA) if t.name == JOINT else t for t in training.teachers])
-        return "spectra" if training.teacher == JOINT else training.teacher
+        return taught_features(training) if is_taught(training) else "spectra"
 
     @classmethod
     def beside_for(cls, training: Training) -> str:
         """Return what the closed-form decoder inside takes by hand, whatever the teacher is."""
-        return "" if training.teacher == JOINT and not training.more_teachers else "spectra"
+        return "spectra" if is_taught(training) else ""
 
     @cached_property
     def features(self) -> AudioFeatures:
@@ -218,9 +219,16 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         z: Tensor = self.audio_encoder(self._learned(features))
         if not self.settings.filters:
             return z
-        by_hand = features[:, features.shape[1] - self.settings.filters[2] :]
-        solved = filter_audio(halve(by_hand), self.audio_filters)
+        solved = filter_audio(halve(self._filtered_features(features)), self.audio_filters)
         return torch.cat([self.gains[1] * z, centre(solved)], dim=1)
+
+    def _filtered_features(self, features: Tensor) -> Tensor:
+        """Cut the features that the closed-form decoder takes: those made by hand, which may follow the teacher's."""
+        number = self.settings.filters[2]
+        if not self.settings.taught:
+            return features[:, features.shape[1] - number :]
+        by_hand = number - self.settings.n_bands
+        return torch.cat([self._learned(features), features[:, features.shape[1] - by_hand :]], dim=1)
 
     def _learned(self, features: Tensor) -> Tensor:
         """Cut the features that the network has learned from, and reduce them as it was done for its training."""
@@ -238,10 +246,18 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
         return other.eval()
 
     def joined(  # noqa: D102
-        self, banks: FilterBanks, gains: tuple[float, float], temperature: float, share: float = 1.0
+        self,
+        banks: FilterBanks,
+        gains: tuple[float, float],
+        temperature: float,
+        share: float = 1.0,
+        *,
+        taught: bool = False,
     ) -> Self:
         sizes = (len(banks.eeg), banks.eeg.shape[2], *banks.audio.shape[1:])
-        settings = replace(self.settings, filters=sizes, first_lag=banks.first_lag, memory_temperature=temperature)
+        settings = replace(
+            self.settings, filters=sizes, first_lag=banks.first_lag, memory_temperature=temperature, taught=taught
+        )
         other = type(self)(replace(settings, share=share) if self.settings.teacher_bands else settings)
         kept = {name: value for name, value in self.state_dict().items() if not name.startswith("memory")}
         other.load_state_dict(kept, strict=False)

@@ -80,6 +80,18 @@ FEATURE_WORDS: dict[str, FeatureWords] = {
         "the entropy of a Markov model",
         _MARKOV.format(what="The entropy of the distribution before each step"),
     ),
+    "harmony": FeatureWords(
+        "descriptions of harmony",
+        "The teacher describes harmony, 50 times per second: pitch classes, the tonal centroid and how fast it moves"
+        " (Harte et al., 2006), contextuality within 1.5 and 6 s (Leman, 2000), clarity of the key and fit to it"
+        " (Krumhansl, 1990), roughness (Sethares, 1993), and onsets of pitch classes.",
+    ),
+    "timbre": FeatureWords(
+        "descriptions of timbre",
+        "The teacher describes timbre, 50 times per second: cepstral coefficients without that of the level; centroid,"
+        " spread, flatness, rolloff, entropy and brightness of the spectrum (Peeters et al., 2011), its contrast in"
+        " octaves (Jiang et al., 2002), and how fast its shape changes.",
+    ),
     "musicgen": FeatureWords(
         "the surprisal and entropy of MusicGen",
         "The teacher is MusicGen (Copet et al., 2023), a language model of the tokens of EnCodec (Défossez et al.,"

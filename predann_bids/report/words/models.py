@@ -11,7 +11,7 @@ from predann_bids.report import words
 
 PREDANN, BASELINE, OWN_MOMENT, BAND_POWER = "predann", "baseline", "own_moment", "band_power"
 LINEAR = "linear"
-CLOSED_FORM = ("linear", "linear_whitened", "ridge", "cca")
+CLOSED_FORM = ("linear", "linear_whitened", "ridge", "cca", "cca_teacher")
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,14 @@ MODEL_WORDS: dict[str, ModelWords] = {
         " lags up to 0.13 s was regularised on both sides; shrinkage, regularisation and the number of components were"
         " chosen by how well they told the moments of the validation data apart.",
         learns_from="the same",
+    ),
+    "cca_teacher": ModelWords(
+        name="CCA, teacher",
+        inside="canonical correlation analysis with the teacher's features",
+        colour="#8C564B",
+        marker="p",
+        methods="It was also solved with the features of the teacher beside them, reduced as for the network.",
+        learns_from="the same, and the teacher's features of that moment",
     ),
     # not among the models of metrics.json, but evaluated beside them and in the fingerprint control
     BAND_POWER: ModelWords(

@@ -131,7 +131,7 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
                 given = study.given.get(model.name)
                 made = content_hash(given) if given else weights if model.in_epochs else None
                 parts = training_parts(fit.science, model)
-                heard = material.audio.identities if model.in_epochs else ()  # what is solved for hears no teacher
+                heard = material.audio.identities if model.hears_teacher else ()
                 trained = science_hash(*parts, model.name, split.fold, science.training.seed, made, *data, *heard)
                 outputs = science_hash(trained, science.windows, science.lengths)
                 fits.append(replace(fit, training_fingerprint=trained, fingerprint=outputs))
@@ -158,6 +158,8 @@ def _first_training(science: Science, model: Model) -> tuple[Any, ...]:
 def training_parts(science: Science, model: Model) -> tuple[Any, ...]:
     """Return the parts of a configuration that a trained model depends on; the rest only matters when it is tested."""
     windows = science.windows.model_copy(update={"stride": 1.0})  # which training knows nothing of
+    if model.taught:
+        return windows, science.splitting, [str(teacher) for teacher in science.training.teachers]
     training = science.training.model_copy(update={"baseline": True}) if model.in_epochs else None
     return windows, science.splitting, training
 

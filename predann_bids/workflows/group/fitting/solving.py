@@ -9,10 +9,17 @@ from predann_bids.models.decoder import DECODERS, Blueprint, Decoder
 from predann_bids.models.network import can_be_started
 from predann_bids.signals.scaling import SHRINKAGE
 from predann_bids.workflows.group.fits import ModelFit
-from predann_bids.workflows.group.fitting.sources import blueprint_for, blueprint_of, decoder_class, source_features
+from predann_bids.workflows.group.fitting.sources import (
+    blueprint_for,
+    blueprint_of,
+    decoder_class,
+    learned_from,
+    source_features,
+)
 from predann_bids.workflows.processes import Worker
 
 STARTS = ("ridge", "cca")  # closed-form decoders that a network may contain
+TAUGHT_START = "cca_teacher"  # and one that hears its teacher
 MOST_FEATURES = 64  # audio features from which closed-form decoders are solved for; a teacher may have thousands
 
 
@@ -27,12 +34,16 @@ def solve_model(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
 
 
 def _solved(fit: ModelFit, source: Any, name: str, blueprint: Blueprint, shrinkage: float | None = SHRINKAGE) -> Any:
-    """Solve for the closed-form decoder of a name, from the audio features that the source has."""
+    """Solve for the closed-form decoder of a name, from the audio features that the source has, a teacher's reduced."""
     from predann_bids.learning.closed_form.solving import solve
 
     kind: Any = DECODERS[name]
     settings = replace(kind.settings_for(blueprint), shrinkage=shrinkage)
-    return solve(kind, source, fit.split, settings)
+    if not blueprint.beside:
+        return solve(kind, source, fit.split, settings)
+    learned, reduction = learned_from(fit, source, blueprint.beside)
+    solved: Any = solve(kind, learned, fit.split, settings)
+    return solved.reducing(reduction)
 
 
 def can_start(fit: ModelFit, blueprint: Blueprint) -> bool:
@@ -42,44 +53,54 @@ def can_start(fit: ModelFit, blueprint: Blueprint) -> bool:
     return can_be_started(decoder_class(fit)) and by_recording and few
 
 
-def start_of(fit: ModelFit, source: Any) -> Any:
+def start_of(fit: ModelFit, source: Any) -> tuple[Any, Any]:
     """Return the closed-form decoder that a network contains: the one that does best on validation data.
 
-    An earlier one of `STARTS` goes before one that is not clearly better. It is read where it is one of the models of
-    the run and done, and otherwise solved for here. Beside a teacher, it takes the features made by hand that `source`
-    has.
+    An earlier one of `starts_of` goes before one that is not clearly better. It is read where it is one of the models
+    of the run and done, and otherwise solved for here.
+
+    Parameters
+    ----------
+    fit : ModelFit
+        The network's.
+    source : Source
+        What the network takes windows from.
+
+    Returns
+    -------
+    Decoder
+        With all songs remembered.
+    Source
+        What it takes windows from.
     """
     from predann_bids.learning.closed_form.contrast import preferred
     from predann_bids.learning.closed_form.data import held_out
     from predann_bids.learning.closed_form.validation import ValidationWindows
 
-    songs, features = source.songs(), _features_of_start(fit)
-    blueprint = blueprint_for(fit, source, features)
-    candidates: list[Any] = []
-    for name in STARTS:
-        done = next((other for other in fit.starts if other.model.name == name and other.is_trained()), None)
-        if done and decoder_class(done).features_for(fit.science.training) == features:
-            assert done.trained
-            candidates.append(decoder_class(done).load(done.trained, blueprint, songs))
-        else:
-            candidates.append(_solved(fit, source, name, blueprint))
-    windows = ValidationWindows.of(source, held_out(fit.split))
-    found = [windows.contrast(decoder) for decoder in candidates]
-    best = candidates[preferred(found, range(len(candidates)))]
-    best.remember(songs)
-    return best
+    pairs = [_start(fit, name, source) for name in starts_of(fit)]
+    found = [ValidationWindows.of(taken, held_out(fit.split)).contrast(decoder) for decoder, taken in pairs]
+    decoder, taken = pairs[preferred(found, range(len(pairs)))]
+    decoder.remember(taken.songs())
+    return decoder, taken
 
 
-def _features_of_start(fit: ModelFit) -> str:
-    """Return the name of the features that the closed-form decoder inside a network takes."""
-    return decoder_class(fit).beside_for(fit.science.training) or source_features(fit)
+def starts_of(fit: ModelFit) -> tuple[str, ...]:
+    """Name the closed-form decoders that a network may contain: where it has a teacher, one that hears it as well."""
+    return (*STARTS, TAUGHT_START) if decoder_class(fit).beside_for(fit.science.training) else STARTS
 
 
-def source_of_start(fit: ModelFit, source: Any) -> Any:
-    """Open what the closed-form decoder inside a network is solved from."""
-    if not decoder_class(fit).beside_for(fit.science.training):
-        return source
-    return fit.study.material.source(fit.science, _features_of_start(fit))
+def _start(fit: ModelFit, name: str, source: Any) -> tuple[Any, Any]:
+    """Read or solve for a closed-form decoder that a network may contain; return what it takes windows from as well."""
+    features, beside = source_features(fit), decoder_class(fit).beside_for(fit.science.training)
+    if beside and name != TAUGHT_START:
+        features, beside = beside, ""
+        source = fit.study.material.source(fit.science, features)
+    blueprint = blueprint_for(fit, source, features, beside)
+    done = next((other for other in fit.starts if other.model.name == name and other.is_trained()), None)
+    if done and source_features(done) == features:
+        assert done.trained
+        return decoder_class(done).load(done.trained, blueprint, source.songs()), source
+    return _solved(fit, source, name, blueprint), source
 
 
 def joined(fit: ModelFit, network: Any, start: Any, source: Any, solved_from: Any) -> Any:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from predann_bids.config.teachers import MOST_LEARNED
 from predann_bids.data.splits import Split
 from predann_bids.models.decoder import DECODERS, Blueprint, Decoder
+from predann_bids.signals.frames import Reduction
 from predann_bids.workflows.group.fits import ModelFit
 from predann_bids.workflows.group.inputs.material import Material
 
@@ -26,6 +28,32 @@ def source_of(fit: ModelFit) -> Any:
     by_window = fit.model.in_epochs and fit.science.windows.scaling == "window"
     beside = decoder_class(fit).beside_for(fit.science.training)
     return fit.study.material.source(fit.science, source_features(fit), beside, by_window=by_window)
+
+
+def learned_from(fit: ModelFit, source: Any, beside: str = "") -> tuple[Any, Reduction | None]:
+    """Open what a fit learns from; a teacher's features are reduced by what training songs say.
+
+    Parameters
+    ----------
+    fit : ModelFit
+        Says what its decoder hears, and which songs are trained on.
+    source : Source
+        What it takes windows from.
+    beside : str
+        Name of features whose part made by hand is put below the teacher's; empty for none.
+
+    Returns
+    -------
+    Source
+    Reduction or None
+        None if nothing was reduced.
+    """
+    if not decoder_class(fit).beside_for(fit.science.training):
+        return source, None
+    material = fit.study.material
+    songs = {material.trials[stretch.trial].stimulus for stretch in (*fit.split.train, *fit.split.validation)}
+    store, reduction = material.audio.learned(source_features(fit), songs, MOST_LEARNED, beside)
+    return source.taking_from(source.eeg, store), reduction
 
 
 def blueprint_of(fit: ModelFit, source: Any) -> Blueprint:

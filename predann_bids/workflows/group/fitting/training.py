@@ -8,17 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from predann_bids.config.teachers import MOST_LEARNED
 from predann_bids.files import write_text
 from predann_bids.models.decoder import Decoder
-from predann_bids.signals.frames import Reduction
 from predann_bids.surroundings.stopping import request_to_stop
 from predann_bids.workflows.group.fits import ModelFit
-from predann_bids.workflows.group.fitting.solving import can_start, joined, source_of_start, start_of
+from predann_bids.workflows.group.fitting.solving import can_start, joined, start_of
 from predann_bids.workflows.group.fitting.sources import (
     blueprint_of,
     decoder_class,
-    source_features,
+    learned_from,
     trained_on,
     trained_split,
 )
@@ -37,9 +35,8 @@ def _train_and_keep(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
 
     blueprint, execution, split = blueprint_of(fit, source), fit.execution, trained_split(fit)
     refuse_too_large(fit)
-    solved_from = source_of_start(fit, source)
-    start = start_of(fit, solved_from) if can_start(fit, blueprint) else None
-    learned_from, reduction = _learned_from(fit, source)
+    start, solved_from = start_of(fit, source) if can_start(fit, blueprint) else (None, source)
+    learned, reduction = learned_from(fit, source)
     settings = decoder_class(fit).settings_for(blueprint)
     if reduction:
         settings = replace(settings, n_bands=len(reduction.directions))
@@ -48,10 +45,10 @@ def _train_and_keep(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
     if start:
         worker.advance(0, f"{fit.title}: closed-form decoder solved for")
         settings = replace(settings, shrinkage=start.settings.shrinkage)
-        source, learned_from = (some.whitened(settings.shrinkage) for some in (source, learned_from))
+        source, learned = (some.whitened(settings.shrinkage) for some in (source, learned))
     unfinished = fit.directory / f"{fit.model.name}_unfinished"
     decoder, history = train(
-        learned_from,
+        learned,
         split,
         blueprint.kind,
         settings,
@@ -73,17 +70,6 @@ def _train_and_keep(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
     decoder.save(fit.trained, _facts(fit))
     shutil.rmtree(unfinished, ignore_errors=True)
     return decoder
-
-
-def _learned_from(fit: ModelFit, source: Any) -> tuple[Any, Reduction | None]:
-    """Open what a network is trained on; a teacher's features are reduced by what training songs say."""
-    beside = decoder_class(fit).beside_for(fit.science.training)
-    if not beside:
-        return source, None
-    material = fit.study.material
-    songs = {material.trials[stretch.trial].stimulus for stretch in (*fit.split.train, *fit.split.validation)}
-    store, reduction = material.audio.learned(source_features(fit), songs, MOST_LEARNED)
-    return source.taking_from(source.eeg, store), reduction
 
 
 def refuse_too_large(fit: ModelFit) -> None:

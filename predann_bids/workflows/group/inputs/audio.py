@@ -93,7 +93,9 @@ class StimulusAudio:
         arrays = self.arrays(features)
         return AudioStore(arrays) if kind.in_frames else WaveformStore(arrays, self.rate, Rate(kind.audio_rate))
 
-    def learned(self, features: str, songs: Collection[int], most: int) -> tuple[AudioStore, Reduction | None]:
+    def learned(
+        self, features: str, songs: Collection[int], most: int, beside: str = ""
+    ) -> tuple[AudioStore, Reduction | None]:
         """Open what a network learns from: a teacher's features at the rate of the EEG, reduced if they are many.
 
         Parameters
@@ -104,6 +106,8 @@ class StimulusAudio:
             Songs that the reduction may be fitted to.
         most : int
             Number of features from which on they are reduced to this number of principal components.
+        beside : str
+            Name of features whose part made by hand is put below them, unreduced; empty for none.
 
         Returns
         -------
@@ -114,6 +118,8 @@ class StimulusAudio:
         """
         from predann_bids.data.stores.mapped import AudioStore
 
+        if beside:
+            return self._learned_beside(features, songs, most, beside)
         names = [teacher.name for teacher in part_teachers(features)]
         if len(names) > 1:
             return self._learned_together(names, songs, most)
@@ -135,6 +141,17 @@ class StimulusAudio:
             return AudioStore(whole), None
         each = [reduction or Reduction.unchanged(len(store.features[0])) for store, reduction in parts]
         return AudioStore(whole), Reduction.side_by_side(each)
+
+    def _learned_beside(
+        self, features: str, songs: Collection[int], most: int, beside: str
+    ) -> tuple[AudioStore, Reduction | None]:
+        from predann_bids.data.stores.mapped import AudioStore
+        from predann_bids.models.audio.features import features_kind
+
+        store, reduction = self.learned(features, songs, most)
+        rows = features_kind(beside).by_hand
+        pairs = zip(store.features, self.arrays(beside), strict=True)
+        return AudioStore(tuple(np.concatenate([one, other[rows]]) for one, other in pairs)), reduction
 
     def of(self, songs: Sequence[int]) -> StimulusAudio:
         """Keep the features of some stimuli, in this order."""
