@@ -165,9 +165,8 @@ def is_taught(training: Training) -> bool:
 
 def taught_features(training: Training) -> str:
     """Name the features of the teacher, or of all teachers; the jointly trained audio network takes spectra."""
-    if not training.more_teachers:
-        return training.teacher
-    return join_teachers([replace(one, name=SPECTRA) if one.name == JOINT else one for one in training.teachers])
+    teachers = [replace(one, name=SPECTRA) if one.name == JOINT else one for one in training.teachers]
+    return join_teachers(teachers) if len(teachers) > 1 else teachers[0].name
 
 
 def need(module: str, command: str, teacher: str) -> Any:

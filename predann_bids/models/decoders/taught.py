@@ -12,7 +12,7 @@ from torch import Tensor
 
 from predann_bids.config import Training
 from predann_bids.models.audio.by_hand import BY_HAND
-from predann_bids.models.audio.features import AudioFeatures
+from predann_bids.models.audio.features import AudioFeatures, make_features
 from predann_bids.models.audio.teacher import Beside, taught_features
 from predann_bids.models.closed_form import TrainingData
 from predann_bids.models.decoder import DECODERS, Blueprint
@@ -32,10 +32,10 @@ class TaughtSettings(FilterSettings):
     features : str
         Name of the teacher, or of several.
     beside : str
-        Name of features whose part made by hand lies below the teacher's.
+        Name of features whose part made by hand lies below the teacher's; empty for none.
     """
 
-    beside: str = "spectra"
+    beside: str = ""
 
 
 @DECODERS.add("cca_teacher")
@@ -75,7 +75,10 @@ class TaughtCanonicalDecoder(CanonicalDecoder):
     @cached_property
     def features(self) -> AudioFeatures:
         """The features of the teacher with those made by hand."""
-        return Beside(self.settings.rate_hz, self.settings.features, self.settings.beside).eval()
+        settings = self.settings
+        if not settings.beside:
+            return make_features(settings.features, settings.rate_hz)
+        return Beside(settings.rate_hz, settings.features, settings.beside).eval()
 
     def reducing(self, reduction: Reduction | None) -> Self:
         """Return the same decoder for the teacher's features as they are; it was solved from reduced ones.
