@@ -17,6 +17,7 @@ from predann_bids.data.splits import Split
 from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import grid
 from predann_bids.errors import WrongUsage
+from predann_bids.files import read_json
 from predann_bids.learning.closed_form.joining import join
 from predann_bids.learning.closed_form.solving import solve
 from predann_bids.learning.closed_form.validation import ValidationWindows
@@ -385,10 +386,11 @@ def test_a_run_learns_from_two_teachers_whose_features_are_kept_once(dataset, de
         "splitting.n_folds": 2,
         "windows.length": 2.0,
         "evaluation.resamples": 99,
-        "evaluation.linear": False,
         "evaluation.probe": False,
     }
     outcome = run_group(dataset, output, resolve(flags=flags), execution=Execution(n_procs=1, report=False))
+    metrics = read_json(outcome.directory / "metrics.json")
+    assert metrics["models"]["cca_teacher"]["match_accuracy"] is not None
     decoder = load_decoder(outcome.directory)
     assert (decoder.settings.teacher_bands, decoder.settings.reduced_from) == ((32, 4), 68)
     assert [weight for _, weight in decoder.parts[:2]] == pytest.approx(
