@@ -14,7 +14,7 @@ from predann_bids import __version__
 from predann_bids.config import Science, science_hash
 from predann_bids.data.splits import Split
 from predann_bids.files import content_hash, read_json, write_text
-from predann_bids.learning.evaluation import WindowPredictions, window_table
+from predann_bids.learning.evaluation.predictions import WindowPredictions, window_table
 from predann_bids.learning.models import Model, evaluated_models
 from predann_bids.models.foundation.files import weights_path
 from predann_bids.workflows.execution import Execution
