@@ -6,8 +6,9 @@ import errno
 import hashlib
 import json
 import os
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from predann_bids.errors import CannotCreateOutput, PredannError, ReadOrWriteFai
 
 LONGEST_EXTENSION = 20
 BLOCKS, BLOCK = 16, 1 << 14  # what is read of a large file to tell it from another
+LARGE = 1 << 26  # bytes from which on the hash of a file is noted, because it takes a while
+SETTLED_S = 2.0  # since a file was changed, until its time of change is relied on: file systems round it
 
 
 @contextmanager
@@ -127,6 +130,43 @@ def content_hash(path: Path) -> str:
             return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError as error:
         raise ReadOrWriteFailed(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def known_hash(path: Path, directory: Path, tell: Callable[[str], None] | None = None) -> str:
+    """Fingerprint a file like `content_hash`; of a large one that has not changed since, take what was noted.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    directory : Path
+        Where notes of large files are kept, in `hashes/`.
+    tell : callable, optional
+        Takes a line, before a large file is read.
+
+    Raises
+    ------
+    ReadOrWriteFailed
+        The file cannot be read, or the note cannot be written.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise ReadOrWriteFailed(f"{path} cannot be read: {error.strerror or error}.") from error
+    if stat.st_size < LARGE:
+        return content_hash(path)
+    state = {"File": str(path.resolve()), "Size": stat.st_size, "Time": stat.st_mtime_ns}
+    note = directory / "hashes" / f"{hashlib.blake2b(os.fsencode(path.resolve()), digest_size=8).hexdigest()}.json"
+    with suppress(OSError, UnusableData):
+        noted = read_json(note)
+        if state.items() <= noted.items():
+            return str(noted["Hash"])
+    if tell:
+        tell(f"Hashing {path.name} ({stat.st_size / 1e9:.1f} GB)")
+    content = content_hash(path)
+    if stat.st_mtime < time.time() - SETTLED_S:
+        write_json(note, {**state, "Hash": content})
+    return content
 
 
 def dangling_in_words(link: Path) -> str:

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from predann_bids.command import Groups, ListOption
 from predann_bids.config import PRESETS, keys, option_of
-from predann_bids.registry import SEPARATOR, load_plugins
+from predann_bids.registry import NamedPath, load_plugins
 from predann_bids.report.words.decoders import DECODER_WORDS
 from predann_bids.report.words.splits import SPLIT_WORDS, TRANSFER
 
@@ -78,8 +78,8 @@ class NameIn(click.Choice[str]):
         """Take a name that is known, or one that a plugin has registered."""
         if value not in self.choices:
             load_plugins()
-        name, *path = str(value).split(SEPARATOR, 1)
-        if path and getattr(self._table.get(name), "takes_weights", False):
+        name, path = NamedPath.of(str(value))
+        if path is not None and getattr(self._table.get(name), "takes_weights", False):
             return str(value)
         return value if value in self._table and value != TRANSFER else super().convert(value, param, ctx)
 

@@ -12,13 +12,12 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
 from predann_bids.errors import WrongUsage
 
 Member = TypeVar("Member")
 PLUGINS = "predann_bids.plugins"
-SEPARATOR = ":"  # between the name of a network and the path of the weights that it starts from
 
 
 class Registry(Generic[Member]):
@@ -113,6 +112,22 @@ def nearest(name: str, names: object) -> str:
     return f"Did you mean '{close[0]}'?" if close else f"Expected one of {', '.join(candidates)}."
 
 
-def plain_kind(kind: str) -> str:
-    """Return the name of a network without the path of its weights: `labram` of `labram:PATH`."""
-    return kind.partition(SEPARATOR)[0]
+class NamedPath(NamedTuple):
+    """A registered name, and the path of weights or of other files that may follow it after a colon.
+
+    Parameters
+    ----------
+    name : str
+        Registered name.
+    path : str or None
+        As it was typed; None where there is no colon.
+    """
+
+    name: str
+    path: str | None
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Take apart `NAME` or `NAME:PATH`; further colons belong to the path."""
+        name, colon, path = text.partition(":")
+        return cls(name, path if colon else None)

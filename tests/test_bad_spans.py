@@ -17,7 +17,8 @@ from predann_bids.data.stores.mapped import EegStore
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import count_side_by_side, draw, grid
 from predann_bids.errors import UnusableData
-from predann_bids.learning.evaluation import WindowPredictions, decide, window_table
+from predann_bids.learning.evaluation.decisions import decide
+from predann_bids.learning.evaluation.predictions import WindowPredictions, window_table
 from predann_bids.learning.probing.perturbations import erode
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.scaling import Scaling

@@ -7,7 +7,7 @@ from scipy.stats import binomtest, t, ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
 from predann_bids.learning.comparison import compare, compare_all, compare_with_control
-from predann_bids.learning.evaluation import WindowPredictions
+from predann_bids.learning.evaluation.predictions import WindowPredictions
 from predann_bids.learning.models import MODELS
 from predann_bids.learning.statistics import Scoring, holm, mean_of
 

@@ -11,7 +11,9 @@ from predann_bids.config import dump, resolve
 from predann_bids.errors import CannotCreateOutput, MissingInput, UnusableData, WrongUsage
 from predann_bids.files import write_json
 from predann_bids.learning.ensemble.averaging import Member, averaged, list_candidates, score_ensemble
-from predann_bids.learning.evaluation import WindowPredictions, predictions_table, score
+from predann_bids.learning.evaluation.decisions import predictions_table
+from predann_bids.learning.evaluation.predictions import WindowPredictions
+from predann_bids.learning.evaluation.scores import score
 from predann_bids.learning.statistics import Scoring
 from predann_bids.report.ensemble.sentences import summary
 from predann_bids.tools.cli import tools

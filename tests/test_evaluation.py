@@ -6,13 +6,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
 from predann_bids.learning.comparison import compare
-from predann_bids.learning.evaluation import (
-    WindowPredictions,
-    decide,
-    participant_interval,
-    predictions_table,
-    score,
-)
+from predann_bids.learning.evaluation.decisions import decide, predictions_table
+from predann_bids.learning.evaluation.predictions import WindowPredictions
+from predann_bids.learning.evaluation.scores import participant_interval, score
 from predann_bids.learning.statistics import Scoring, mean_interval, mean_of, overlap_widening
 
 LABELS = ["a", "b", "c", "d"]
@@ -307,7 +303,7 @@ def test_pooled_ranks_point_to_their_own_windows():
 
 
 def test_naming_the_more_frequent_song_is_above_chance_but_not_when_balanced():
-    from predann_bids.learning.evaluation import balanced_interval
+    from predann_bids.learning.evaluation.scores import balanced_interval
 
     rng = np.random.default_rng(0)
     stimulus = np.tile(np.repeat(np.arange(4), [40, 10, 10, 10]), 10)

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from predann_bids.data.controls import permutations, permuted, reassigned
 from predann_bids.data.trials import Trial
 from predann_bids.learning.comparison import compare_with_control
-from predann_bids.learning.evaluation import WindowPredictions
+from predann_bids.learning.evaluation.predictions import WindowPredictions
 from predann_bids.learning.permutation import (
     Exchange,
     NullDistribution,

@@ -13,9 +13,11 @@ from torch.nn import functional as F
 from predann_bids.learning.memory import keep_memory
 from predann_bids.models.checkpoints import load_decoder, save_decoder
 from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings, published_objective
-from predann_bids.models.published import blocks
-from predann_bids.models.published.blocks import Block, Columns, Pooled, Statistics, pool, pool_and_measure
+from predann_bids.models.published.blocks import pool, pool_and_measure
+from predann_bids.models.published.columns import PART_BYTES, Columns
 from predann_bids.models.published.encoder import PublishedEncoder, _columns, padding
+from predann_bids.models.published.layers import Block, Pooled, Statistics
+from predann_bids.models.published.passes import Pass
 
 SONGS = tuple("abcdefghij")
 EEG = (4, 6, 40)  # padded to 81 samples
@@ -198,7 +200,7 @@ def blocks_of(sequential, rows):
 def test_blocks_are_the_layers_however_windows_are_padded_cut_and_taken(
     plain, monkeypatch, rows, length, pad, tiles, part_bytes
 ):
-    monkeypatch.setitem(blocks.PART_BYTES, "cpu", part_bytes)
+    monkeypatch.setitem(PART_BYTES, "cpu", part_bytes)
     torch.manual_seed(0)
     sequential = plain.Encoder(3).sequential.double()
     vary(sequential)
@@ -448,7 +450,7 @@ def test_on_an_accelerator_nothing_is_computed_elsewhere_nor_looked_at(monkeypat
             layers = zip(encoder._layers(0), encoder._layers(1), strict=True)
             parameters = [encoder._block(convolution, norm, planes.shape[2]) for convolution, norm in layers]
             with torch.no_grad():
-                run = blocks._Run(columns.images(planes), columns.counts().to(planes), 1e-5, columns.total)
+                run = Pass(columns.images(planes), columns.counts().to(planes), 1e-5, columns.total)
                 run.forward(parameters)
                 slope = torch.randn(4, 128, device=gpu)
                 gradients = run.backward(parameters, slope, slope)

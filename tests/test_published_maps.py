@@ -14,7 +14,8 @@ from predann_bids.models.decoders import published as decoders
 from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings, published_objective
 from predann_bids.models.published import encoder as encoders
 from predann_bids.models.published import maps
-from predann_bids.models.published.blocks import Block, pool_and_measure
+from predann_bids.models.published.blocks import pool_and_measure
+from predann_bids.models.published.layers import Block
 from predann_bids.models.published.share import Share
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.resources import refuse_precision

@@ -21,7 +21,8 @@ from predann_bids.data.stores.waveforms import WaveformStore
 from predann_bids.data.trials import Stretch, Trial, list_trials
 from predann_bids.data.windows import Windows, draw_single, place_in_spans
 from predann_bids.errors import TooLittleMemory, TryAgain, WrongUsage
-from predann_bids.learning.evaluation import WindowPredictions, decide
+from predann_bids.learning.evaluation.decisions import decide
+from predann_bids.learning.evaluation.predictions import WindowPredictions
 from predann_bids.learning.fitting import NetworkTraining
 from predann_bids.learning.retrieval import Candidates, Representations, rank
 from predann_bids.models.checkpoints import save_decoder

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from predann_bids.config import resolve
 from predann_bids.learning.sharing.joining import Meeting, join, leave
 from predann_bids.models.decoders.published import PublishedDecoder, PublishedSettings
-from predann_bids.models.published import blocks, maps
+from predann_bids.models.published import blocks, columns, maps
 from predann_bids.models.published import encoder as encoders
 from predann_bids.models.published.share import Share
 from predann_bids.models.published.team import Team, help_with
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 def way_of(name, patch=setattr):
     """Return what passes batches through the blocks: as processors do, in small parts, or as accelerators do."""
-    patch(blocks, "PART_BYTES", {"cpu": 2**20, "cuda": 2**30})
+    patch(columns, "PART_BYTES", {"cpu": 2**20, "cuda": 2**30})
     return blocks.pool_and_measure if name == "parts" else maps.pool_and_measure_maps
 
 

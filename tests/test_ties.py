@@ -11,7 +11,9 @@ from predann_bids.data.ties import best_of, rank_of
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import grid
 from predann_bids.learning.comparison import hits
-from predann_bids.learning.evaluation import WindowPredictions, decide, score
+from predann_bids.learning.evaluation.decisions import decide
+from predann_bids.learning.evaluation.predictions import WindowPredictions
+from predann_bids.learning.evaluation.scores import score
 from predann_bids.learning.permutation import kept_null
 from predann_bids.learning.retrieval import Candidates, Representations, rank
 from predann_bids.learning.statistics import Scoring

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from predann_bids.registry import NamedPath
+
 ENDINGS = (".npy", ".npz", ".json", ".safetensors")  # of files in the directory of a teacher that results depend on
 NONE = "none"  # in place of further teachers
 MOST_LEARNED = 32  # features of a teacher; more are reduced, so that a network is as large on each teacher
@@ -34,12 +36,13 @@ class TeacherName:
     @classmethod
     def of(cls, text: str) -> Self:
         """Take apart `KIND`, `KIND#LAYER`, `KIND:PATH` or `KIND:PATH#LAYER`."""
-        kind, has_path, rest = text.partition(":")
-        before, _, layer = (rest if has_path else kind).partition("#")
-        if not has_path:
-            return cls(before, None, layer)
-        if "/" in layer or (layer and Path(rest).expanduser().exists()):  # the sign is part of the path
-            before, layer = rest, ""
+        kind, path = NamedPath.of(text)
+        if path is None:
+            kind, _, layer = kind.partition("#")
+            return cls(kind, None, layer)
+        before, _, layer = path.partition("#")
+        if "/" in layer or (layer and Path(path).expanduser().exists()):  # the sign is part of the path
+            before, layer = path, ""
         return cls(kind, Path(before).expanduser() if before else None, layer)
 
     def files(self) -> list[Path]:

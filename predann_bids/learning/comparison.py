@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from predann_bids.arrays import Bools, Doubles
-from predann_bids.learning.evaluation import Aggregation, WindowPredictions, decide
+from predann_bids.learning.evaluation.decisions import decide
+from predann_bids.learning.evaluation.predictions import Aggregation, WindowPredictions
 from predann_bids.learning.models import MODELS, PREDANN, By
 from predann_bids.learning.statistics import Scoring, holm, mean_of, sign_flip_p
 

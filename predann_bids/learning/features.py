@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,13 @@ from predann_bids.arrays import Singles
 from predann_bids.config.teachers import TeacherName
 from predann_bids.data.kept import map_array
 from predann_bids.errors import MissingInput, UnusableData
-from predann_bids.files import content_hash, read_json, write_json, written_whole
+from predann_bids.files import SETTLED_S, content_hash, known_hash, read_json, write_json, written_whole
 from predann_bids.models.audio.features import features_kind, make_features
 from predann_bids.models.audio.teacher import Teacher
 from predann_bids.signals.audio import audio_remarks, read_audio
 from predann_bids.signals.frames import Frames
 
 READER = 2  # increase it when audio is read differently, so that nothing that was kept before is used
-SETTLED_S = 2.0  # since a file was changed, until its time of change is relied on: file systems round it
 
 
 def keep_features(
@@ -87,7 +86,7 @@ def keep_features(
 def _keep_teacher(
     audio: Path, features: str, rate_hz: float, directory: Path, label: str, tell: Callable[[str], None] | None
 ) -> Path:
-    version = teacher_version(features, rate_hz, directory)
+    version = teacher_version(features, rate_hz, directory, tell)
     target = directory / version / f"{content_hash(audio)}{_suffix(features, label)}.npy"
     sidecar = target.with_suffix(".json")
     try:
@@ -103,7 +102,7 @@ def _keep_teacher(
     return target
 
 
-def teacher_version(features: str, rate_hz: float, directory: Path) -> str:
+def teacher_version(features: str, rate_hz: float, directory: Path, tell: Callable[[str], None] | None = None) -> str:
     """Name a teacher by its kind, layer and version, and a hash of its weights or files.
 
     Weights are opened only if they are not known from an earlier time: see `is_known`.
@@ -116,12 +115,16 @@ def teacher_version(features: str, rate_hz: float, directory: Path) -> str:
         Sampling rate of the EEG.
     directory : Path
         Where features are cached, and what is known of teachers.
+    tell : callable, optional
+        Takes a line, before large weights are read to be hashed.
     """
     parts, kind = TeacherName.of(features), _teacher_kind(features)
     layer = f"-{parts.layer}" if parts.layer else ""
     hashed = _known_identity(features, directory)
     if hashed is None:
-        hashed = _made(features, rate_hz, *_states(features)).identity()
+        teacher = _made(features, rate_hz, *_states(features))
+        teacher.hashed = partial(known_hash, directory=directory, tell=tell)
+        hashed = teacher.identity()
         _note_identity(features, directory, hashed)
     return f"{parts.kind}{layer}-{kind.version}.{READER}{hashed and f'_{hashed}'}"
 

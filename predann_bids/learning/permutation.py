@@ -17,7 +17,7 @@ from predann_bids.arrays import Bools, Doubles, Ints
 from predann_bids.data.controls import exchange_blocks, permutations
 from predann_bids.data.ties import best_of
 from predann_bids.data.trials import Trial
-from predann_bids.learning.evaluation import WindowPredictions, keys_of
+from predann_bids.learning.evaluation.predictions import WindowPredictions, keys_of
 from predann_bids.learning.models import By
 from predann_bids.timing import Rate
 

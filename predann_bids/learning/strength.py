@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from predann_bids.learning.evaluation import WindowPredictions
+from predann_bids.learning.evaluation.predictions import WindowPredictions
 from predann_bids.learning.statistics import Scoring, mean_of
 
 

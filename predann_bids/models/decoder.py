@@ -21,7 +21,7 @@ from predann_bids.errors import WrongUsage
 from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, make_features
 from predann_bids.models.parts import Parts
 from predann_bids.models.settings import Settings
-from predann_bids.registry import Registry, plain_kind
+from predann_bids.registry import NamedPath, Registry
 from predann_bids.signals.montage import Place
 
 OnProgress = Callable[[int, str], None]  # number of units of work just finished, and a note
@@ -191,10 +191,9 @@ class Decoder(nn.Module, ABC):
         WrongUsage
             The decoder takes no weights.
         """
-        if plain_kind(kind) != kind:
-            raise WrongUsage(
-                f"--encoders {kind}: '{plain_kind(kind)}' takes no weights. Leave out what follows the colon."
-            )
+        name, path = NamedPath.of(kind)
+        if path is not None:
+            raise WrongUsage(f"--encoders {kind}: '{name}' takes no weights. Leave out what follows the colon.")
 
     @classmethod
     def channel_notes(
@@ -338,7 +337,7 @@ class _Decoders(Registry[type[Decoder]]):
     """Decoders by name; the path of weights may follow the name."""
 
     def __getitem__(self, name: str) -> type[Decoder]:
-        return super().__getitem__(plain_kind(name))
+        return super().__getitem__(NamedPath.of(name).name)
 
 
 DECODERS: Registry[type[Decoder]] = _Decoders("decoder", "predann_bids.models.decoders")

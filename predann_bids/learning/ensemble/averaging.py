@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from predann_bids.learning.comparison import compared
-from predann_bids.learning.evaluation import WindowPredictions, score
+from predann_bids.learning.evaluation.predictions import WindowPredictions
+from predann_bids.learning.evaluation.scores import score
 from predann_bids.learning.statistics import Scoring, holm
 
 Kind = Literal["ensemble", "member", "seeds", "all"]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from predann_bids.arrays import Singles
 from predann_bids.errors import MissingInput, PredannError, UnusableData, WrongUsage
-from predann_bids.files import content_hash, read_json
+from predann_bids.files import read_json
 from predann_bids.models.audio.features import FEATURES
 from predann_bids.models.audio.teacher import Teacher
 from predann_bids.signals.audio import audio_seconds
@@ -58,7 +58,7 @@ class FileTeacher(Teacher):
         """Return a fingerprint of all arrays and their frame rates."""
         digest = hashlib.blake2b(digest_size=8)
         for file in self.weights(self.directory):
-            digest.update(f"{file.name} {content_hash(file)}\n".encode())
+            digest.update(f"{file.name} {self.hashed(file)}\n".encode())
         return digest.hexdigest()
 
     def forward(self, waveforms: Tensor) -> Tensor:  # noqa: ARG002

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from predann_bids.config.teachers import TeacherName
 from predann_bids.errors import MissingInput, UnusableData, WrongUsage
-from predann_bids.files import content_hash, read_json
+from predann_bids.files import read_json
 from predann_bids.models.audio.features import FEATURES
 from predann_bids.models.audio.teacher import Teacher, need
 
@@ -57,7 +57,7 @@ class _HiddenStates(Teacher, ABC):
 
     def identity(self) -> str:
         """Return a fingerprint of the weights and the configuration."""
-        named = "\n".join(f"{file.name} {content_hash(file)}" for file in self.weights(self.place))
+        named = "\n".join(f"{file.name} {self.hashed(file)}" for file in self.weights(self.place))
         return hashlib.blake2b(f"{named} {self.layer}".encode(), digest_size=8).hexdigest()
 
     def forward(self, waveforms: Tensor) -> Tensor:

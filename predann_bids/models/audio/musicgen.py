@@ -10,7 +10,6 @@ from torch import Tensor
 
 from predann_bids.config.teachers import TeacherName
 from predann_bids.errors import UnusableData
-from predann_bids.files import content_hash
 from predann_bids.models.audio.features import FEATURES
 from predann_bids.models.audio.hub import load_pretrained, refuse_other_model
 from predann_bids.models.audio.teacher import Teacher
@@ -56,7 +55,7 @@ class MusicGen(Teacher):
 
     def identity(self) -> str:
         """Return a fingerprint of the weights and the configuration."""
-        named = "\n".join(f"{file.name} {content_hash(file)}" for file in self.weights(self.place))
+        named = "\n".join(f"{file.name} {self.hashed(file)}" for file in self.weights(self.place))
         return hashlib.blake2b(f"{named} {self.context_s}".encode(), digest_size=8).hexdigest()
 
     def forward(self, waveforms: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from predann_bids.config import Training
 from predann_bids.config.teachers import join_teachers, part_teachers
 from predann_bids.errors import MissingInput, UnusableData
+from predann_bids.files import content_hash
 from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, make_features
 from predann_bids.signals.audio import read_audio
 from predann_bids.signals.frames import Frames
@@ -50,6 +51,8 @@ class Teacher(AudioFeatures):
         Memory of a process that computes features.
     tell : callable
         Takes a note of how far it has come, if that takes long.
+    hashed : callable
+        Returns the hash of the content of a file of weights.
     """
 
     frame_rate_hz: float
@@ -60,6 +63,7 @@ class Teacher(AudioFeatures):
     def __init__(self, rate_hz: float, path: Path | None = None, layer: str = "") -> None:  # noqa: ARG002
         super().__init__(rate_hz)
         self.tell: Callable[[str], None] = _silent
+        self.hashed: Callable[[Path], str] = content_hash
 
     @classmethod
     def make(cls, rate_hz: float, path: Path | None, layer: str) -> Self:  # noqa: D102

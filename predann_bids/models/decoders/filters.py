@@ -52,6 +52,17 @@ class FilterSettings(Settings):
 class FilterDecoder(ClosedForm):
     """A decoder whose representations are filtered EEG and filtered audio features.
 
+    Parameters
+    ----------
+    settings : FilterSettings
+        What it is built from.
+    banks : FilterBanks
+        Its filters.
+    agreement : float
+        What it was chosen by; NaN if it was not.
+    reduction : Reduction, optional
+        What the features of a teacher go through before they are filtered.
+
     Attributes
     ----------
     reach_s : float

@@ -7,7 +7,7 @@ from typing import Any
 
 from predann_bids.errors import MissingInput, UnusableData
 from predann_bids.files import read_json
-from predann_bids.registry import SEPARATOR
+from predann_bids.registry import NamedPath
 
 NAMES = ("model.safetensors", "pytorch_model.bin", "model.pt", "model.pth")  # of weights in a folder
 SIZES = "config.json"
@@ -26,8 +26,8 @@ def weights_path(kind: str) -> Path | None:
     MissingInput
         There is no such file.
     """
-    name, separator, path = kind.partition(SEPARATOR)
-    if not separator:
+    name, path = NamedPath.of(kind)
+    if path is None:
         return None
     given = Path(path).expanduser()
     found = next((given / usual for usual in NAMES if (given / usual).is_file()), given)

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from predann_bids.models.published.blocks import Block, Columns, Pooled, Statistics, pool
+from predann_bids.models.published.blocks import pool
+from predann_bids.models.published.columns import Columns
+from predann_bids.models.published.layers import Block, Pooled, Statistics
 from predann_bids.models.published.maps import measuring
 from predann_bids.models.published.team import Team
 

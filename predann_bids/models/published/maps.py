@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from predann_bids.models.published.blocks import Block, Pooled, Statistics, pool_and_measure
+from predann_bids.models.published.blocks import pool_and_measure
+from predann_bids.models.published.layers import Block, Pooled, Statistics
 from predann_bids.models.published.share import Share, summed
 
 COMPILERS = ("clang", "gcc", "cc")  # that Triton looks for, after $CC

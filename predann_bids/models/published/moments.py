@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from predann_bids.models.published.blocks import REACH, Block, Columns, Statistics, fold, pool
+from predann_bids.models.published.blocks import pool
+from predann_bids.models.published.columns import REACH, Columns
 from predann_bids.models.published.encoder import POSITIONS_OF_A_TILE, PublishedEncoder, padding
+from predann_bids.models.published.layers import Block, Statistics, fold
 
 EDGE = 2 * REACH  # samples on which the features at the first (or last) three positions of a window depend
 

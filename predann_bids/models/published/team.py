@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 from torch import distributed as processes
 
-from predann_bids.models.published.blocks import Block, Columns, Pooled, Statistics, pool
+from predann_bids.models.published.blocks import pool
+from predann_bids.models.published.columns import Columns
+from predann_bids.models.published.layers import Block, Pooled, Statistics
 from predann_bids.models.published.maps import Measure, measuring
 from predann_bids.models.published.share import Share
 

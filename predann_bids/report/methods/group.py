@@ -10,7 +10,7 @@ from predann_bids import __version__
 from predann_bids.config import Science, Training
 from predann_bids.config.teachers import MOST_LEARNED
 from predann_bids.data.splits import SPLITS
-from predann_bids.registry import SEPARATOR
+from predann_bids.registry import NamedPath
 from predann_bids.report.methods.computed import Computed, computed
 from predann_bids.report.methods.controls import (
     closed_form_in_words,
@@ -166,7 +166,7 @@ def _weights_in_words(training: Training) -> str:
     """Say what a foundation model started from, and whether it was trained."""
     if not decoder_words(training.encoders).takes_weights:
         return ""
-    path = training.encoders.partition(SEPARATOR)[2]
+    path = NamedPath.of(training.encoders).path
     start = f"the weights in '{Path(path).name}'" if path else "random weights"
     if training.eeg_encoder == "frozen":
         return f" The model had {start}, which were not trained."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from predann_bids.registry import plain_kind
+from predann_bids.registry import NamedPath
 from predann_bids.report import words
 
 
@@ -36,7 +36,7 @@ class DecoderWords:
 
 def decoder_words(decoder: str) -> DecoderWords:
     """Return what the report says about a decoder network, with or without weights, or raise `WrongUsage`."""
-    return words.look_up("decoder", DECODER_WORDS, plain_kind(decoder))
+    return words.look_up("decoder", DECODER_WORDS, NamedPath.of(decoder).name)
 
 
 def add_decoder_words(decoder: str, row: DecoderWords) -> None:

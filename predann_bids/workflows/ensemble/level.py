@@ -13,7 +13,7 @@ import pandas as pd
 from predann_bids.errors import CannotCreateOutput, WrongUsage
 from predann_bids.files import check_place, read_json, write_json, write_text
 from predann_bids.learning.ensemble.averaging import Candidate, Member, list_candidates, score_ensemble
-from predann_bids.learning.evaluation import predictions_table
+from predann_bids.learning.evaluation.decisions import predictions_table
 from predann_bids.learning.statistics import Scoring
 from predann_bids.progress import Progress
 from predann_bids.workflows.ensemble.agreement import refuse_different

@@ -14,7 +14,7 @@ from predann_bids.arrays import Doubles
 from predann_bids.config import Science, resolve
 from predann_bids.errors import MissingInput, UnusableData, WrongUsage, some
 from predann_bids.files import read_json
-from predann_bids.learning.evaluation import ENTITIES, WindowPredictions
+from predann_bids.learning.evaluation.predictions import ENTITIES, WindowPredictions
 from predann_bids.learning.models import MODELS
 
 FILES = ("metrics.json", "predictions.tsv", "splits.tsv", "config.toml")

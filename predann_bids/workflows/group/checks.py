@@ -9,7 +9,7 @@ import numpy as np
 
 from predann_bids.learning.confounds.artefact import lag_scores
 from predann_bids.learning.confounds.order import order_scores
-from predann_bids.learning.evaluation import score
+from predann_bids.learning.evaluation.scores import score
 from predann_bids.learning.models import BAND_POWER, LINEAR, RIDGE
 from predann_bids.learning.strength import response_strength
 from predann_bids.timing import Rate

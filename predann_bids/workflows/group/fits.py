@@ -13,14 +13,15 @@ import pandas as pd
 from predann_bids import __version__
 from predann_bids.config import Science, science_hash
 from predann_bids.data.splits import Split
-from predann_bids.files import content_hash, read_json, write_text
-from predann_bids.learning.evaluation import WindowPredictions, window_table
+from predann_bids.files import read_json, write_text
+from predann_bids.learning.evaluation.predictions import WindowPredictions, window_table
 from predann_bids.learning.models import Model, evaluated_models
 from predann_bids.models.foundation.files import weights_path
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.studies import Study
 
 RANKS = "ranks_"
+TAUGHT = "2"  # increase it when teachers are used in another way, so that what heard them is fitted anew
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
     excluded = sorted(material.excluded)
     data = (sources, material.audio.summary(), trials, material.rotations, excluded, __version__, *material.treatment())
     started = weights_path(science.training.encoders) if not study.given else None
-    weights = content_hash(started) if started else None
+    weights = study.contents[started] if started else None
+    teachers = material.audio.identities and (*material.audio.identities, TAUGHT)
     fits: list[ModelFit] = []
     for split in study.splits:
         for model in study.models:
@@ -129,9 +131,9 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
             for seed in seeds if several else seeds[:1]:
                 fit = ModelFit(study, split, model, seed, execution)
                 given = study.given.get(model.name)
-                made = content_hash(given) if given else weights if model.in_epochs else None
+                made = study.contents[given] if given else weights if model.in_epochs else None
                 parts = training_parts(fit.science, model)
-                heard = material.audio.identities if model.hears_teacher else ()
+                heard = teachers if model.hears_teacher else ()
                 trained = science_hash(*parts, model.name, split.fold, science.training.seed, made, *data, *heard)
                 outputs = science_hash(trained, science.windows, science.lengths)
                 fits.append(replace(fit, training_fingerprint=trained, fingerprint=outputs))

@@ -12,7 +12,7 @@ import numpy as np
 
 from predann_bids.data.controls import permuted, reassigned
 from predann_bids.files import read_json, write_json
-from predann_bids.learning.evaluation import WindowPredictions
+from predann_bids.learning.evaluation.predictions import WindowPredictions
 from predann_bids.learning.models import MODELS, PREDANN, By
 from predann_bids.learning.permutation import (
     BOTH,

@@ -18,6 +18,7 @@ from predann_bids.errors import UnusableData, WrongUsage, people
 from predann_bids.learning.models import BAND_POWER, MODELS, Model, evaluated_models
 from predann_bids.models.audio.features import features_kind
 from predann_bids.models.decoder import DECODERS
+from predann_bids.models.foundation.files import weights_path
 from predann_bids.models.network import network, refuse_pretraining
 from predann_bids.progress import Progress
 from predann_bids.signals.brainvision import map_brainvision
@@ -106,7 +107,7 @@ def make_plan(request: Request, folds: Collection[int] = ()) -> Plan:
     }
     names = {teacher.name for name in heard for teacher in part_teachers(name)}
     features = sorted({*names, *science.evaluation.predict_features} - {""})
-    directory = request.output_dir / "group" / ".audio"
+    directory = request.kept_audio
     refuse_unfit_teacher(science.training, features, request.audio, request.derivatives, directory)
     if not given:
         refuse_pretraining(science.training)
@@ -123,10 +124,20 @@ def make_plan(request: Request, folds: Collection[int] = ()) -> Plan:
         studies: tuple[Study, ...] = (_transfer(given, science, material, request.directory),)
     else:
         studies = _studies(science, material, request.directory)
+    weights = _weights_of(given, science)
+    studies = tuple(replace(study, contents={file: request.content(file) for file in weights}) for study in studies)
     number = sum(len(s.splits) * len(science.training.all_seeds) * len(_trained(s.models)) for s in studies)
     execution = replace(request.execution, threads=threads_for(science.training, number, request.execution))
     of_given = given_notes(given, science) if given else _notes_on_channels(encoders, material)
     return Plan(request, studies, execution, (*preset_notes(science, trained=not given), *of_given, *notes))
+
+
+def _weights_of(given: Given | None, science: Science) -> list[Path]:
+    """List the files that models come from, if they were not made here from nothing."""
+    if given:
+        return list(given.models.values())
+    started = weights_path(science.training.encoders)
+    return [started] if started else []
 
 
 def _trained(models: tuple[Model, ...]) -> list[Model]:

@@ -10,7 +10,9 @@ import pandas as pd
 from predann_bids.data.copies import Limits, limits_of
 from predann_bids.errors import UnusableData, people
 from predann_bids.learning.comparison import compare, compare_all, compare_with_control
-from predann_bids.learning.evaluation import WindowPredictions, predictions_table, score
+from predann_bids.learning.evaluation.decisions import predictions_table
+from predann_bids.learning.evaluation.predictions import WindowPredictions
+from predann_bids.learning.evaluation.scores import score
 from predann_bids.learning.models import BAND_POWER, BASELINE, MODELS, PREDANN
 from predann_bids.learning.permutation import Exchange
 from predann_bids.workflows.group.studies import Study

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from predann_bids import __version__
 from predann_bids.bids.derivatives import Derivative
 from predann_bids.config import Science, science_hash
 from predann_bids.config.teachers import files_of_teachers
+from predann_bids.console import say
 from predann_bids.errors import WrongUsage
-from predann_bids.files import content_hash, read_json, write_json
+from predann_bids.files import content_hash, known_hash, read_json, write_json
 from predann_bids.models.foundation.files import weights_path
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.lost import LostStimulus
@@ -118,6 +120,15 @@ class Request:
         return self.output_dir / "group" / self.label
 
     @property
+    def kept_audio(self) -> Path:
+        """Where audio features are kept, for all runs."""
+        return self.output_dir / "group" / ".audio"
+
+    def content(self, file: Path) -> str:
+        """Return the hash of a file; see `files.known_hash`."""
+        return known_hash(file, self.kept_audio, partial(say, stderr=True))
+
+    @property
     def sources(self) -> tuple[Any, ...]:
         """Fingerprints of the derivatives."""
         return tuple(derivative.sidecar.get("ScienceHash") for derivative in self.derivatives)
@@ -158,7 +169,7 @@ class Request:
         """Whether a file of this run is as a finished run has left it, whatever that was asked for."""
         note = self.directory / NOTE
         files = read_json(note).get("Files", {}) if note.is_file() else {}
-        return bool(files) and files.get(file.relative_to(self.directory).as_posix()) == _state(file)
+        return bool(files) and files.get(file.relative_to(self.directory).as_posix()) == _state(file, self.content)
 
     def finish(self) -> None:
         """Note that this is done, and the state of its files."""
@@ -166,8 +177,8 @@ class Request:
         folders = [folder for pattern in FOLDERS for folder in self.directory.glob(pattern)]
         files += [file for folder in folders for file in folder.rglob("*")]
         kept = sorted(file for file in files if file.is_file() and not file.name.startswith("."))
-        states = {file.relative_to(self.directory).as_posix(): _state(file) for file in kept}
-        inputs = {name: _state(file) for name, file in self._inputs().items()}
+        states = {file.relative_to(self.directory).as_posix(): _state(file, self.content) for file in kept}
+        inputs = {name: _state(file, self.content) for name, file in self._inputs().items()}
         write_json(self.directory / NOTE, {"Request": self.fingerprint(), "Files": states, "Inputs": inputs})
 
 
@@ -193,10 +204,10 @@ def _files_of(model: Path | None) -> list[Path]:
     return sorted(file for file in model.glob("fold-*/**/*") if file.is_file() and not file.name.startswith("."))
 
 
-def _state(file: Path) -> list[Any]:
+def _state(file: Path, hashed: Callable[[Path], str] = content_hash) -> list[Any]:
     """Size, time of change and content of a file."""
     stat = file.stat()
-    return [stat.st_size, stat.st_mtime_ns, content_hash(file)]
+    return [stat.st_size, stat.st_mtime_ns, hashed(file)]
 
 
 def _is_as_before(file: Path, state: Sequence[Any]) -> bool:

@@ -48,6 +48,8 @@ class Study:
         Whether given models were trained on all songs that are tested.
     given_split : str
         How what given models are tested on was kept apart from what they were trained on.
+    contents : mapping of Path to str
+        Hashes of given models, or of the weights that a network starts from.
     """
 
     science: Science
@@ -60,6 +62,7 @@ class Study:
     given: Mapping[str, Path] = field(default_factory=dict)
     all_songs_trained: bool = True
     given_split: str = TRANSFER
+    contents: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def known_songs(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from predann_bids.bids.recordings import Selection
 from predann_bids.config import science_hash
 from predann_bids.config.teachers import files_of_teachers
-from predann_bids.files import content_hash, read_json, write_json
+from predann_bids.files import content_hash, known_hash, read_json, write_json
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.sweep.points import Point, Sweep
 
@@ -58,7 +58,7 @@ class Runs:
     def fingerprint(self, point: Point) -> str:
         """Fingerprint of a point's configuration and data."""
         files = files_of_teachers(point.science.training.teachers)
-        teacher = [[file.name, content_hash(file)] for file in files]
+        teacher = [[file.name, known_hash(file, self.output_dir / "group" / ".audio")] for file in files]
         config = point.science.model_dump(mode="json", exclude={"preprocessing"})
         return science_hash(config, *self.data, *([teacher] if teacher else []))
 

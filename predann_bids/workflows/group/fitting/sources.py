@@ -7,6 +7,7 @@ from typing import Any
 
 from predann_bids.config.teachers import MOST_LEARNED
 from predann_bids.data.splits import Split
+from predann_bids.data.trials import audio_spans
 from predann_bids.models.decoder import DECODERS, Blueprint, Decoder
 from predann_bids.signals.frames import Reduction
 from predann_bids.workflows.group.fits import ModelFit
@@ -31,7 +32,9 @@ def source_of(fit: ModelFit) -> Any:
 
 
 def learned_from(fit: ModelFit, source: Any, beside: str = "") -> tuple[Any, Reduction | None]:
-    """Open what a fit learns from; a teacher's features are reduced by what training songs say.
+    """Open what a fit learns from; a teacher's features are reduced by what the training hears of the songs.
+
+    Where other moments of the same recordings are tested, these are left out; else songs are heard as a whole.
 
     Parameters
     ----------
@@ -51,8 +54,9 @@ def learned_from(fit: ModelFit, source: Any, beside: str = "") -> tuple[Any, Red
     if not decoder_class(fit).beside_for(fit.science.training):
         return source, None
     material = fit.study.material
-    songs = {material.trials[stretch.trial].stimulus for stretch in (*fit.split.train, *fit.split.validation)}
-    store, reduction = material.audio.learned(source_features(fit), songs, MOST_LEARNED, beside)
+    spans = audio_spans(material.trials, (*fit.split.train, *fit.split.validation))
+    heard = spans if fit.study.nature.within_recording else dict.fromkeys(spans)
+    store, reduction = material.audio.learned(source_features(fit), heard, MOST_LEARNED, beside)
     return source.taking_from(source.eeg, store), reduction
 
 
