@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from predann_bids.arrays import Doubles, Singles
@@ -71,7 +73,7 @@ def _shape(magnitude: Doubles, hz: Doubles, bank: Doubles) -> Doubles:
 
 def _contrasts(log_power: Doubles, hz: Doubles) -> Doubles:
     contrasts = []
-    for low, high in zip(OCTAVES_HZ[:-1], OCTAVES_HZ[1:], strict=True):
+    for low, high in pairwise(OCTAVES_HZ):
         ordered = np.sort(log_power[(hz >= low) & (hz < high)], axis=0)
         number = max(1, int(EXTREMES * len(ordered)))
         contrasts.append(ordered[-number:].mean(axis=0) - ordered[:number].mean(axis=0))
