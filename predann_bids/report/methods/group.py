@@ -141,13 +141,21 @@ def _teacher_in_words(training: Training) -> str:
         f"{' ' if said else ''}{said} Features of {which} were computed once for each song and resampled to"
         f" the rate of the EEG; more than {MOST_LEARNED} were reduced to their first {MOST_LEARNED} principal"
         " components, fitted to the standardised features of the training songs of each fold. Closed-form decoders"
-        f" describe the music by features made by hand, whatever the {whatever}."
+        f" describe the music by features made by hand, whatever the {whatever}{_taught_in_words(training)}."
     )
+
+
+def _taught_in_words(training: Training) -> str:
+    """Name the exception: a decoder that hears the teacher, where networks of this kind can contain one."""
+    if not decoder_words(training.encoders).is_started:
+        return ""
+    some = "teachers" if training.more_teachers else "teacher"
+    return f", but for a canonical correlation analysis that takes those of the {some} as well"
 
 
 def _one_of_several(text: str, index: int) -> str:
     """Adapt what is said of a teacher to there being others."""
-    return text.replace("The teacher is", "Another teacher is" if index else "One teacher is", 1)
+    return text.replace("The teacher ", "Another teacher " if index else "One teacher ", 1)
 
 
 def _several_in_words(training: Training, named: Sequence[str]) -> str:
@@ -230,11 +238,16 @@ def _start_in_words(science: Science) -> str:
     return (
         " After training, the components of a closed-form decoder, fitted to the same training data, were appended to"
         " the representations of PredANN and of the network that knows the moment: multiband ridge regression or"
-        " canonical correlation analysis (de Cheveigné et al., 2018), whichever told the moments of the validation data"
-        f" apart better. The share of the learned part in {shared}, from 0 to 1{cautious}, and the"
-        " temperature of the song logits were chosen by the same measure. The shrinkage of the whitening was that of"
+        f" canonical correlation analysis (de Cheveigné et al., 2018){_with_teacher(science.training)}, whichever told"
+        f" the moments of the validation data apart better. The share of the learned part in {shared}, from 0 to"
+        f" 1{cautious}, and the temperature of the song logits were chosen by the same measure. The shrinkage of the whitening was that of"
         " the closed-form decoder, for all networks."
     )
+
+
+def _with_teacher(training: Training) -> str:
+    is_taught = any(teacher.name != "joint" for teacher in training.teachers)
+    return ", without or with the features of the teacher" if is_taught else ""
 
 
 def _optimiser_in_words(training: Training) -> str:
