@@ -239,9 +239,9 @@ def _start_in_words(science: Science) -> str:
         " After training, the components of a closed-form decoder, fitted to the same training data, were appended to"
         " the representations of PredANN and of the network that knows the moment: multiband ridge regression or"
         f" canonical correlation analysis (de Cheveigné et al., 2018){_with_teacher(science.training)}, whichever told"
-        f" the moments of the validation data apart better. The share of the learned part in {shared}, from 0 to"
-        f" 1{cautious}, and the temperature of the song logits were chosen by the same measure. The shrinkage of the whitening was that of"
-        " the closed-form decoder, for all networks."
+        " the moments of the validation data apart better. The share of the learned part in"
+        f" {shared}, from 0 to 1{cautious}, and the temperature of the song logits were chosen by the same measure. The"
+        " shrinkage of the whitening was that of the closed-form decoder, for all networks."
     )
 
 
