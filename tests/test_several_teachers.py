@@ -28,6 +28,7 @@ from predann_bids.models.decoders.temporal import TemporalDecoder, logits_within
 from predann_bids.models.losses import predann_loss, similarity
 from predann_bids.models.memory import MOMENT_STRIDE, at_one_moment, evidence, padded
 from predann_bids.report.methods.group import group_methods
+from predann_bids.signals.frames import Reduction
 from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.audio import StimulusAudio
@@ -326,18 +327,29 @@ def test_many_features_of_one_teacher_are_reduced_beside_few_of_another(audio):
     whole = audio.store(both, "spectra").features
     assert [song.shape for song in whole] == [(43 + 18, 800), (43 + 18, 800)]
     assert np.array_equal(whole[0][40:43], audio.frames("file:b")[0].at(100.0, 800))
-    learned, reduction = audio.learned(both, [0], 8)
+    learned, reduction = audio.learned(both, {0: None}, 8)
     assert reduction.of_teachers == (8, 3)
     assert reduction.apply(whole[1][:43]) == pytest.approx(learned.features[1], abs=1e-4)
-    alone, _ = audio.learned("file:a", [0], 8)
+    alone, _ = audio.learned("file:a", {0: None}, 8)
     assert np.array_equal(learned.features[1][:8], alone.features[1])
-    assert audio.learned("file:b=1\nlog-mel=1", [0], 8)[1] is None
+    assert audio.learned("file:b=1\nlog-mel=1", {0: None}, 8)[1] is None
+
+
+def test_a_reduction_knows_nothing_of_moments_that_are_not_trained_on(audio):
+    spans = [Span(0, 300), Span(200, 400)]  # at 100 Hz; the features have 50 Hz
+    _, reduction = audio.learned("file:a", {0: spans}, 8)
+    whole = audio.frames("file:a")[0].values
+    assert reduction.directions == pytest.approx(Reduction.of([whole[:, :201]], 8).directions, abs=1e-6)
+    np.save(audio.files["file:a"][0], np.where(np.arange(400) < 201, whole, 1e3).astype(np.float32))
+    _, again = audio.learned("file:a", {0: spans}, 8)
+    assert np.array_equal(again.directions, reduction.directions)
+    assert not np.allclose(audio.learned("file:a", {0: None}, 8)[1].directions, reduction.directions)
 
 
 @torch.no_grad()
 def test_a_decoder_behind_a_reduction_represents_songs_as_it_did_in_training(audio):
     both = "file:a=1\nfile:b=0.5"
-    learned, reduction = audio.learned(both, [0, 1], 32)
+    learned, reduction = audio.learned(both, {0: None, 1: None}, 32)
     plan = replace(blueprint("temporal"), features=both, beside="spectra", bands=43, of_teachers=(40, 3))
     settings = TemporalDecoder.settings_for(plan)
     assert (settings.n_bands, settings.teacher_bands) == (35, (32, 3))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from predann_bids.bids.derivatives import Derivative
@@ -80,6 +80,15 @@ class Stretch:
         starts = range(self.span.start, max(self.span.stop - length, self.span.start) + 1, length)
         spans = [Span(start, min(start + length, self.span.stop)) for start in starts]
         return [Stretch(self.trial, span, tuple(bad for bad in self.bad if bad.overlaps(span))) for span in spans]
+
+
+def audio_spans(trials: Sequence[Trial], stretches: Iterable[Stretch]) -> dict[int, list[Span]]:
+    """Return where in the audio of each song some stretches lie, in samples since its beginning."""
+    spans: dict[int, list[Span]] = {}
+    for stretch in stretches:
+        trial = trials[stretch.trial]
+        spans.setdefault(trial.stimulus, []).append(stretch.span.shift(trial.audio_start))
+    return spans
 
 
 def list_trials(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self, overload
 
 import numpy as np
 
 from predann_bids.arrays import Doubles, Singles
+from predann_bids.timing import Span
 
 TINY = 1e-12
 NEGLIGIBLE = 1e-6  # variance of a component relative to that of the first
@@ -57,6 +58,28 @@ class Frames:
         integral = _Integral.of(self.values)
         averages: Doubles = (integral.until(positions + half) - integral.until(positions - half)) / (2 * half)
         return averages.astype(np.float32)
+
+    def within(self, spans: Iterable[Span], rate_hz: float) -> Singles:
+        """Keep the frames that `at` takes the samples of some spans from, each once.
+
+        Parameters
+        ----------
+        spans : iterable of Span
+            In samples since the beginning of the audio.
+        rate_hz : float
+            Samples per second.
+
+        Returns
+        -------
+        ndarray, shape (features, kept frames), float32
+        """
+        used = np.zeros(self.values.shape[1], dtype=bool)
+        half = self.rate_hz / rate_hz / 2 if self.rate_hz > rate_hz else 0.0
+        for span in spans:
+            first, last = ((sample / rate_hz - self.first_s) * self.rate_hz for sample in (span.start, span.stop - 1))
+            kept = np.array([np.floor(first - half), np.ceil(last + half)]).clip(0, len(used) - 1).astype(np.int64)
+            used[kept[0] : kept[1] + 1] |= span.length > 0
+        return self.values[:, used]
 
 
 def _interpolate(values: Singles, positions: Doubles) -> Singles:

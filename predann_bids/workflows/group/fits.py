@@ -122,6 +122,9 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
     data = (sources, material.audio.summary(), trials, material.rotations, excluded, __version__, *material.treatment())
     started = weights_path(science.training.encoders) if not study.given else None
     weights = study.contents[started] if started else None
+    heard_by_networks = material.audio.identities
+    if heard_by_networks and study.nature.within_recording:  # once, teachers were reduced by whole songs here
+        heard_by_networks = (*heard_by_networks, "reduced by spans")
     fits: list[ModelFit] = []
     for split in study.splits:
         for model in study.models:
@@ -131,7 +134,7 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
                 given = study.given.get(model.name)
                 made = study.contents[given] if given else weights if model.in_epochs else None
                 parts = training_parts(fit.science, model)
-                heard = material.audio.identities if model.in_epochs else ()  # what is solved for hears no teacher
+                heard = heard_by_networks if model.in_epochs else ()  # what is solved for hears no teacher
                 trained = science_hash(*parts, model.name, split.fold, science.training.seed, made, *data, *heard)
                 outputs = science_hash(trained, science.windows, science.lengths)
                 fits.append(replace(fit, training_fingerprint=trained, fingerprint=outputs))

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from predann_bids.config.teachers import MOST_LEARNED
+from predann_bids.data.trials import audio_spans
 from predann_bids.files import write_text
 from predann_bids.models.decoder import Decoder
 from predann_bids.signals.frames import Reduction
@@ -76,13 +77,17 @@ def _train_and_keep(fit: ModelFit, source: Any, worker: Worker) -> Decoder:
 
 
 def _learned_from(fit: ModelFit, source: Any) -> tuple[Any, Reduction | None]:
-    """Open what a network is trained on; a teacher's features are reduced by what training songs say."""
+    """Open what a network is trained on; a teacher's features are reduced by what the training hears of the songs.
+
+    Where other moments of the same recordings are tested, these are left out; else songs are heard as a whole.
+    """
     beside = decoder_class(fit).beside_for(fit.science.training)
     if not beside:
         return source, None
     material = fit.study.material
-    songs = {material.trials[stretch.trial].stimulus for stretch in (*fit.split.train, *fit.split.validation)}
-    store, reduction = material.audio.learned(source_features(fit), songs, MOST_LEARNED)
+    spans = audio_spans(material.trials, (*fit.split.train, *fit.split.validation))
+    heard = spans if fit.study.nature.within_recording else dict.fromkeys(spans)
+    store, reduction = material.audio.learned(source_features(fit), heard, MOST_LEARNED)
     return source.taking_from(source.eeg, store), reduction
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from predann_bids.errors import PredannError, UnusableData
 from predann_bids.files import content_hash
 from predann_bids.progress import Progress
 from predann_bids.signals.frames import Frames, JoinedSongs, Reduction, StackedFrames
-from predann_bids.timing import Rate
+from predann_bids.timing import Rate, Span
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.lost import LostStimulus, leave_out, missing, one_stimulus
 from predann_bids.workflows.processes import Worker, do_all
@@ -93,15 +93,17 @@ class StimulusAudio:
         arrays = self.arrays(features)
         return AudioStore(arrays) if kind.in_frames else WaveformStore(arrays, self.rate, Rate(kind.audio_rate))
 
-    def learned(self, features: str, songs: Collection[int], most: int) -> tuple[AudioStore, Reduction | None]:
+    def learned(
+        self, features: str, heard: Mapping[int, Sequence[Span] | None], most: int
+    ) -> tuple[AudioStore, Reduction | None]:
         """Open what a network learns from: a teacher's features at the rate of the EEG, reduced if they are many.
 
         Parameters
         ----------
         features : str
             Name of the teacher, or of several, each of which is reduced by itself.
-        songs : collection of int
-            Songs that the reduction may be fitted to.
+        heard : mapping of int to sequence of Span or None
+            Songs that the reduction may be fitted to; and which spans of them, in EEG samples, if not the whole.
         most : int
             Number of features from which on they are reduced to this number of principal components.
 
@@ -116,20 +118,26 @@ class StimulusAudio:
 
         names = [teacher.name for teacher in part_teachers(features)]
         if len(names) > 1:
-            return self._learned_together(names, songs, most)
+            return self._learned_together(names, heard, most)
         frames = self.frames(features)
         few = len(frames[0].values) <= most
-        reduction = None if few else Reduction.of([frames[song].values for song in sorted(songs)], most)
-        heard = [replace(one, values=reduction.apply(one.values)) for one in frames] if reduction else frames
+        reduction = None if few else Reduction.of(self._parts(frames, heard), most)
+        reduced = [replace(one, values=reduction.apply(one.values)) for one in frames] if reduction else frames
         numbers = self.lengths()
-        return AudioStore(tuple(one.at(self.rate.hz, n) for one, n in zip(heard, numbers, strict=True))), reduction
+        return AudioStore(tuple(one.at(self.rate.hz, n) for one, n in zip(reduced, numbers, strict=True))), reduction
+
+    def _parts(self, frames: Sequence[Frames], heard: Mapping[int, Sequence[Span] | None]) -> list[Singles]:
+        return [
+            frames[song].values if spans is None else frames[song].within(spans, self.rate.hz)
+            for song, spans in sorted(heard.items())
+        ]
 
     def _learned_together(
-        self, names: Sequence[str], songs: Collection[int], most: int
+        self, names: Sequence[str], heard: Mapping[int, Sequence[Span] | None], most: int
     ) -> tuple[AudioStore, Reduction | None]:
         from predann_bids.data.stores.mapped import AudioStore
 
-        parts = [self.learned(name, songs, most) for name in names]
+        parts = [self.learned(name, heard, most) for name in names]
         whole = tuple(np.concatenate(of_song) for of_song in zip(*(store.features for store, _ in parts), strict=True))
         if not any(reduction for _, reduction in parts):
             return AudioStore(whole), None
