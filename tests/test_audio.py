@@ -113,6 +113,18 @@ def test_a_header_that_misstates_the_length_is_told(tmp_path, mp3, frames, told)
 # WAV, FLAC, OGG
 
 
+@pytest.mark.parametrize(("kind", "size"), [("AU", 0), ("AU", 0xFFFFFFFF), ("W64", 0), ("W64", 2**63 - 1)])
+def test_another_file_that_was_streamed_is_read_to_its_end(tmp_path, kind, size):
+    path = tmp_path / "a.sound"
+    soundfile.write(path, noise(), RATE, format=kind, subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    place, pattern = (8, ">I") if kind == "AU" else (content.find(b"data") + 16, "<Q")
+    content[place : place + struct.calcsize(pattern)] = struct.pack(pattern, size)
+    path.write_bytes(content)
+    assert lengths(path) == SECONDS
+    assert audio_remarks(path) == ()
+
+
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF])
 def test_a_wav_file_that_was_streamed_is_read_to_its_end(wav, size):
     content = bytearray(wav.read_bytes())
@@ -124,10 +136,13 @@ def test_a_wav_file_that_was_streamed_is_read_to_its_end(wav, size):
     assert audio_remarks(wav) == ()
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.flac", "a.rf64", "u.wav"])
+@pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.flac", "a.rf64", "u.wav", "a.au", "le.au", "a.w64", "a.svx"])
 def test_a_file_that_was_cut_off_keeps_what_is_there_and_says_so(tmp_path, name):
     path = tmp_path / name
-    soundfile.write(path, noise(), RATE, **({"format": "RF64"} if "rf64" in name else {}), subtype=SUBTYPES.get(name))
+    kind = path.suffix[1:].upper()
+    soundfile.write(path, noise(), RATE, SUBTYPES.get(name), "LITTLE" if name == "le.au" else None, kind)
+    assert audio_remarks(path) == ()
+    assert audio_seconds(path) == SECONDS
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     assert lengths(path) == pytest.approx(0.6 * SECONDS, abs=0.2)
     (remark,) = audio_remarks(path)
@@ -136,6 +151,22 @@ def test_a_file_that_was_cut_off_keeps_what_is_there_and_says_so(tmp_path, name)
 
 
 SUBTYPES = {"u.wav": "ULAW"}
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_file_that_was_cut_off_keeps_what_is_there_and_says_so(tmp_path, subtype):
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, noise(20, 16000), 16000, subtype, format="OGG")
+    content = path.read_bytes()
+    assert audio_remarks(path) == ()
+    pages = [place for place in range(len(content)) if content.startswith(b"OggS", place)]
+    for size in (pages[-2], pages[-1], pages[-1] + 40, len(content) - 1):
+        path.write_bytes(content[:size])
+        seconds = lengths(path)
+        assert 0 < seconds <= 20
+        assert audio_remarks(path)[0].startswith(f"breaks off after {seconds:.2f} s")
+    path.write_bytes(content + b"TAG of another program, as long as the header of a page")
+    assert audio_remarks(path) == ()
 
 
 def test_sound_after_the_stated_end_is_a_contradiction(wav):

@@ -308,7 +308,7 @@ def test_a_group_run_does_what_no_other_process_is_doing_and_is_then_worth_tryin
     monkeypatch.setattr("predann_bids.workflows.group.fitting.tasks.BUSY_S", 0.1)
     fold = tmp_path / "out/group/predann/fold-1"
     fold.mkdir(parents=True)
-    with FileLock(fold / ".band_power.lock"):  # which comes first
+    with FileLock(fold / ".band_power.lock.flock"):  # which comes first
         code, _, err = group("--fold", "1", "--epochs", "1", "--no-linear", "--no-baseline")
     assert code == 75
     assert "Another process is working on fold 1, band_power" in " ".join(err.split())

@@ -535,7 +535,7 @@ def test_a_recording_that_another_process_works_on_is_worth_trying_again(ds, run
 
     locks = tmp_path / "out/logs/locks"
     locks.mkdir(parents=True)
-    with FileLock(locks / "sub-01_task-music.lock"):
+    with FileLock(locks / "sub-01_task-music.lock.flock"):
         code, _, err = run("--participant-label", "01")
         assert code == 75
         assert "Another process is working on sub-01_task-music" in said(err)

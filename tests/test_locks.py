@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_with_locks_another_process_is_told_too_and_no_probe_stays(tmp_path):
         pytest.raises(TryAgain, match=r"Another process is working on sub-01;.*remove .*sub-01\.lock"),
     ):
         exclusive(lock).__enter__()
-    assert [path.name for path in tmp_path.iterdir()] in ([], ["sub-01.lock"])
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["sub-01.lock.flock"])
 
 
 @pytest.mark.usefixtures("no_locks")
@@ -152,6 +153,68 @@ def test_a_lock_that_has_changed_hands_meanwhile_is_put_back(tmp_path):
     lock.write_text("4243\nnode18\n")
     found.remove()
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.lock", "4243\nnode18\n")]
+
+
+# -- machines of which some see no locks, or not those of others -------------------------------------------------------
+
+
+def test_a_machine_with_locks_leaves_the_work_of_one_without_alone(tmp_path, monkeypatch):
+    lock = tmp_path / "x.lock"
+    with exclusive_without_locks(monkeypatch, lock):
+        text = lock.read_text()
+        os.utime(lock, (time.time() - 200,) * 2)
+        with pytest.raises(TryAgain, match="Another process is working on x"):
+            exclusive(lock).__enter__()
+        assert lock.read_text() == text
+    with exclusive(lock):
+        pass
+
+
+def test_a_machine_without_locks_leaves_the_work_of_one_with_alone(tmp_path, monkeypatch):
+    lock = tmp_path / "x.lock"
+    with exclusive(lock):
+        os.utime(lock, (time.time() - 200,) * 2)
+        with pytest.raises(TryAgain, match="Another process is working on x"):
+            exclusive_without_locks(monkeypatch, lock).__enter__()
+    with exclusive_without_locks(monkeypatch, lock):
+        pass
+
+
+@contextmanager
+def exclusive_without_locks(monkeypatch, lock):
+    with monkeypatch.context() as patch:
+        without_locks(patch, errno.ENOLCK)
+        held = exclusive(lock)
+        held.__enter__()
+    yield
+    held.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(("age_s", "is_left"), [(40, True), (90, False)])
+def test_where_a_lock_is_free_its_holder_on_another_machine_is_waited_for_a_minute_only(tmp_path, age_s, is_left):
+    lock = tmp_path / "x.lock"
+    left_behind(lock, f"4242\nnode17\n1\n{locks.LOCKED}", age_s)
+    if is_left:  # it may be a lock that is not seen here
+        with pytest.raises(TryAgain, match="process 4242 on node17"):
+            exclusive(lock).__enter__()
+    else:
+        with exclusive(lock):
+            assert lock.read_text().startswith(f"{os.getpid()}\n")
+
+
+def test_where_a_lock_is_free_its_holder_on_this_machine_is_gone(tmp_path):
+    lock = tmp_path / "x.lock"
+    left_behind(lock, f"{os.getppid()}\n{host()}\n1\n{locks.LOCKED}")  # the number may be another process's by now
+    with exclusive(lock):
+        assert lock.read_text().startswith(f"{os.getpid()}\n")
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_where_there_are_no_locks_nothing_is_known_of_one(tmp_path):
+    lock = tmp_path / "x.lock"
+    left_behind(lock, f"4242\nnode17\n1\n{locks.LOCKED}", 200)
+    with pytest.raises(TryAgain, match="process 4242 on node17"):
+        exclusive(lock).__enter__()
 
 
 def test_a_lock_that_cannot_be_written_is_named(tmp_path):

@@ -500,8 +500,18 @@ def test_a_recording_without_an_entity_does_not_shadow_the_others(draft):
     assert [rule["run"] for rule in rules] == ["2", "n/a"]
 
 
-def test_a_single_recording_without_events_gets_one_rule(draft):
-    assert draft([recording()])[0] == [{"audio": "FILL-IN.wav", "onset_shift": "0"}]
+def test_a_single_recording_without_events_gets_one_rule_and_is_told(draft):
+    rules, comments, _ = draft([recording()])
+    assert rules == [{"audio": "FILL-IN.wav", "onset_shift": "0"}]
+    assert "No recording has rows in an events.tsv." in " ".join(comments.replace("#", "").split())
+
+
+@pytest.mark.parametrize("columns", [(), ("value", "trial_type")])
+def test_rows_that_say_nothing_but_when_are_told_with_what_to_do(draft, columns):
+    rows = events(*((n * 30.0, 20.0, *("n/a" for _ in columns)) for n in range(4)), columns=columns)
+    rules, comments, _ = draft([recording(rows)])
+    assert rules == [{"audio": "FILL-IN.wav", "onset_shift": "0"}]
+    assert "no trial_type, value or other column says" in " ".join(comments.replace("#", "").split())
 
 
 def test_values_that_a_map_cannot_say_are_left_out(draft):

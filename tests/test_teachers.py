@@ -428,7 +428,7 @@ def test_a_file_that_is_no_model_is_refused(name, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "kind"), [("wav2vec2", "Wav2Vec2"), ("hubert", "Hubert")])
-def test_hidden_states_come_from_a_local_directory(name, kind, tmp_path, monkeypatch):
+def test_hidden_states_come_from_a_local_directory(name, kind, tmp_path, monkeypatch, capfd):
     transformers = pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
     from predann_bids.models.audio import hub
 
@@ -447,7 +447,9 @@ def test_hidden_states_come_from_a_local_directory(name, kind, tmp_path, monkeyp
         do_stable_layer_norm=True,
     )
     getattr(transformers, f"{kind}Model")(config).save_pretrained(tmp_path)
+    capfd.readouterr()
     teacher = make_features(f"{name}:{tmp_path}", 125.0)
+    assert capfd.readouterr() == ("", "")
     assert (teacher.frame_rate_hz, teacher.bands, teacher.layer) == (200.0, 16, 2)
     with torch.no_grad():
         waveform = torch.randn(1, 16_000)
@@ -458,6 +460,8 @@ def test_hidden_states_come_from_a_local_directory(name, kind, tmp_path, monkeyp
         assert torch.allclose(first(waveform)[..., 10:50], whole[..., 10:50], atol=1e-4)
     with pytest.raises(WrongUsage, match="has layers 0 to 4, not 6"):
         make_features(f"{name}:{tmp_path}#6", 125.0)
+    teacher.network.half().save_pretrained(tmp_path)
+    assert make_features(f"{name}:{tmp_path}", 125.0).network.dtype == torch.float32
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(UnusableData, match="no weights of"):
         make_features(f"{name}:{tmp_path}", 125.0)

@@ -75,7 +75,8 @@ def model(tmp_path_factory):
         num_attention_heads=2,
         initializer_factor=0.5,
     )
-    config = transformers.MusicgenConfig.from_sub_models_config(text, sound, language)
+    parts = {"text_encoder": text, "audio_encoder": sound, "decoder": language}
+    config = transformers.MusicgenConfig(**{name: part.to_dict() for name, part in parts.items()})
     made = transformers.MusicgenForConditionalGeneration(config)
     with torch.no_grad():  # words of the codebooks where sound is, so that not all sound is the same word
         states = made.audio_encoder.encoder(torch.randn(1, 1, 16 * 20))[0].T

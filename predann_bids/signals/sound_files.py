@@ -14,7 +14,7 @@ import soundfile
 
 from predann_bids.arrays import Singles
 from predann_bids.errors import UnusableData
-from predann_bids.signals.chunks import find_sound
+from predann_bids.signals.chunks import find_sound, has_end
 from predann_bids.signals.mpeg import read_mpeg, with_right_count
 from predann_bids.signals.unreadable import unreadable
 
@@ -74,6 +74,11 @@ def _extent(path: Path, size: int, changed_ns: int) -> Extent:  # noqa: ARG001 -
             frames = sum(len(block) for block in _blocks(path, file))
             if file.format == "FLAC" and stated < UNKNOWN:
                 remark = _breaks_off(stated / file.samplerate, frames / file.samplerate)
+            if file.format == "OGG" and not has_end(path):
+                remark = (
+                    f"breaks off after {frames / file.samplerate:.2f} s, without the mark of its end; what is there is"
+                    " used. Copy or fetch it again, if it should be longer."
+                )
         else:
             frames = file.frames
         if not frames:

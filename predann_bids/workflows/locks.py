@@ -1,4 +1,8 @@
-"""Keep two processes from doing the same, also where the file system has no locks."""
+"""Keep two processes from doing the same, also where the file system has no locks, or only some machines see them.
+
+A file that only one process can create says who is at work. Where the file system has locks, its maker holds one beside
+it, so that what a process that was killed has left does not count for long.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +22,10 @@ from predann_bids.files import refused
 
 BEAT_S = 30.0  # between two signs of life of a process that holds a marker
 STALE_S = 300.0  # without one, the process is taken to be gone; its clock is the file system's
+UNLOCKED_S = 60.0  # the same, if the lock that it held is free: the lock may be one that another machine does not see
 HALF_WRITTEN_S = 5.0
 POLL_S = 0.1
+LOCKED = "with a lock\n"  # last line of a marker whose maker holds a lock of the file system
 OWN_NAMESPACE = Path("/proc/self/ns/pid")
 HOSTS_NAMESPACE = 0xEFFFFFFC  # the number that Linux gives to the one outside all containers
 
@@ -28,8 +34,10 @@ HOSTS_NAMESPACE = 0xEFFFFFFC  # the number that Linux gives to the one outside a
 def exclusive(path: Path, wait_s: float = 0, *, what: str = "") -> Iterator[None]:
     """Hold a lock on something in the output directory, and wait for it for some seconds when another has it.
 
-    Where the file system has no locks (some network file systems, FUSE), the existence of the file stands for one, and
-    its time of change is a sign of life.
+    The existence of the file stands for a lock, and its time of change is a sign of life. This is all there is where
+    the file system has no locks (some network file systems, FUSE), and what machines go by that do not see each other's
+    locks. Of a process whose lock is free again, the file does not count on its own machine, and on others for a
+    minute.
 
     Raises
     ------
@@ -40,16 +48,17 @@ def exclusive(path: Path, wait_s: float = 0, *, what: str = "") -> Iterator[None
     TryAgain
         No space is left.
     """
-    what = what or path.stem
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _native(path, wait_s, what) if _Surroundings.of(path.parent).has_locks else _marker(path, wait_s, what)
-    except OSError as error:
-        raise refused(path, error) from error
-    try:
+    what, until = what or path.stem, time.monotonic() + wait_s
+    with ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            has_locks = _Surroundings.of(path.parent).has_locks
+            if has_locks:
+                held.callback(_native(path, wait_s, what).release)
+            held.callback(_marker(path, until, what, has_lock=has_locks).release)
+        except OSError as error:
+            raise refused(path, error) from error
         yield
-    finally:
-        lock.release()
 
 
 @dataclass(frozen=True)
@@ -87,27 +96,27 @@ def _locks(file: Any) -> bool:
 def _native(path: Path, wait_s: float, what: str) -> Any:
     from filelock import FileLock, Timeout
 
-    lock: Any = FileLock(path, timeout=wait_s)
+    file = path.with_name(f"{path.name}.flock")  # not the marker itself, which a lock would empty
+    lock: Any = FileLock(file, timeout=wait_s)
     try:
         lock.acquire()
     except Timeout as error:
         raise Busy(
             f"Another process is working on {what}; repeat the command when it has finished. If its machine has"
-            f" failed and the file server has not noticed, remove {path}."
+            f" failed and the file server has not noticed, remove {file}."
         ) from error
     return lock
 
 
-# -- without locks: a file that says who is at work, which only one process can create ---------------------------------
+# -- a file that says who is at work, which only one process can create ------------------------------------------------
 
 
-def _marker(path: Path, wait_s: float, what: str) -> _Marker:
-    until = time.monotonic() + wait_s
+def _marker(path: Path, until: float, what: str, *, has_lock: bool) -> _Marker:
     while True:
         with suppress(FileExistsError):
-            return _Marker(path)
+            return _Marker(path, has_lock=has_lock)
         found = _Found.read(path)
-        if found and found.is_stale():
+        if found and found.is_stale(has_lock=has_lock):
             found.remove()
         elif found and found.owner and time.monotonic() >= until:
             raise Busy(found.in_words(what))
@@ -118,9 +127,9 @@ def _marker(path: Path, wait_s: float, what: str) -> _Marker:
 class _Marker:
     """A lock that is the existence of a file; it is held from the moment that this is made."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, has_lock: bool) -> None:
         self._path, self._ended = path, threading.Event()
-        self._text = f"{os.getpid()}\n{host()}\n{uuid.uuid4().int}\n"
+        self._text = f"{os.getpid()}\n{host()}\n{uuid.uuid4().int}\n{LOCKED if has_lock else ''}"
         with path.open("x", encoding="ascii") as file:
             file.write(self._text)
         self._beating = threading.Thread(target=self._beat, daemon=True)
@@ -153,7 +162,7 @@ class _Found:
     path : Path
         The file.
     text : str
-        Its content: the process's number and its host, in a line each.
+        Its content: the process's number and its host, in a line each, and whether it holds a lock.
     changed : float
         When it was last changed, by the file system's clock.
     """
@@ -183,12 +192,18 @@ class _Found:
         """Seconds since the last sign of life."""
         return max(0.0, _Surroundings.of(self.path.parent).now - self.changed)
 
-    def is_stale(self) -> bool:
-        """Tell whether the process that made it is gone for certain, or has long given no sign of life."""
+    def is_stale(self, *, has_lock: bool) -> bool:
+        """Tell whether the process that made it is gone for certain, or has long given no sign of life.
+
+        `has_lock` says that this process has got the lock of the file system.
+        """
         if self.owner is None:
             return self.age_s > HALF_WRITTEN_S
         pid, name = self.owner
-        return self.age_s > STALE_S or (name == host() and not is_alive(pid))
+        was_freed = has_lock and self.text.endswith(LOCKED)
+        if name == host() and (was_freed or not is_alive(pid)):
+            return True
+        return self.age_s > (UNLOCKED_S if was_freed else STALE_S)
 
     def remove(self) -> None:
         """Remove it, but not a newer one that another process has put in its place meanwhile."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -178,10 +180,24 @@ def load_pretrained(path: Path, class_name: str, teacher: str) -> Any:
     library = need("transformers", COMMAND, teacher)
     kind: Any = getattr(library, class_name)
     try:
-        return kind.from_pretrained(str(path), local_files_only=True, use_safetensors=True).eval()
+        with _without_bars(library.utils.logging):
+            # transformers 5 keeps weights that were saved in half precision so, and 4 does not
+            return kind.from_pretrained(str(path), local_files_only=True, use_safetensors=True).float().eval()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UnusableData(f"{path} holds no weights of {class_name} as safetensors: {reason}") from error
+
+
+@contextmanager
+def _without_bars(logging: Any) -> Iterator[None]:
+    """Let transformers draw no bars; this program shows its own."""
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _geometry(kernels: list[int], strides: list[int]) -> tuple[int, int]:

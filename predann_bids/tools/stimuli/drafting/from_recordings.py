@@ -25,12 +25,7 @@ class Marker(NamedTuple):
 
 def draft_from_recordings(events: DatasetEvents) -> Draft:
     """Draft a rule for each kind of recording, with audio to be filled in."""
-    reason = (
-        "The times in events.tsv do not belong to these recordings: they are too late, or the same in all recordings."
-        if events.times_are_wrong
-        else "Nothing in events.tsv distinguishes pieces of music."
-    )
-    comments = [f"{reason} The rules take each recording for one piece of music, named after the recording."]
+    comments = [f"{_reason(events)} The rules take each recording for one piece of music, named after the recording."]
     entities = _distinguishing(events)
     labels = sorted(
         {tuple(one.entities[name] for name in entities) for one in events.recordings},
@@ -38,6 +33,23 @@ def draft_from_recordings(events: DatasetEvents) -> Draft:
     )
     rules = [(*(label or "n/a" for label in row), fill_in("-".join(filter(None, row)))) for row in labels]
     return rules_for_recordings(events, Draft(comments, (*entities, "audio"), rules))
+
+
+def _reason(events: DatasetEvents) -> str:
+    """Say why rules cannot be about rows."""
+    if events.times_are_wrong:
+        return (
+            "The times in events.tsv do not belong to these recordings: they are too late, or the same in all of them."
+        )
+    if not any(one.onsets for one in events.recordings):
+        return "No recording has rows in an events.tsv."
+    if not any(events.counts(column) for column in events.columns()):
+        return (
+            "The rows of events.tsv have times, but no trial_type, value or other column says what happened then. If"
+            " music starts at some of them, write a rule for each piece, with the columns participant, task, run and"
+            " onset, which say what row is meant."
+        )
+    return "Nothing in events.tsv distinguishes pieces of music."
 
 
 def _distinguishing(events: DatasetEvents) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +42,31 @@ def select(derivatives: Sequence[Derivative], selection: Selection, output_dir: 
         "task": (selection.tasks, selection.filters.get("task")),
         "run": (selection.runs, selection.filters.get("run")),
     }
+    meant = [
+        (entity, _meant(labels, {getattr(derivative, entity) for derivative in derivatives}, entity))
+        for entity, pair in wanted.items()
+        for labels in pair
+        if labels or labels == 0
+    ]
     chosen = [
         derivative
         for derivative in derivatives
-        if all(_has_label(getattr(derivative, entity), labels) for entity, pair in wanted.items() for labels in pair)
+        if all(getattr(derivative, entity) in labels for entity, labels in meant)
     ]
     if not chosen:
         raise NothingSelected(f"The filters select none of the preprocessed recordings of {output_dir}. Loosen them.")
     return chosen
 
 
-def _has_label(label: str, wanted: Any) -> bool:
-    """Return whether a label is among those wanted, or none are; numbers count by their value."""
-    labels = [wanted] if isinstance(wanted, str | int) else wanted
-    return not labels or comparable(label) in {comparable(str(one)) for one in labels}
+def _meant(wanted: Any, present: Collection[str], entity: str) -> set[str]:
+    """Return the labels that are meant: numbers count by their value, unless there is a label that is written so.
+
+    Numbers of runs always do, as BIDS says of them.
+    """
+    labels = {str(one) for one in ([wanted] if isinstance(wanted, str | int) else wanted)}
+    exact = labels & set(present) if entity != "run" else set()
+    values = {comparable(one) for one in labels - exact}
+    return {label for label in present if label in exact or comparable(label) in values}
 
 
 def _made(derivative: Derivative) -> str:
