@@ -36,8 +36,8 @@ def exclusive(path: Path, wait_s: float = 0, *, what: str = "") -> Iterator[None
 
     The existence of the file stands for a lock, and its time of change is a sign of life. This is all there is where
     the file system has no locks (some network file systems, FUSE), and what machines go by that do not see each other's
-    locks. Of a process whose lock is free again, the file does not count on its own machine, and on others for a
-    minute.
+    locks. Of a process whose lock is free again, the file does not count on its own machine; on others, a sign of life
+    is waited for, a minute at most.
 
     Raises
     ------
@@ -112,13 +112,14 @@ def _native(path: Path, wait_s: float, what: str) -> Any:
 
 
 def _marker(path: Path, until: float, what: str, *, has_lock: bool) -> _Marker:
+    known = max(until, time.monotonic() + UNLOCKED_S)  # by when it is known whether one whose lock is free is alive
     while True:
         with suppress(FileExistsError):
             return _Marker(path, has_lock=has_lock)
         found = _Found.read(path)
         if found and found.is_stale(has_lock=has_lock):
             found.remove()
-        elif found and found.owner and time.monotonic() >= until:
+        elif found and found.owner and time.monotonic() >= (known if found.was_freed(has_lock=has_lock) else until):
             raise Busy(found.in_words(what))
         elif found:
             time.sleep(POLL_S)
@@ -192,6 +193,10 @@ class _Found:
         """Seconds since the last sign of life."""
         return max(0.0, _Surroundings.of(self.path.parent).now - self.changed)
 
+    def was_freed(self, *, has_lock: bool) -> bool:
+        """Tell whether the process that made it held a lock of the file system that this process has now."""
+        return has_lock and self.text.endswith(LOCKED)
+
     def is_stale(self, *, has_lock: bool) -> bool:
         """Tell whether the process that made it is gone for certain, or has long given no sign of life.
 
@@ -200,10 +205,10 @@ class _Found:
         if self.owner is None:
             return self.age_s > HALF_WRITTEN_S
         pid, name = self.owner
-        was_freed = has_lock and self.text.endswith(LOCKED)
-        if name == host() and (was_freed or not is_alive(pid)):
+        freed = self.was_freed(has_lock=has_lock)
+        if name == host() and (freed or not is_alive(pid)):
             return True
-        return self.age_s > (UNLOCKED_S if was_freed else STALE_S)
+        return self.age_s > (UNLOCKED_S if freed else STALE_S)
 
     def remove(self) -> None:
         """Remove it, but not a newer one that another process has put in its place meanwhile."""
