@@ -122,7 +122,7 @@ def toys():
 
 
 FLAGS = {
-    "training.epochs": 2,
+    "training.epochs": 1,
     "splitting.n_folds": 2,
     "training.batch_size": 8,
     "windows.length": 2.0,
