@@ -341,6 +341,11 @@ def test_a_presentation_that_cannot_be_used_costs_nothing_else(kind, ds, second_
     assert (code, statuses(out)) == (1, {"sub-01": "kept", "sub-02": "kept"})
     assert all(words.replace(f"{ds}/", "") in said(again) for words in kind.words)
 
+
+@pytest.mark.parametrize("name", ["missing audio", "text named .wav", "an onset that is not known"])
+def test_a_presentation_that_cannot_be_used_fails_a_participant_if_that_is_asked_for(name, ds, run):
+    (kind,) = [kind for kind in LOST if kind.name == name]
+    kind.damage(ds)
     code, _, err = run("--missing-audio", "fail")
     assert code == 1
     assert "Some participants failed" in said(err)
@@ -502,8 +507,8 @@ def test_a_participant_without_eeg_does_not_disturb_the_others(content, ds, run,
 def test_the_path_of_a_dataset_may_have_spaces_and_accents(form, ds, run, tmp_path):
     place = tmp_path / unicodedata.normalize(form, "Müsik & Gehirn, 2. Versuch [neu] 日本")
     ds.rename(place)
-    assert run(dataset=place)[0] == 0
-    assert finished(tmp_path / "out") == ["sub-01", "sub-02"]
+    assert run("--participant-label", "01", dataset=place)[0] == 0
+    assert finished(tmp_path / "out") == ["sub-01"]
 
 
 def test_no_permission_to_read_is_told(ds, run, tmp_path, monkeypatch):
