@@ -126,6 +126,7 @@ FLAGS = {
     "splitting.n_folds": 2,
     "training.batch_size": 8,
     "windows.length": 2.0,
+    "windows.scaling": "window",  # with which no closed-form decoder is searched for
     "evaluation.resamples": 99,
     "evaluation.linear": False,
     "evaluation.probe": False,
