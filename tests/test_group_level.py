@@ -191,7 +191,7 @@ def test_a_run_is_not_taken_for_finished_when_something_has_changed(output, data
     assert request_for(again, dataset).finished() is None
 
 
-@pytest.mark.parametrize("flags", [{"evaluation.resamples": 49}, {"training.seed": 1}, {"windows.stride": 0.5}])
+@pytest.mark.parametrize("flags", [{"evaluation.resamples": 199}, {"training.seed": 1}, {"windows.stride": 0.5}])
 def test_another_configuration_is_not_taken_for_the_finished_one(output, dataset, flags):
     assert request_for(output, dataset, flags).finished() is None
 
