@@ -9,10 +9,16 @@ import warnings
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from predann_bids.cli import make_command, run
-from predann_bids.tools.simulation.dataset import simulate
-from predann_bids.tools.simulation.settings import Simulation
+
+# each process of a test run has a processor of its own; more threads would wait for each other. Nothing imported so far
+# has imported NumPy or PyTorch, which read it once.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("suite", max_examples=40, deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +43,9 @@ def built_once(tmp_path_factory):
 @pytest.fixture(scope="session")
 def dataset(built_once):
     """Four participants, three songs of 12 s, 8 channels; read-only by agreement."""
+    from predann_bids.tools.simulation.dataset import simulate
+    from predann_bids.tools.simulation.settings import Simulation
+
     tiny = Simulation(participants=4, songs=3, seconds=12, channels=8, sampling_rate=200, snr=1.0, seed=1)
     return built_once("ds", lambda root: simulate(root, tiny))
 
@@ -53,7 +62,8 @@ def derivatives(dataset, built_once):
 
     def build(output):
         with warnings.catch_warnings():
-            assert run(make_command(), [str(dataset), str(output), "participant", "--no-report", "--n-procs", "1"]) == 0
+            quick = ("--no-report", "--n-procs", "1", "--skip-bids-validation")
+            assert run(make_command(), [str(dataset), str(output), "participant", *quick]) == 0
 
     return built_once("derivatives", build)
 

@@ -1,7 +1,8 @@
 """Each kind of damage to one participant or to the whole dataset: what the user is told, and what happens to the rest.
 
 One participant of two is damaged. Alone, she ends the run with the code of what is wrong; with the other one, with 1,
-and the other one is complete. When the damage is mended, the same command does what is missing and keeps the rest.
+and the other one is complete. When the damage is mended, the same command does what is missing and keeps the rest. What
+becomes of the other one is the same for all kinds: most of them find her done.
 """
 
 import errno
@@ -18,6 +19,7 @@ import pytest
 import soundfile
 from scipy.io import savemat
 
+from predann_bids import cli
 from predann_bids.bids.tables import read_columns
 from predann_bids.errors import TryAgain
 from predann_bids.tools.simulation.dataset import simulate
@@ -39,6 +41,15 @@ def small(tmp_path_factory):
     root = tmp_path_factory.mktemp("damage") / "ds"
     design = {"participants": 2, "songs": 2, "seconds": SECONDS, "channels": CHANNELS, "sampling_rate": RATE}
     return simulate(root, Simulation(**design, snr=1.0, seed=1))
+
+
+@pytest.fixture(scope="module")
+def second_done(small, tmp_path_factory):
+    """What becomes of the second participant of `small`; read-only by agreement."""
+    output = tmp_path_factory.mktemp("damage") / "out"
+    arguments = (small, output, "participant", "--participant-label", "02", *QUICK)
+    assert cli.run(cli.make_command(), [str(argument) for argument in arguments]) == 0
+    return output
 
 
 @pytest.fixture
@@ -311,13 +322,14 @@ def change_row(root, column, text):
 
 
 @pytest.mark.parametrize("kind", LOST, ids=lambda kind: kind.name)
-def test_a_presentation_that_cannot_be_used_costs_nothing_else(kind, ds, run, tmp_path):
+def test_a_presentation_that_cannot_be_used_costs_nothing_else(kind, ds, second_done, run, tmp_path):
+    shutil.copytree(second_done, tmp_path / "out")
     kind.damage(ds)
     code, out, err = run()
     assert code == 1, err
     for words in ("Some presentations cannot be used", *kind.words):
         assert words in said(err)
-    assert statuses(out) == {"sub-01": "done", "sub-02": "done"}
+    assert statuses(out) == {"sub-01": "done", "sub-02": "kept"}
     events = [read_columns(tmp_path / f"out/{EVENTS}".replace("01", number).replace("_events", "_desc-preproc_events"))
               for number in ("01", "02")]  # fmt: skip
     assert "unusable" not in events[1]
@@ -329,6 +341,11 @@ def test_a_presentation_that_cannot_be_used_costs_nothing_else(kind, ds, run, tm
     assert (code, statuses(out)) == (1, {"sub-01": "kept", "sub-02": "kept"})
     assert all(words.replace(f"{ds}/", "") in said(again) for words in kind.words)
 
+
+@pytest.mark.parametrize("name", ["missing audio", "text named .wav", "an onset that is not known"])
+def test_a_presentation_that_cannot_be_used_fails_a_participant_if_that_is_asked_for(name, ds, run):
+    (kind,) = [kind for kind in LOST if kind.name == name]
+    kind.damage(ds)
     code, _, err = run("--missing-audio", "fail")
     assert code == 1
     assert "Some participants failed" in said(err)
@@ -342,7 +359,8 @@ def test_music_that_began_before_the_recording_is_used_from_there_on(ds, run):
 
 
 @pytest.mark.parametrize("kind", FATAL, ids=lambda kind: kind.name)
-def test_a_damaged_participant_is_told_and_the_other_is_complete(kind, ds, small, run, tmp_path):
+def test_a_damaged_participant_is_told_and_the_other_is_complete(kind, ds, second_done, run, tmp_path):
+    shutil.copytree(second_done, tmp_path / "out")
     kind.damage(ds)
     code, _, err = run("--participant-label", "01")
     assert code == kind.code, err
@@ -354,9 +372,17 @@ def test_a_damaged_participant_is_told_and_the_other_is_complete(kind, ds, small
     assert code == 1
     for words in ("the rest is complete", *kind.words):
         assert words in said(err)
-    assert statuses(out) == {"sub-01": "failed", "sub-02": "done"}
+    assert statuses(out) == {"sub-01": "failed", "sub-02": "kept"}
     assert finished(tmp_path / "out") == ["sub-02"]
     assert "Traceback" in (tmp_path / "out/logs/sub-01_task-music.log").read_text()
+
+
+@pytest.mark.parametrize("name", ["onset beyond the end", "invalid JSON", "missing BrainVision data", "truncated EDF"])
+def test_when_damage_is_mended_the_same_command_does_what_is_missing(name, ds, small, run, tmp_path):
+    (kind,) = [kind for kind in FATAL if kind.name == name]
+    kind.damage(ds)
+    code, out, _ = run()
+    assert (code, statuses(out)) == (1, {"sub-01": "failed", "sub-02": "done"})
 
     shutil.rmtree(ds / "sub-01")
     shutil.copytree(small / "sub-01", ds / "sub-01")
@@ -442,13 +468,13 @@ TOLERATED = [
 @pytest.mark.parametrize("kind", TOLERATED, ids=lambda kind: kind.name)
 def test_what_does_not_keep_a_recording_from_being_used_is_a_warning(kind, ds, run, tmp_path):
     kind.damage(ds)
-    code, out, err = run()
+    code, out, err = run("--participant-label", "01")
     assert code == 0, err
     for words in kind.words:
         assert words in err
     assert bool(kind.words) == ("Warning: " in err)
-    assert finished(tmp_path / "out") == ["sub-01", "sub-02"]
-    assert run()[1] == out.replace("done", "kept")
+    assert finished(tmp_path / "out") == ["sub-01"]
+    assert run("--participant-label", "01")[1] == out.replace("done", "kept")
 
 
 # -- the whole dataset -------------------------------------------------------------------------------------------------
@@ -481,8 +507,8 @@ def test_a_participant_without_eeg_does_not_disturb_the_others(content, ds, run,
 def test_the_path_of_a_dataset_may_have_spaces_and_accents(form, ds, run, tmp_path):
     place = tmp_path / unicodedata.normalize(form, "Müsik & Gehirn, 2. Versuch [neu] 日本")
     ds.rename(place)
-    assert run(dataset=place)[0] == 0
-    assert finished(tmp_path / "out") == ["sub-01", "sub-02"]
+    assert run("--participant-label", "01", dataset=place)[0] == 0
+    assert finished(tmp_path / "out") == ["sub-01"]
 
 
 def test_no_permission_to_read_is_told(ds, run, tmp_path, monkeypatch):

@@ -23,8 +23,8 @@ from predann_bids.workflows.group.inputs.audio import find_audio
 from predann_bids.workflows.group.inputs.material import gather
 from predann_bids.workflows.group.studies import Study
 
-QUICK = ("--n-folds", "2", "--epochs", "2", "--batch-size", "12", "--window", "2", "--skip-bids-validation")
-QUICK = (*QUICK, "--n-procs", "1", "--no-probe")
+QUICK = ("--n-folds", "2", "--epochs", "1", "--batch-size", "12", "--window", "2", "--skip-bids-validation")
+QUICK = (*QUICK, "--n-procs", "1", "--no-probe", "--no-report", "--no-baseline")
 DELAY = 0.2
 
 
@@ -164,15 +164,18 @@ def test_a_study_of_which_only_one_song_is_left_is_refused(differing, dataset):
 
 
 @pytest.fixture(scope="module")
-def finished(derivatives, dataset, tmp_path_factory):
-    """A group run on recordings that differ."""
-    output = shutil.copytree(derivatives, tmp_path_factory.mktemp("differing") / "out")
-    edit_sidecar(output, "01", BadSpans=[{"onset": 8.5, "duration": 1.5, "description": "BAD_move"}])
-    edit_sidecar(output, "04", BadSpans=[{"onset": 0.0, "duration": 25.0, "description": "BAD_long"}])
-    drop_channels(output, "03", 2)
-    options = (*QUICK, "--channels", "interpolate", "--control", "fingerprint")
-    assert run(make_command(), [str(a) for a in (dataset, output, "group", *options)]) == 0
-    return output
+def finished(derivatives, dataset, built_once):
+    """A group run on recordings that differ; read-only by agreement."""
+
+    def build(output):
+        shutil.copytree(derivatives, output)
+        edit_sidecar(output, "01", BadSpans=[{"onset": 8.5, "duration": 1.5, "description": "BAD_move"}])
+        edit_sidecar(output, "04", BadSpans=[{"onset": 0.0, "duration": 25.0, "description": "BAD_long"}])
+        drop_channels(output, "03", 2)
+        options = (*QUICK, "--channels", "interpolate", "--control", "fingerprint")
+        assert run(make_command(), [str(a) for a in (dataset, output, "group", *options)]) == 0
+
+    return built_once("differing", build)
 
 
 @pytest.mark.parametrize("study", ["", "control/reassigned"])

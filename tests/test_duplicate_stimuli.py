@@ -9,9 +9,9 @@ import pytest
 
 from predann_bids.cli import make_command, run
 
-QUICK = ("--epochs", "2", "--batch-size", "12", "--window", "2", "--skip-bids-validation", "--n-procs", "1")
+QUICK = ("--epochs", "1", "--batch-size", "12", "--window", "2", "--skip-bids-validation", "--n-procs", "1")
 LEAN = ("--no-probe", "--no-report", "--n-folds", "2")
-ALONE = ("--no-baseline", "--no-linear", "--epochs", "1")  # where one model is enough
+ALONE = ("--no-baseline", "--no-linear")  # where one model is enough
 
 
 @pytest.fixture(scope="module")

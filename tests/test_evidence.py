@@ -13,8 +13,8 @@ from predann_bids.cli import make_command, run
 from predann_bids.tools.simulation.dataset import simulate
 from predann_bids.tools.simulation.settings import Simulation
 
-QUICK = ("--epochs", "2", "--batch-size", "12", "--window", "2", "--skip-bids-validation", "--n-procs", "1")
-CONFIG = "[evaluation]\nlengths = [2, 3]\nresamples = 199\n"
+QUICK = ("--epochs", "1", "--batch-size", "12", "--window", "2", "--skip-bids-validation", "--n-procs", "1")
+CONFIG = "[evaluation]\nlengths = [2, 3]\nresamples = 99\n"
 
 
 def group_run(dataset, output, *more):
@@ -34,12 +34,17 @@ def config(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def output(dataset, derivatives, config, tmp_path_factory):
-    """A run with everything that a run can have."""
-    output = shutil.copytree(derivatives, tmp_path_factory.mktemp("evidence") / "out")
-    evidence = ("--n-seeds", "2", "--permutations", "19", "--control", "fingerprint", "--also-split", "stimulus")
-    group_run(dataset, output, "--config", config, "--n-folds", "2", *evidence)
-    return output
+def output(dataset, derivatives, config, built_once):
+    """A run with everything that a run can have; read-only by agreement."""
+
+    def build(output):
+        shutil.copytree(derivatives, output)
+        evidence = ("--n-seeds", "2", "--permutations", "19", "--control", "fingerprint", "--also-split", "stimulus")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("predann_bids.report.drawing.Illustration.png", lambda _: b"PNG")
+            group_run(dataset, output, "--config", config, "--n-folds", "2", *evidence)
+
+    return built_once("evidence", build)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +167,7 @@ def test_other_lengths_are_evaluated_without_training_anew(output, dataset, tmp_
     monkeypatch.setattr("predann_bids.learning.fitting.fit", lambda *_, **__: pytest.fail("something was trained"))
     again = shutil.copytree(output, tmp_path / "again")
     config = tmp_path / "other.toml"
-    config.write_text("[evaluation]\nlengths = [2, 4]\nresamples = 199\n[windows]\nstride = 0.5\n")
+    config.write_text("[evaluation]\nlengths = [2, 4]\nresamples = 99\n[windows]\nstride = 0.5\n")
     directory = group_run(dataset, again, "--config", config, "--n-folds", "2", "--n-seeds", "2", "--no-report")
     assert set(metrics_of(directory)["models"]["predann"]["by_length"]) == {"2", "4"}
 
@@ -178,9 +183,9 @@ def test_what_is_no_longer_asked_for_does_not_stay(output, dataset, config, tmp_
 @pytest.mark.parametrize("split", ["time", "stimulus"])
 def test_every_split_runs_to_the_end(dataset, derivatives, tmp_path, split):
     output = shutil.copytree(derivatives, tmp_path / "out")
-    more = ("--split", split, "--n-folds", "2", "--no-baseline", "--no-probe", "--epochs", "1", "--no-report")
+    more = ("--split", split, "--n-folds", "2", "--no-baseline", "--no-linear", "--no-probe", "--no-report")
     short = tmp_path / "short.toml"
-    short.write_text("[evaluation]\nlengths = [1]\nresamples = 199\n")
+    short.write_text("[evaluation]\nlengths = [1]\nresamples = 99\n")
     metrics = metrics_of(group_run(dataset, output, "--config", short, *more, "--window", "1"))
     assert metrics["protocol"]["split"] == split
     assert metrics["models"]["predann"]["match_accuracy"] is not None
@@ -193,7 +198,7 @@ def test_a_network_on_windows_that_are_scaled_by_themselves_contains_no_closed_f
     output = shutil.copytree(derivatives, tmp_path / "out")
     by_window = tmp_path / "window.toml"
     by_window.write_text(CONFIG + "[windows]\nscaling = 'window'\n")
-    more = ("--no-baseline", "--no-linear", "--no-probe", "--epochs", "1", "--no-report")
+    more = ("--n-folds", "2", "--no-baseline", "--no-linear", "--no-probe", "--no-report")
     directory = group_run(dataset, output, "--config", by_window, *more)
     assert predann_bids.load_decoder(directory).settings.filters == ()
 
@@ -202,7 +207,7 @@ def test_permutations_within_recordings_train_every_decoder_anew(dataset, deriva
     output = shutil.copytree(derivatives, tmp_path / "out")
     config = tmp_path / "chunk.toml"
     config.write_text(CONFIG + "[splitting]\nsplit = 'chunk'\nchunk = 2.5\n")
-    more = ("--config", config, "--no-baseline", "--no-probe", "--no-linear", "--epochs", "1", "--no-report")
+    more = ("--config", config, "--no-baseline", "--no-probe", "--no-linear", "--no-report")
     directory = group_run(dataset, output, *more, "--permutations", "3")
     found = metrics_of(directory)["models"]["predann"]["permutation"]
     assert (found["null"], found["n"]) == ("retrained", 3)
@@ -217,18 +222,22 @@ def test_permutations_within_recordings_train_every_decoder_anew(dataset, deriva
 
 
 @pytest.fixture(scope="module")
-def others(tmp_path_factory):
-    """New participants who hear other songs, and their derivatives."""
-    root = tmp_path_factory.mktemp("others")
-    simulation = Simulation(participants=2, songs=4, seconds=8, channels=8, sampling_rate=200, snr=1.0, seed=9)
-    dataset = simulate(root / "ds", simulation)
-    arguments = (dataset, root / "out", "participant", "--no-report", "--n-procs", "1", "--skip-bids-validation")
-    assert run(make_command(), [str(a) for a in arguments]) == 0
-    return dataset, root / "out"
+def others(built_once):
+    """New participants who hear other songs, and their derivatives; read-only by agreement."""
+
+    def build(root):
+        simulation = Simulation(participants=2, songs=4, seconds=8, channels=8, sampling_rate=200, snr=1.0, seed=9)
+        dataset = simulate(root / "ds", simulation)
+        arguments = (dataset, root / "out", "participant", "--no-report", "--n-procs", "1", "--skip-bids-validation")
+        assert run(make_command(), [str(a) for a in arguments]) == 0
+
+    root = built_once("others", build)
+    return root / "ds", root / "out"
 
 
 def test_a_trained_model_is_evaluated_on_another_dataset_without_training(group, others, config, tmp_path, monkeypatch):
     monkeypatch.setattr("predann_bids.learning.fitting.fit", lambda *_, **__: pytest.fail("something was trained"))
+    monkeypatch.setattr("predann_bids.report.drawing.Illustration.png", lambda _: b"PNG")
     dataset, derivatives = others
     output = shutil.copytree(derivatives, tmp_path / "out")
     directory = group_run(dataset, output, "--config", config, "--from-model", group)
@@ -265,10 +274,9 @@ def test_a_model_is_not_tested_where_it_knows_everybody(group, output, dataset, 
     assert "were used to train" in error
 
 
-def test_a_recording_is_recognised_however_it_was_preprocessed(group, dataset, config, tmp_path, app):
+def test_a_recording_is_recognised_however_it_was_preprocessed(group, dataset, derivatives, config, tmp_path):
     """Bad channels or another release change a derivative, but not the recording that a decoder was trained on."""
-    made = (dataset, tmp_path / "out", "participant", "--no-report", "--n-procs", "1", "--skip-bids-validation")
-    assert app(*made)[0] == 0
+    shutil.copytree(derivatives, tmp_path / "out")
     for data in (tmp_path / "out").rglob("*_eeg.eeg"):
         samples = np.fromfile(data, dtype="<f4")
         (samples * np.float32(1.0001)).tofile(data)

@@ -256,8 +256,10 @@ def test_order_that_only_sessions_of_one_person_share_leaves_splits_between_peop
     assert "never seen in training" not in text
 
 
-@pytest.mark.usefixtures("drawn_without_png")
-def test_order_that_cannot_be_measured_is_noted_on_the_page(metrics: dict[str, Any], tmp_path: Path) -> None:
+def test_order_that_cannot_be_measured_is_noted_on_the_page(
+    metrics: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("predann_bids.report.group.page.draw_all", lambda _: {})
     note = "Whether the songs came in a fixed order cannot be measured here"
     assert note not in write_group_report(evidence_of(metrics), tmp_path).read_text(encoding="utf-8")
     metrics["order"] = order_of(None, p_value=None, unit=None, across=None, by_labels=None)

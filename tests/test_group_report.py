@@ -213,7 +213,12 @@ def test_training_that_was_not_recorded_has_no_figure(evidence: GroupEvidence) -
 
 
 @pytest.mark.usefixtures("without_png")
-def test_a_figure_and_a_table_from_elsewhere_are_on_the_page(evidence: GroupEvidence, tmp_path: Path) -> None:
+def test_a_figure_and_a_table_from_elsewhere_are_on_the_page(
+    evidence: GroupEvidence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    svg = Illustration.svg
+    monkeypatch.setattr(Illustration, "svg", lambda figure: svg(figure) if figure.name == "toy" else "")
+
     @FIGURES.add("toy")
     def draw(evidence: GroupEvidence) -> Illustration:
         return Illustration("toy", "A toy", f"Of {len(evidence.labels)} songs.", Figure(figsize=(1, 1)))

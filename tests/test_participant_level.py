@@ -12,6 +12,8 @@ from mne_bids import BIDSPath, read_raw_bids
 from predann_bids.bids.finding.index import LastIndex
 from predann_bids.bids.recordings import Selection, find_recordings
 
+QUICK = ("--no-report", "--n-procs", "1", "--skip-bids-validation")
+ALONE = ("--participant-label", "01", *QUICK)
 STEM = "sub-01/eeg/sub-01_task-music_desc-preproc"
 
 
@@ -25,14 +27,16 @@ def times_of(directory):
 
 
 @pytest.fixture(scope="module")
-def reported(dataset, tmp_path_factory):
+def reported(dataset, built_once):
+    """The participant level's output for `dataset`, with reports, made by two processes; read-only by agreement."""
     from predann_bids.cli import make_command, run
 
-    output = tmp_path_factory.mktemp("reported") / "out"
-    before = files_of(dataset), times_of(dataset)
-    assert run(make_command(), [str(dataset), str(output), "participant", "--n-procs", "2"]) == 0
-    assert (files_of(dataset), times_of(dataset)) == before, "the input dataset was written to"
-    return output
+    def build(output):
+        before = files_of(dataset), times_of(dataset)
+        assert run(make_command(), [str(dataset), str(output), "participant", "--n-procs", "2"]) == 0
+        assert (files_of(dataset), times_of(dataset)) == before, "the input dataset was written to"
+
+    return built_once("reported", build)
 
 
 def test_the_derivatives_are_a_valid_bids_dataset(reported, validator_errors):
@@ -79,7 +83,8 @@ def test_the_derivative_is_what_mne_makes_of_the_recording(dataset, reported):
 
 
 def test_the_published_preset_resamples_by_the_fourier_method_and_does_nothing_else(dataset, tmp_path, app):
-    code, *_ = app(dataset, tmp_path / "out", "participant", "--preset", "published", "--participant-label", "01")
+    arguments = ("--preset", "published", "--participant-label", "01", "--skip-bids-validation")
+    code, *_ = app(dataset, tmp_path / "out", "participant", *arguments)
     assert code == 0
     raw = read_raw_bids(BIDSPath(root=dataset, subject="01", task="music", datatype="eeg"), verbose="error")
     raw.crop(tmax=(raw.n_times // 8 * 8 - 1) / 200).load_data(verbose="error")
@@ -135,15 +140,7 @@ def test_the_dataset_says_what_made_it_and_from_what(dataset, reported):
 
 
 def test_the_second_run_does_only_what_is_missing_or_changed(dataset_copy, tmp_path, app):
-    arguments = (
-        dataset_copy,
-        tmp_path / "out",
-        "participant",
-        "--no-report",
-        "--n-procs",
-        "1",
-        "--skip-bids-validation",
-    )
+    arguments = (dataset_copy, tmp_path / "out", "participant", *QUICK)
     assert app(*arguments)[0] == 0
     (tmp_path / "out/sub-02/eeg/sub-02_task-music_desc-preproc_events.tsv").unlink()
     events = dataset_copy / "sub-03/eeg/sub-03_task-music_events.tsv"
@@ -193,7 +190,7 @@ def test_a_damaged_index_is_made_anew(dataset, tmp_path, damage):
 
 
 def test_changed_audio_is_noticed(dataset_copy, tmp_path, app):
-    arguments = (dataset_copy, tmp_path / "out", "participant", "--participant-label", "01", "--no-report")
+    arguments = (dataset_copy, tmp_path / "out", "participant", *ALONE)
     assert app(*arguments)[0] == 0
     sound, rate = soundfile.read(dataset_copy / "stimuli" / "song-01.wav")
     soundfile.write(dataset_copy / "stimuli" / "song-01.wav", sound[: 8 * rate], rate)
@@ -207,7 +204,7 @@ def test_audio_with_values_that_are_no_numbers_costs_its_own_presentations_only(
     sound, rate = soundfile.read(dataset_copy / "stimuli" / "song-01.wav")
     sound[100] = np.nan
     soundfile.write(dataset_copy / "stimuli" / "song-01.wav", sound, rate, subtype="FLOAT")
-    code, _, err = app(dataset_copy, tmp_path / "out", "participant", "--participant-label", "01", "--no-report")
+    code, _, err = app(dataset_copy, tmp_path / "out", "participant", *ALONE)
     assert code == 1
     assert "song-01.wav holds values that are no numbers" in err
     table = pd.read_csv(tmp_path / "out" / f"{STEM}_events.tsv", sep="\t")
@@ -220,7 +217,7 @@ def test_sidecars_are_inherited_key_by_key(dataset_copy, tmp_path, app):
     hertz = content.pop("PowerLineFrequency")
     sidecar.write_text(json.dumps(content))
     (dataset_copy / "task-music_eeg.json").write_text(json.dumps({"PowerLineFrequency": hertz, "TaskName": "other"}))
-    code, *_ = app(dataset_copy, tmp_path / "out", "participant", "--participant-label", "01", "--no-report")
+    code, *_ = app(dataset_copy, tmp_path / "out", "participant", *ALONE)
     assert code == 0
     written = json.loads((tmp_path / "out" / f"{STEM}_eeg.json").read_text())
     assert written["PreprocessingSteps"][0]["frequencies_hz"] == [50.0]
@@ -231,8 +228,7 @@ def test_what_a_killed_run_left_is_removed(dataset, tmp_path, app):
     eeg = tmp_path / "out/sub-01/eeg"
     (eeg / ".writing-sub-01_task-music_desc-preproc_eeg-xyz").mkdir(parents=True)
     (eeg / ".writing-77-sub-01_task-music_desc-preproc_eeg.json").write_text("{")
-    arguments = ("participant", "--participant-label", "01", "--no-report", "--skip-bids-validation")
-    assert app(dataset, tmp_path / "out", *arguments)[0] == 0
+    assert app(dataset, tmp_path / "out", "participant", *ALONE)[0] == 0
     assert list(eeg.glob(".writing-*")) == []
 
 
@@ -243,7 +239,7 @@ def test_results_do_not_depend_on_the_number_of_processes(dataset, derivatives, 
 
 
 def test_one_participant_can_be_asked_for_with_or_without_prefix(dataset, tmp_path, app):
-    code, out, _ = app(dataset, tmp_path / "out", "participant", "--participant_label", "sub-02", "--no-report")
+    code, out, _ = app(dataset, tmp_path / "out", "participant", "--participant_label", "sub-02", *QUICK)
     assert code == 0
     assert [path.name for path in sorted((tmp_path / "out").glob("sub-*"))] == ["sub-02"]
     assert "sub-02_task-music" in out
@@ -254,15 +250,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(dataset, tmp_path, monk
         raise KeyboardInterrupt
 
     monkeypatch.setattr("predann_bids.workflows.participant.derivative.write_json", killed)
-    arguments = (
-        dataset,
-        tmp_path / "out",
-        "participant",
-        "--participant-label",
-        "01",
-        "--no-report",
-        "--skip-bids-validation",
-    )
+    arguments = (dataset, tmp_path / "out", "participant", *ALONE)
     code, _, err = app(*arguments)
     assert code == 130
     assert "Run the same command again to continue where it stopped" in err

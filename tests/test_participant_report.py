@@ -247,8 +247,9 @@ def test_figures_are_not_kept(page):
     assert plt.get_fignums() == []
 
 
+@pytest.mark.usefixtures("page")
 def test_failed_report_leaves_nothing_half_written(job, monkeypatch):
-    whole = write_report(job).read_bytes()
+    whole = job.target.read_bytes()
 
     def save_half(report, target, **_):
         Path(target).write_text("<html>")
@@ -256,7 +257,7 @@ def test_failed_report_leaves_nothing_half_written(job, monkeypatch):
 
     monkeypatch.setattr(mne.Report, "save", save_half)
     with pytest.raises(TryAgain, match="No space"):
-        write_report(job)
+        write_report(ReportJob("01", job.recordings[:1], job.target))
     assert job.target.read_bytes() == whole
     assert not list(job.target.parent.glob(".writing-*"))
 

@@ -56,6 +56,7 @@ def test_the_example_of_the_readme_runs(dataset, derivatives, tmp_path, monkeypa
     shutil.copytree(derivatives, tmp_path / "out")
     monkeypatch.chdir(tmp_path)
     quick = {"training.epochs": 1, "training.baseline": False, "evaluation.probe": False, "evaluation.linear": False}
+    quick |= {"splitting.n_folds": 2, "windows.scaling": "window"}
     resolve = predann_bids.resolve
     monkeypatch.setattr("predann_bids.resolve", lambda flags: resolve(flags=flags | quick), raising=False)
     for level in ("run_participant", "run_group"):

@@ -234,7 +234,9 @@ def group(dataset, tmp_path_factory):
     common = ("--preset", "published", "--skip-bids-validation", "--n-procs", "1")
     assert run(make_command(), [str(dataset), str(output), "participant", "--no-report", *common]) == 0
     short = ("--window", "1", "--epochs", "1", "--seed", "42", "--batch-size", "6")
-    assert run(make_command(), [str(dataset), str(output), "group", *short, *common]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("predann_bids.report.drawing.Illustration.png", lambda _: b"")
+        assert run(make_command(), [str(dataset), str(output), "group", *short, *common]) == 0
     return output / "group" / "predann"
 
 
@@ -273,7 +275,7 @@ def test_a_public_decoder_is_tested_on_what_the_published_split_holds_out(group,
     theirs = tmp_path / "theirs.ckpt"
     save_decoder(decoder, theirs)  # which does not say what it was trained on
     arguments = (dataset, output, "group", "--preset", "published", "--skip-bids-validation", "--n-procs", "1")
-    assert app(*arguments, "--from-model", theirs, "--label", "theirs", "--no-report")[0] == 0
+    assert app(*arguments, "--from-model", theirs, "--label", "theirs", "--no-report", "--no-probe")[0] == 0
     ours, tested = (
         pd.read_csv(output / "group" / label / "predictions.tsv", sep="\t").query("model == 'predann'")
         for label in ("predann", "theirs")
@@ -287,7 +289,8 @@ def test_a_public_decoder_is_tested_on_what_the_published_split_holds_out(group,
 
 def test_a_decoder_of_the_preset_is_not_tested_on_recordings_it_was_trained_on(group, dataset, app):
     arguments = (dataset, group.parents[1], "group", "--preset", "published", "--skip-bids-validation")
-    assert app(*arguments, "--from-model", group, "--label", "again", "--n-procs", "1", "--no-report")[0] == 0
+    lean = ("--n-procs", "1", "--no-report", "--no-probe")
+    assert app(*arguments, "--from-model", group, "--label", "again", *lean)[0] == 0
     splits = pd.read_csv(group / "splits.tsv", sep="\t", dtype=str)
     trained = set(splits[splits.set == "train"].participant)
     tested = pd.read_csv(group.with_name("again") / "predictions.tsv", sep="\t", dtype=str)
@@ -394,16 +397,19 @@ def test_no_device_is_given_to_two_trainings_at_once(monkeypatch):
 
 
 def test_matrix_products_of_windows_stay_on_one_processor():
-    from threadpoolctl import threadpool_info
+    from threadpoolctl import threadpool_info, threadpool_limits
 
     def blas_threads():
-        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
-    before = blas_threads()
-    with on_threads(1):
-        assert set(blas_threads()) == {1}
-        assert torch.get_num_threads() == 1
-    assert blas_threads() == before
+    torch.set_num_threads(2)
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        assert 1 not in before
+        with on_threads(1):
+            assert blas_threads() == {1}
+            assert torch.get_num_threads() == 1
+        assert blas_threads() == before
 
 
 def test_a_training_for_which_there_is_no_memory_is_refused_with_what_would_fit():

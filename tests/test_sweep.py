@@ -520,14 +520,16 @@ def test_a_point_that_another_process_has_finished_meanwhile_counts(engine, monk
 
 # -- from start to end -------------------------------------------------------------------------------------------------
 
-QUICK = ("--n-folds", "2", "--epochs", "1", "--batch-size", "12", "--window", "2", "--no-probe", "--no-report")
+QUICK = ("--n-folds", "2", "--epochs", "1", "--batch-size", "12", "--window", "2")
+LEAN = ("--no-linear", "--no-probe", "--no-report")
 HOW = ("--skip-bids-validation", "--n-procs", "1", "--accelerator", "cpu")
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     path = tmp_path_factory.mktemp("config") / "quick.toml"
-    path.write_text("[evaluation]\nlengths = [2, 3]\nresamples = 99\n")
+    # windows that are scaled by themselves: no closed-form decoder is searched for
+    path.write_text("[evaluation]\nlengths = [2, 3]\nresamples = 99\n[windows]\nscaling = 'window'\n")
     return path
 
 
@@ -537,7 +539,8 @@ def sweeping(dataset, derivatives, config, tmp_path_factory):
     output = shutil.copytree(derivatives, tmp_path_factory.mktemp("sweep") / "out")
 
     def sweeping(*vary, more=()):
-        arguments = ["sweep", dataset, output, "--vary", *vary, "--label", "w", "--config", config, *QUICK, *HOW, *more]
+        how = ("--label", "w", "--config", config, *QUICK, *LEAN, *HOW)
+        arguments = ["sweep", dataset, output, "--vary", *vary, *how, *more]
         return run(tools, [str(argument) for argument in arguments])
 
     sweeping.output = output
@@ -561,7 +564,7 @@ def test_each_point_is_a_group_run_of_its_own_with_its_configuration(swept):
 
 def test_the_table_says_what_the_points_say(swept):
     table = pd.read_csv(swept / "w" / "sweep.tsv", sep="\t")
-    assert list(table.model) == ["predann", "baseline", "own_moment", "linear", "linear_whitened", "ridge", "cca"] * 2
+    assert list(table.model) == ["predann", "baseline", "own_moment"] * 2
     for row in table[table.model == "predann"].itertuples():
         scores = json.loads((swept / row.point / "metrics.json").read_text())["models"]["predann"]
         assert row.accuracy == pytest.approx(scores["accuracy"], rel=1e-5)

@@ -141,9 +141,10 @@ def handled():
 
 
 @pytest.mark.usefixtures("handled")
-@pytest.mark.parametrize("number", PATIENCE_S)
-@pytest.mark.parametrize("patience", [1, 4])
-@pytest.mark.parametrize("from_the_last", [0, 1])
+@pytest.mark.parametrize(
+    ("number", "patience", "from_the_last"),
+    [(signal.SIGTERM, 1, 0), (signal.SIGUSR1, 1, 1), (signal.SIGUSR1, 4, 0), (signal.SIGTERM, 4, 1)],
+)
 def test_a_training_that_is_asked_to_stop_saves_and_goes_on_to_the_same_end(train, number, patience, from_the_last):
     config = CONFIG.model_copy(update={"patience": patience, "epochs": 6})
     whole, history = train(config, directory="whole")

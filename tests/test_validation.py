@@ -162,6 +162,10 @@ def test_a_kind_of_finding_is_listed_once_with_examples(dataset_copy):
 def test_what_is_not_selected_does_not_stop_a_run(dataset_copy, selection):
     write(dataset_copy, SIDECAR, "{")
     validate_dataset(dataset_copy, selection)
+
+
+def test_what_is_selected_beside_others_stops_a_run(dataset_copy):
+    write(dataset_copy, SIDECAR, "{")
     with pytest.raises(InvalidDataset):
         validate_dataset(dataset_copy, Selection(participants=("01", "02"), tasks=("music",)))
 
