@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from watching import Watching
 
 from predann_bids.config import Training
 from predann_bids.config.teachers import join_teachers, part_teachers
@@ -15,34 +14,7 @@ from predann_bids.models.memory import at_all_moments, evidence
 from predann_bids.signals.halves import Halved, HalvedFeatures
 
 META = torch.device("meta")  # computes nothing, and takes the ways of devices that are no processors
-LOOKING = {
-    "_local_scalar_dense",
-    "nonzero",
-    "masked_select",
-    "is_nonzero",
-    "equal",
-    "_unique2",
-    "index_put",
-    "index_put_",
-}
 SETTINGS = TemporalSettings(("Fz", "Cz", "Pz"), ("a", "b", "c"), 125.0, 0.1, 0.6, memory_frames=200, n_bands=5)
-
-
-class Watching(TorchDispatchMode):
-    """Refuse operations for which a device has to be waited for, and tensors that are not on it."""
-
-    def __init__(self, device):
-        super().__init__()
-        self.device, self.operations = device, []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.overloadpacket.__name__
-        assert name not in LOOKING, f"{name} waits for the device"
-        result = func(*args, **(kwargs or {}))
-        tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, torch.Tensor)]
-        assert all(tensor.device == self.device for tensor in tensors), f"{name} takes a tensor to the device"
-        self.operations.append(name)
-        return result
 
 
 class Songs:
