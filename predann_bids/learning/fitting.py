@@ -29,6 +29,7 @@ from predann_bids.learning.sampling import TrainingBatches, ValidationBatches
 from predann_bids.learning.sharing.helping import shared
 from predann_bids.learning.training.callbacks import History, SaveRegularly, selection_of
 from predann_bids.learning.training.network import NetworkTraining
+from predann_bids.learning.training.repeating import computing
 from predann_bids.models.decoder import OnProgress
 from predann_bids.models.network import Network
 from predann_bids.models.settings import Settings
@@ -137,7 +138,10 @@ def fit(
 
         if slow := module.decoder.first_step(device.type):
             say(slow)
-        with shared(module.decoder, device, hardware.beside):
+        with (
+            shared(module.decoder, device, hardware.beside),
+            computing(module.decoder, config, device, say) as module.losses,
+        ):
             trainer.fit(
                 module,
                 _loader(batches),
