@@ -198,6 +198,10 @@ def test_the_tasks_of_a_job_of_slurm_are_none_of_its_business(train, monkeypatch
     assert len(train(directory="slurm")[1]) == CONFIG.epochs
 
 
+def test_the_history_in_checkpoints_of_earlier_versions_is_found():
+    assert callbacks.History(lambda units, note: None, "x").state_key == "_History"
+
+
 def test_progress_adds_up_to_all_epochs_even_when_training_stops_early(train):
     done = []
     train(CONFIG.model_copy(update={"epochs": 30, "patience": 1}), report=lambda units, note: done.append(units))

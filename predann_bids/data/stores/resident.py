@@ -30,7 +30,19 @@ class Placing(Protocol):
     """A store that can look up the places of many windows at once."""
 
     def placed(self, trials: Sequence[Trial], windows: Windows, length: int, around: Any) -> Cutting:
-        """Look up the places of windows, and return what cuts some of them."""
+        """Look up the places of windows, and return what cuts some of them.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            All windows.
+        length : int
+            EEG samples of a window.
+        around : int or float
+            Delay of the EEG, or context of the audio.
+        """
 
 
 def cutting(store: Any, trials: Sequence[Trial], windows: Windows, length: int, around: Any) -> Cutting:
@@ -107,7 +119,19 @@ class ResidentEeg:
         return cut
 
     def placed(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Cutting:
-        """Look up the places of windows, and return what cuts some of them as `windows` does."""
+        """Look up the places of windows, and return what cuts some of them as `windows` does.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            All windows.
+        length : int
+            EEG samples of a window.
+        delay : int
+            Samples by which the EEG is taken later than the audio.
+        """
         onsets = [self.begins[trials[index].recording] + trials[index].onset for index in windows.trial]
         starts = _moved(np.array(onsets, dtype=np.int64) + windows.start + delay, self.samples.device)
 
@@ -188,7 +212,19 @@ class ResidentAudio:
         return cut
 
     def placed(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Cutting:
-        """Look up the places of windows, and return what cuts some of them as `windows` does."""
+        """Look up the places of windows, and return what cuts some of them as `windows` does.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            All windows.
+        length : int
+            EEG samples of a window.
+        margin : float
+            Context on both sides, in EEG samples.
+        """
         begins = np.array([self.begins[stimulus] for stimulus in windows.stimuli(trials)], dtype=np.int64)
         moments = AudioStore.moments(trials, windows)
         if isinstance(self.store, AudioStore):
