@@ -15,8 +15,8 @@ from predann_bids.data.splits import Split
 from predann_bids.data.stores.mapped import AudioStore, EegStore
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.errors import MissingInput, UnusableData, WrongUsage
-from predann_bids.learning import fitting
 from predann_bids.learning.fitting import Hardware, fit
+from predann_bids.learning.training import callbacks
 from predann_bids.models.checkpoints import load_decoder
 from predann_bids.models.decoder import DECODERS, Blueprint
 from predann_bids.models.decoders.foundation import FoundationDecoder
@@ -376,7 +376,7 @@ def test_sizes_stand_beside_the_weights(tmp_path):
 
 
 def test_same_seed_same_decoder_also_where_the_training_was_killed(train, source, monkeypatch):
-    monkeypatch.setattr(fitting, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(callbacks, "SAVE_EVERY_S", 0.0)
 
     with pytest.raises(SystemExit):
         train(directory="killed", epochs=3, report=dies_later(2))

@@ -18,6 +18,7 @@ from predann_bids.data.windows import place_in_spans
 from predann_bids.errors import UnusableData, WrongUsage
 from predann_bids.learning import fitting
 from predann_bids.learning.fitting import Hardware, fit
+from predann_bids.learning.training import callbacks
 from predann_bids.models.decoder import DECODERS
 from predann_bids.models.decoders.plusplus import MeanDecoder, PlusPlusDecoder, PlusPlusSettings
 from predann_bids.models.network import refuse_pretraining
@@ -397,7 +398,7 @@ def weights(decoder):
 
 
 def test_a_training_killed_in_either_phase_ends_as_if_it_had_not_been(train, monkeypatch):
-    monkeypatch.setattr(fitting, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(callbacks, "SAVE_EVERY_S", 0.0)
     monkeypatch.setattr(blocks, "N_BLOCKS", 1)
     notes = []
     whole, history = train("whole", lambda units, note: notes.append(note))

@@ -3,16 +3,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from watching import Watching
 
+from predann_bids.data.source import Source
 from predann_bids.data.stores import resident
 from predann_bids.data.stores.mapped import AudioStore, EegStore
 from predann_bids.data.stores.resident import make_resident
 from predann_bids.data.stores.waveforms import WaveformStore
-from predann_bids.data.trials import Trial
-from predann_bids.data.windows import Windows
+from predann_bids.data.trials import Stretch, Trial
+from predann_bids.data.windows import Windows, draw
+from predann_bids.learning.sampling import TrainingBatches, ValidationBatches
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.signals.montage import Fill
-from predann_bids.timing import Rate
+from predann_bids.timing import Rate, Span
 
 CPU = torch.device("cpu")
 LENGTH, DELAY = 375, 25
@@ -121,6 +124,55 @@ def test_nothing_but_the_places_of_windows_goes_to_the_device(eeg, kind, request
     ):
         assert found.device == meta
         assert found.shape == wanted.shape
+
+
+STRETCHES = [Stretch(index, Span(0, 1500)) for index in range(len(TRIALS))]
+
+
+def sources(eeg, audio, device=CPU):
+    """The same windows, from mapped recordings and from a device."""
+    mapped = Source(TRIALS, eeg, audio, LENGTH, DELAY)
+    stored = make_resident(eeg, audio, device, room=LENGTH)
+    return mapped, replace(mapped.taking_from(*stored), device=device)
+
+
+def assert_same(found, wanted, atol):
+    assert len(found) == len(wanted) > 1
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.equal(one.stimuli, other.stimuli)
+        for a, b in zip(one.tensors(), other.tensors(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=atol)
+
+
+@pytest.mark.parametrize("kind", ["waveforms", "spectra"])
+def test_batches_whose_places_were_looked_up_at_once_are_those_cut_one_by_one(eeg, kind, request):
+    mapped, there = sources(eeg, request.getfixturevalue(kind))
+    drawn = draw(STRETCHES, LENGTH, np.random.default_rng([0, 1, 5]))
+    one_by_one = [mapped.batch(drawn[first : first + 3]) for first in range(0, 12, 3)]
+    for source in (mapped, there):
+        assert_same(list(TrainingBatches(source, STRETCHES, 3, (0, 1), lambda: 5)), one_by_one, 1e-4)
+
+
+@pytest.mark.parametrize("bands", [0, 6])
+def test_batches_of_a_validation_are_the_same_wherever_the_data_are(eeg, spectra, bands):
+    pair = [source.halved(bands, 1.0) if bands else source for source in sources(eeg, spectra)]
+    found = [list(ValidationBatches(source, windows(), 7, (0, 1))) for source in pair]
+    assert [len(batch.stimuli) for batch in found[0]] == [7, 7, 7, 7, 7, 7, 6, 6, 6]
+    assert_same(*found, 1e-4)
+    order = np.random.default_rng((0, 1)).permutation(60)
+    wanted = [pair[0].batch(windows()[rows]) for rows in np.array_split(order, 9)]
+    assert_same(found[0], wanted, 1e-4)
+
+
+@pytest.mark.parametrize("bands", [0, 6])
+def test_in_an_epoch_nothing_goes_to_the_device_but_its_places_before_the_first_batch(eeg, spectra, bands):
+    meta = torch.device("meta")
+    there = sources(eeg, spectra, meta)[1]
+    batches = iter(TrainingBatches(there.halved(bands, 1.0) if bands else there, STRETCHES, 3, (0, 1), lambda: 0))
+    next(batches)
+    with Watching(meta) as watching:
+        assert all(part.device == meta for part in next(batches).tensors())
+    assert watching.operations
 
 
 def test_what_does_not_fit_stays_where_it_is(eeg, waveforms, monkeypatch):

@@ -16,6 +16,7 @@ from predann_bids.learning.fitting import Hardware, fit
 from predann_bids.learning.inference import predict
 from predann_bids.learning.retrieval import Candidates, rank
 from predann_bids.learning.sampling import TrainingBatches
+from predann_bids.learning.training import callbacks
 from predann_bids.models.decoders.temporal import TemporalSettings
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.surroundings.stopping import PATIENCE_S, Stopped, stop_when_asked
@@ -85,7 +86,7 @@ def test_a_decoder_that_was_trained_in_double_precision_predicts_from_windows_in
 
 
 def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(train, monkeypatch):
-    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(callbacks, "SAVE_EVERY_S", 0.0)
     whole, history = train(directory="whole")
     epochs = []
 
@@ -105,8 +106,8 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(train, monkeyp
 
 @pytest.mark.parametrize("finished", [1, 2])
 def test_a_training_that_goes_on_draws_the_noise_that_it_would_have_drawn(train, monkeypatch, finished):
-    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
-    step, save = training.NetworkTraining.training_step, training._SaveRegularly.on_train_epoch_end
+    monkeypatch.setattr(callbacks, "SAVE_EVERY_S", 0.0)
+    step, save = training.NetworkTraining.training_step, callbacks.SaveRegularly.on_train_epoch_end
     drawn = {}
 
     def step_and_tell(self, batch, number):
@@ -122,7 +123,7 @@ def test_a_training_that_goes_on_draws_the_noise_that_it_would_have_drawn(train,
     train(directory="whole")
     whole = dict(drawn)
     with monkeypatch.context() as dying:
-        dying.setattr(training._SaveRegularly, "on_train_epoch_end", save_and_die)
+        dying.setattr(callbacks.SaveRegularly, "on_train_epoch_end", save_and_die)
         with pytest.raises(SystemExit):
             train(directory="killed")
     drawn.clear()
@@ -198,6 +199,10 @@ def test_the_tasks_of_a_job_of_slurm_are_none_of_its_business(train, monkeypatch
     assert len(train(directory="slurm")[1]) == CONFIG.epochs
 
 
+def test_the_history_in_checkpoints_of_earlier_versions_is_found():
+    assert callbacks.History(lambda units, note: None, "x").state_key == "_History"
+
+
 def test_progress_adds_up_to_all_epochs_even_when_training_stops_early(train):
     done = []
     train(CONFIG.model_copy(update={"epochs": 30, "patience": 1}), report=lambda units, note: done.append(units))
@@ -205,7 +210,7 @@ def test_progress_adds_up_to_all_epochs_even_when_training_stops_early(train):
 
 
 def test_a_long_epoch_gives_signs_of_life(train, monkeypatch):
-    monkeypatch.setattr(training, "SIGN_OF_LIFE_S", 0.0)
+    monkeypatch.setattr(callbacks, "SIGN_OF_LIFE_S", 0.0)
     told = []
     train(CONFIG.model_copy(update={"epochs": 2}), report=lambda units, note: told.append((units, note)))
     signs = [note for units, note in told if not units]

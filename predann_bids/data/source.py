@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -13,11 +13,13 @@ from torch import Tensor
 
 from predann_bids.data.stores.halved import HalvedCuts, HalvedRecordings, HalvedStimuli
 from predann_bids.data.stores.mapped import AudioStore, EegStore
-from predann_bids.data.stores.resident import make_resident
+from predann_bids.data.stores.resident import cutting, make_resident
 from predann_bids.data.stores.waveforms import WaveformStore
 from predann_bids.data.trials import Trial
 from predann_bids.data.windows import Windows
 from predann_bids.signals.halves import Halved, HalvedFeatures
+
+CPU = torch.device("cpu")
 
 
 class EegWindows(Protocol):
@@ -119,6 +121,8 @@ class Source(Generic[Eeg, Audio]):
         Samples of a window, and samples by which the EEG is taken later than the audio.
     margin : float
         Context of the audio on both sides, in EEG samples; may be fractional where waveforms are cut.
+    device : torch.device
+        Where the data are.
     """
 
     trials: Sequence[Trial]
@@ -127,11 +131,18 @@ class Source(Generic[Eeg, Audio]):
     length: int
     delay: int
     margin: float = 0
+    device: torch.device = CPU
 
     def batch(self, windows: Windows) -> Batch:
         """Cut the EEG and audio of windows, and look up their stimuli."""
-        audio = self.audio.windows(self.trials, windows, self.length, self.margin)
-        return Batch(self.eeg_of(windows), _as_tensor(audio), torch.from_numpy(windows.stimuli(self.trials)))
+        return self.cutting(windows)(slice(None))
+
+    def cutting(self, windows: Windows) -> Callable[[slice], Batch]:
+        """Return what cuts batches of some of the windows. To data on an accelerator, their places go at once, now."""
+        eeg = cutting(self.eeg, self.trials, windows, self.length, self.delay)
+        audio = cutting(self.audio, self.trials, windows, self.length, self.margin)
+        stimuli = torch.from_numpy(windows.stimuli(self.trials)).to(self.device, non_blocking=True)
+        return lambda some: Batch(_as_tensor(eeg(some)), _as_tensor(audio(some)), stimuli[some])
 
     def eeg_of(self, windows: Windows) -> Any:
         """Cut only the EEG of windows, (B, C, T)."""
@@ -151,7 +162,7 @@ class Source(Generic[Eeg, Audio]):
         if device.type == "cpu" or not (isinstance(eeg, EegStore) and isinstance(audio, AudioStore | WaveformStore)):
             return self
         resident = make_resident(eeg, audio, device, room=math.ceil(self.length + 2 * self.margin))
-        return self.taking_from(*resident) if resident else self
+        return replace(self.taking_from(*resident), device=device) if resident else self
 
     def halved(self, bands: int, room_gb: float) -> AnySource:
         """Return a source that cuts the same windows at half the rate.
@@ -174,7 +185,7 @@ class Source(Generic[Eeg, Audio]):
 
     def taking_from(self, eeg: EegWindows, audio: AudioWindows) -> AnySource:
         """Return a source that cuts the same windows from other stores."""
-        return Source(self.trials, eeg, audio, self.length, self.delay, self.margin)
+        return Source(self.trials, eeg, audio, self.length, self.delay, self.margin, self.device)
 
 
 @dataclass(frozen=True)

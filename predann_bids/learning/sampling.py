@@ -58,9 +58,9 @@ class TrainingBatches(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         rng = np.random.default_rng([*self._key, self._epoch()])
-        windows = self._draw(self._stretches, self._source.length, rng)
+        cut = self._source.cutting(self._draw(self._stretches, self._source.length, rng))
         for number in range(len(self)):
-            yield self._source.batch(windows[slice(number * self._size, (number + 1) * self._size)])
+            yield cut(slice(number * self._size, (number + 1) * self._size))
 
 
 class ValidationBatches(IterableDataset[Batch]):
@@ -80,9 +80,11 @@ class ValidationBatches(IterableDataset[Batch]):
 
     def __init__(self, source: AnySource, windows: Windows, size: int, key: Sequence[int]) -> None:
         order = np.random.default_rng(key).permutation(len(windows))
-        self._batches = [windows[rows] for rows in np.array_split(order, max(1, round(len(order) / size)))]
-        self._source = source
-        self._cut: dict[int, Batch] = {}
+        parts = np.array_split(order, max(1, round(len(order) / size)))
+        ends = np.cumsum([len(part) for part in parts]).tolist()
+        self._batches = [slice(end - len(part), end) for part, end in zip(parts, ends, strict=True)]
+        self._cut = source.cutting(windows[order])
+        self._kept: dict[int, Batch] = {}
         self._room = KEPT_BYTES
 
     def __len__(self) -> int:
@@ -93,10 +95,10 @@ class ValidationBatches(IterableDataset[Batch]):
 
     def _batch(self, number: int) -> Batch:
         """Cut a batch, and keep it if there is room: it is the same in each epoch."""
-        if number in self._cut:
-            return self._cut[number]
-        batch = self._source.batch(self._batches[number])
+        if number in self._kept:
+            return self._kept[number]
+        batch = self._cut(self._batches[number])
         if batch.n_bytes <= self._room:
             self._room -= batch.n_bytes
-            self._cut[number] = batch
+            self._kept[number] = batch
         return batch

@@ -27,6 +27,7 @@ def evidence(
     *,
     by_feature: bool = False,
     parts: Parts = (),
+    longest: int | None = None,
 ) -> Tensor:
     """Sum the evidence for each song over all its moments.
 
@@ -44,20 +45,26 @@ def evidence(
         Whether similarity is the mean correlation of the features; else it is one correlation over all features.
     parts : tuple of (int, float)
         Sizes and weights of parts of the representations whose similarities are averaged; empty for none.
+    longest : int, optional
+        Frames of the longest song, where they are known; otherwise the device is waited for, to look.
 
     Returns
     -------
     Tensor, shape (B, S)
         Song logits.
     """
+    if longest is None:
+        longest = int(lengths.max())
     if parts:
-        similarities = weighted(lambda one, other: at_all_moments(one, other, lengths)[0], z, memory, parts)
+        similarities = weighted(
+            lambda one, other: at_all_moments(one, other, lengths, longest=longest)[0], z, memory, parts
+        )
         scaled = similarities.transpose(0, 1) / temperature
     elif by_feature:
-        similarities, _ = at_all_moments(z, memory, lengths, by_feature=True)
+        similarities, _ = at_all_moments(z, memory, lengths, by_feature=True, longest=longest)
         scaled = similarities.transpose(0, 1) / temperature
     else:
-        products, norms = _products(z, memory, lengths)
+        products, norms = _products(z, memory, longest)
         scaled = products * (1 / (norms * temperature))
     return _log_mean_exp(scaled, _moments(lengths, z.shape[2]))
 
@@ -73,7 +80,9 @@ def _log_mean_exp(scaled: Tensor, numbers: Tensor) -> Tensor:
     return (summed - numbers.clamp(min=1).log()[:, None]).T
 
 
-def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bool = False) -> tuple[Tensor, Tensor]:
+def at_all_moments(
+    z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bool = False, longest: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Compute the similarity with every moment of every song.
 
     This is a cross-correlation: as z has mean zero over time, the mean of the remembered window drops out of the
@@ -85,7 +94,7 @@ def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bo
         Predicted representations, of mean zero over time.
     memory, lengths : Tensor
         As in `evidence`.
-    by_feature : bool
+    by_feature, longest : bool and int
         As in `evidence`.
 
     Returns
@@ -95,22 +104,24 @@ def at_all_moments(z: Tensor, memory: Tensor, lengths: Tensor, *, by_feature: bo
     Tensor of bool, shape (S, M)
         Whether a song has the moment.
     """
+    if longest is None:
+        longest = int(lengths.max())
     if by_feature:
         features = zip(z.unbind(dim=1), memory.unbind(dim=1), strict=True)
         results = [
-            at_all_moments(z_feature[:, None], memory_feature[:, None], lengths)
+            at_all_moments(z_feature[:, None], memory_feature[:, None], lengths, longest=longest)
             for z_feature, memory_feature in features
         ]
         return torch.stack([similarities for similarities, _ in results]).mean(dim=0), results[0][1]
-    products, norms = _products(z, memory, lengths)
+    products, norms = _products(z, memory, longest)
     exists = torch.arange(products.shape[2], device=z.device) < _moments(lengths, z.shape[2])[:, None]
     return (products / norms).transpose(0, 1), exists
 
 
-def _products(z: Tensor, memory: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def _products(z: Tensor, memory: Tensor, longest: int) -> tuple[Tensor, Tensor]:
     """Multiply normalised predictions with all moments, (S, B, M), and compute the norms of these, (S, 1, M)."""
     frames = z.shape[2]
-    if int(lengths.max()) < frames:
+    if longest < frames:
         raise RuntimeError("the decoder remembers no song as long as a window; call remember() first")
     unit = F.normalize(z.flatten(1), dim=1).view_as(z)
     trained = torch.is_grad_enabled() and memory.requires_grad
@@ -178,5 +189,10 @@ def _similarity(z: Tensor, other: Tensor, *, by_feature: bool) -> Tensor:
 
 def padded(songs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Stack representations (D, frames) of songs, padded with zeros, and return their lengths."""
-    lengths = torch.tensor([song.shape[1] for song in songs])
-    return torch.stack([F.pad(song, (0, int(lengths.max()) - song.shape[1])) for song in songs]), lengths
+    return stacked(songs), torch.tensor([song.shape[1] for song in songs])
+
+
+def stacked(songs: Sequence[Tensor]) -> Tensor:
+    """Stack representations (D, frames) of songs, padded with zeros: (S, D, longest)."""
+    longest = max(song.shape[1] for song in songs)
+    return torch.stack([F.pad(song, (0, longest - song.shape[1])) for song in songs])

@@ -91,6 +91,18 @@ class Network(Decoder):
         return 0
 
     @property
+    def has_fixed_steps(self) -> bool:
+        """Whether the objective does the same with all batches of a size, so that a CUDA graph can repeat it.
+
+        Then it looks at no value of a tensor, copies nothing to the device, and depends on nothing but the batch, the
+        mode of the network, its parameters and its buffers, of which none is replaced between two steps.
+        """
+        return False
+
+    def forget(self) -> None:
+        """Drop what is kept of one batch for the next, such as representations of songs."""
+
+    @property
     def phase(self) -> str:
         """Name of the phase of training that the network is in; empty if there is only one."""
         return ""

@@ -11,6 +11,7 @@ import torch
 
 from predann_bids.arrays import Doubles, Singles
 from predann_bids.data.stores.mapped import BLOCK, AudioStore, EegStore
+from predann_bids.data.stores.resident import Cutting, cutting
 from predann_bids.data.trials import Trial
 from predann_bids.data.windows import Windows
 from predann_bids.signals.halves import HALVING, Halved, HalvedFeatures
@@ -152,7 +153,15 @@ class HalvedCuts:
 
     def windows(self, *which: Any) -> Any:
         """Cut windows as the store does, and halve them."""
-        return self.form.of(torch.as_tensor(self.store.windows(*which))[:, : self.rows])
+        return self._halved(self.store.windows(*which))
+
+    def placed(self, *which: Any) -> Cutting:
+        """Look up the places of windows as the store does, and return what cuts and halves some of them."""
+        cut = cutting(self.store, *which)
+        return lambda some: self._halved(cut(some))
+
+    def _halved(self, windows: Any) -> Halved | HalvedFeatures:
+        return self.form.of(torch.as_tensor(windows)[:, : self.rows])
 
 
 def _pairs(frames: Singles) -> Singles:

@@ -1,9 +1,14 @@
-"""EEG and audio held in the memory of an accelerator, so that no batch has to be copied to it."""
+"""EEG and audio held in the memory of an accelerator, so that no batch has to be copied to it.
+
+Where many windows are needed, all their places go to the device at once; each batch is then cut without a word from the
+processor, which need not wait.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +22,48 @@ from predann_bids.data.windows import Windows
 from predann_bids.signals.scaling import CLAMP, NO_RANGE, OUTLIER, QUARTILES, quantile
 
 LARGEST_SHARE = 0.4  # of the free memory; training needs the rest
+Cutting: TypeAlias = Callable[[slice], Any]  # cuts some of the windows that it was made for
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """A store that can look up the places of many windows at once."""
+
+    def placed(self, trials: Sequence[Trial], windows: Windows, length: int, around: Any) -> Cutting:
+        """Look up the places of windows, and return what cuts some of them.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            All windows.
+        length : int
+            EEG samples of a window.
+        around : int or float
+            Delay of the EEG, or context of the audio.
+        """
+
+
+def cutting(store: Any, trials: Sequence[Trial], windows: Windows, length: int, around: Any) -> Cutting:
+    """Return what cuts some windows from a store; if it is on a device, their places go there now.
+
+    Parameters
+    ----------
+    store : EegWindows or AudioWindows
+        Where to cut them from.
+    trials : sequence of Trial
+        All trials.
+    windows : Windows
+        All windows.
+    length : int
+        EEG samples of a window.
+    around : int or float
+        Delay of the EEG, or context of the audio.
+    """
+    if isinstance(store, Placing):
+        return store.placed(trials, windows, length, around)
+    return lambda some: store.windows(trials, windows[some], length, around)
 
 
 @dataclass(frozen=True)
@@ -68,10 +115,31 @@ class ResidentEeg:
         -------
         Tensor, shape (windows, C, length)
         """
+        cut: Tensor = self.placed(trials, windows, length, delay)(slice(None))
+        return cut
+
+    def placed(self, trials: Sequence[Trial], windows: Windows, length: int, delay: int) -> Cutting:
+        """Look up the places of windows, and return what cuts some of them as `windows` does.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            All windows.
+        length : int
+            EEG samples of a window.
+        delay : int
+            Samples by which the EEG is taken later than the audio.
+        """
         onsets = [self.begins[trials[index].recording] + trials[index].onset for index in windows.trial]
-        starts = np.array(onsets, dtype=np.int64) + windows.start + delay
-        cut = _cut(self.samples, starts, length).transpose(1, 2).contiguous()
-        return scale_windows_on_device(cut) if self.by_window else cut
+        starts = _moved(np.array(onsets, dtype=np.int64) + windows.start + delay, self.samples.device)
+
+        def cut(some: slice) -> Tensor:
+            taken = _cut(self.samples, starts[some], length).transpose(1, 2).contiguous()
+            return scale_windows_on_device(taken) if self.by_window else taken
+
+        return cut
 
 
 @dataclass(frozen=True)
@@ -140,12 +208,32 @@ class ResidentAudio:
         Tensor, shape (windows, bands, frames) or (windows, samples)
             Features or waveforms.
         """
+        cut: Tensor = self.placed(trials, windows, length, margin)(slice(None))
+        return cut
+
+    def placed(self, trials: Sequence[Trial], windows: Windows, length: int, margin: float = 0) -> Cutting:
+        """Look up the places of windows, and return what cuts some of them as `windows` does.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            All trials.
+        windows : Windows
+            All windows.
+        length : int
+            EEG samples of a window.
+        margin : float
+            Context on both sides, in EEG samples.
+        """
         begins = np.array([self.begins[stimulus] for stimulus in windows.stimuli(trials)], dtype=np.int64)
         moments = AudioStore.moments(trials, windows)
         if isinstance(self.store, AudioStore):
-            cut = _cut(self.samples, begins + moments - int(margin), length + 2 * int(margin))
-            return cut.transpose(1, 2).contiguous()
-        return _cut(self.samples, begins + self.store.starts(moments, margin), self.store.samples(length, margin))
+            frames = _moved(begins + moments - int(margin), self.samples.device)
+            number = length + 2 * int(margin)
+            return lambda some: _cut(self.samples, frames[some], number).transpose(1, 2).contiguous()
+        starts = _moved(begins + self.store.starts(moments, margin), self.samples.device)
+        n_samples = self.store.samples(length, margin)
+        return lambda some: _cut(self.samples, starts[some], n_samples)
 
 
 def make_resident(
@@ -187,11 +275,13 @@ def scale_windows_on_device(windows: Tensor) -> Tensor:
     return windows.sub(middle).sub_(above_middle).div_(spread).clamp_(-CLAMP, CLAMP)
 
 
-def _cut(samples: Tensor, starts: Ints, length: int) -> Tensor:
+def _moved(starts: Ints, device: torch.device) -> Tensor:
+    return torch.from_numpy(starts).to(device, non_blocking=True)
+
+
+def _cut(samples: Tensor, starts: Tensor, length: int) -> Tensor:
     """Cut runs of rows, shape (n, length, ...)."""
-    first = torch.from_numpy(starts).to(samples.device, non_blocking=True)
-    rows = first[:, None] + torch.arange(length, device=samples.device)
-    return samples[rows]
+    return samples[starts[:, None] + torch.arange(length, device=samples.device)]
 
 
 def _scaled(samples: Tensor, store: EegStore, index: int) -> Tensor:

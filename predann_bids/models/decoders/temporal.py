@@ -20,7 +20,7 @@ from predann_bids.models.audio.teacher import Beside, is_taught, taught_features
 from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, Songs
 from predann_bids.models.linear.filters import FilterBanks, filter_audio, filter_eeg
 from predann_bids.models.losses import loss_of_similarities, predann_loss, similarity
-from predann_bids.models.memory import at_one_moment, evidence, padded
+from predann_bids.models.memory import at_one_moment, evidence, stacked
 from predann_bids.models.network import RememberingNetwork, StartedNetwork
 from predann_bids.models.parts import Parts, with_further
 from predann_bids.models.settings import Settings
@@ -121,8 +121,9 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
     gains: Tensor
     reduction_mean: Tensor
     reduction_directions: Tensor
-    training_songs: Tensor
-    training_frames: Tensor
+    training_songs: tuple[int, ...]
+    training_frames: tuple[int, ...]
+    training_lengths: Tensor
     training_features: Tensor
     training_mean: Tensor
     training_variance: Tensor
@@ -348,10 +349,11 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
 
     def hear(self, songs: Songs, trained: Sequence[int]) -> None:  # noqa: D102
         spectra = [songs.audio(index)[: self.settings.n_bands] for index in trained]
-        ends = torch.tensor([part.shape[1] // HALVING for part in spectra])
-        self.register_buffer("training_songs", torch.tensor(list(trained)), persistent=False)
-        self.register_buffer("training_frames", ends, persistent=False)
-        whole = [part[:, : int(end) * HALVING] for part, end in zip(spectra, ends, strict=True)]
+        ends = tuple(part.shape[1] // HALVING for part in spectra)
+        # as numbers, too: a step must not wait for a device to look them up
+        self.training_songs, self.training_frames = tuple(trained), ends
+        self.register_buffer("training_lengths", torch.tensor(ends), persistent=False)
+        whole = [part[:, : end * HALVING] for part, end in zip(spectra, ends, strict=True)]
         halved = HalvedFeatures.of(torch.cat(whole, dim=1)[None])  # together, so that all share one normalisation
         self.training_samples, self._heard = halved.number, NOTHING_HEARD
         values = as_map(halved.values)[:, :, 0]  # laid out once as it is convolved
@@ -360,23 +362,37 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
 
     def _logits_among_all(self, z_eeg: Tensor) -> Tensor:
         """Compute song logits from all moments of all training songs, as they are represented at present."""
-        memory, lengths = self._training_memory()
-        among = evidence(z_eeg, memory, lengths, self.settings.memory_temperature, parts=self.parts)
-        logits = among.new_full((len(z_eeg), len(self.settings.songs)), ABSENT)
-        return logits.index_copy(1, self.training_songs, among)
+        among = evidence(
+            z_eeg,
+            self._training_memory(),
+            self.training_lengths,
+            self.settings.memory_temperature,
+            parts=self.parts,
+            longest=max(self.training_frames),
+        )
+        known = dict(zip(self.training_songs, among.unbind(dim=1), strict=True))
+        absent = among.new_full((len(z_eeg),), ABSENT)
+        return torch.stack([known.get(song, absent) for song in range(len(self.settings.songs))], dim=1)
 
-    def _training_memory(self) -> tuple[Tensor, Tensor]:
+    def _training_memory(self) -> Tensor:
         """Represent the training songs; once for all batches of a validation."""
         weights = (*self.audio_encoder.parameters(), *self.audio_encoder.buffers())
         state = () if torch.is_grad_enabled() or self.training else tuple(weight._version for weight in weights)
         if state and state == self._heard[0]:
-            known: tuple[Tensor, Tensor] = self._heard[1]
+            known: Tensor = self._heard[1]
             return known
         features, mean, variance = (getattr(self, name) for name in TRAINING_AUDIO)
         joined = self.audio_encoder(HalvedFeatures(features, mean, variance, self.training_samples))[0]
-        memory, lengths = padded(torch.split(joined, self.training_frames.tolist(), dim=1))
-        self._heard = (state, (memory, lengths.to(memory.device))) if state else NOTHING_HEARD
-        return memory, lengths.to(memory.device)
+        memory = stacked(torch.split(joined, list(self.training_frames), dim=1))
+        self._heard = (state, memory) if state else NOTHING_HEARD
+        return memory
+
+    @property
+    def has_fixed_steps(self) -> bool:  # noqa: D102
+        return type(self) is TemporalDecoder and isinstance(self.eeg_encoder, LinearEegEncoder)
+
+    def forget(self) -> None:  # noqa: D102
+        self._heard = NOTHING_HEARD
 
     def for_songs(self, names: Sequence[str], songs: Songs) -> Self:
         """Return a decoder with the same encoders and a memory of other songs."""
@@ -432,7 +448,7 @@ def logits_within_batch(
         Whether a counted window of the batch has the right song, so that the window can be classified correctly.
     """
     own = torch.eye(len(stimuli), dtype=torch.bool, device=stimuli.device) & (not with_own)
-    belongs = F.one_hot(stimuli, n_songs).T.bool()  # (S, B)
+    belongs = stimuli == torch.arange(n_songs, device=stimuli.device)[:, None]  # (S, B)
     counted = belongs[None] & ~own[:, None]  # (B, S, B)
     number = counted.sum(dim=2)
     scaled = (similarities / temperature)[:, None].masked_fill(~counted, -torch.inf)
