@@ -43,7 +43,9 @@ def scored(study: Study, predictions: Predicted) -> dict[str, Any]:
     return {
         "protocol": study.protocol(),
         "chance": 1 / len(labels) if by_logits else first["match_chance"],
-        "models": {name: scores.get(name) for name, model in MODELS.items() if model.scored},
+        "models": {
+            name: scores.get(name) for name, m in MODELS.items() if m.scored and (not m.taught or name in scores)
+        },
         "comparison": compare(pair[0], pair[1], scoring, BASELINE.compared_by) if len(pair) == 2 else None,
         "comparisons": compare_all(models, scoring),
     }
