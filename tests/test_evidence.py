@@ -13,7 +13,8 @@ from predann_bids.cli import make_command, run
 from predann_bids.tools.simulation.dataset import simulate
 from predann_bids.tools.simulation.settings import Simulation
 
-QUICK = ("--epochs", "1", "--batch-size", "12", "--window", "2", "--skip-bids-validation", "--n-procs", "1")
+QUICK = ("--epochs", "1", "--batch-size", "12", "--window", "2")
+QUICK = (*QUICK, "--skip-bids-validation", "--n-procs", "1", "--no-probe")
 CONFIG = "[evaluation]\nlengths = [2, 3]\nresamples = 99\n"
 
 
@@ -183,7 +184,7 @@ def test_what_is_no_longer_asked_for_does_not_stay(output, dataset, config, tmp_
 @pytest.mark.parametrize("split", ["time", "stimulus"])
 def test_every_split_runs_to_the_end(dataset, derivatives, tmp_path, split):
     output = shutil.copytree(derivatives, tmp_path / "out")
-    more = ("--split", split, "--n-folds", "2", "--no-baseline", "--no-linear", "--no-probe", "--no-report")
+    more = ("--split", split, "--n-folds", "2", "--no-baseline", "--no-linear", "--no-report")
     short = tmp_path / "short.toml"
     short.write_text("[evaluation]\nlengths = [1]\nresamples = 99\n")
     metrics = metrics_of(group_run(dataset, output, "--config", short, *more, "--window", "1"))
@@ -198,7 +199,7 @@ def test_a_network_on_windows_that_are_scaled_by_themselves_contains_no_closed_f
     output = shutil.copytree(derivatives, tmp_path / "out")
     by_window = tmp_path / "window.toml"
     by_window.write_text(CONFIG + "[windows]\nscaling = 'window'\n")
-    more = ("--n-folds", "2", "--no-baseline", "--no-linear", "--no-probe", "--no-report")
+    more = ("--n-folds", "2", "--no-baseline", "--no-linear", "--no-report")
     directory = group_run(dataset, output, "--config", by_window, *more)
     assert predann_bids.load_decoder(directory).settings.filters == ()
 
@@ -207,7 +208,7 @@ def test_permutations_within_recordings_train_every_decoder_anew(dataset, deriva
     output = shutil.copytree(derivatives, tmp_path / "out")
     config = tmp_path / "chunk.toml"
     config.write_text(CONFIG + "[splitting]\nsplit = 'chunk'\nchunk = 2.5\n")
-    more = ("--config", config, "--no-baseline", "--no-probe", "--no-linear", "--no-report")
+    more = ("--config", config, "--no-baseline", "--no-linear", "--no-report")
     directory = group_run(dataset, output, *more, "--permutations", "3")
     found = metrics_of(directory)["models"]["predann"]["permutation"]
     assert (found["null"], found["n"]) == ("retrained", 3)
