@@ -130,7 +130,7 @@ MODEL_WORDS: dict[str, ModelWords] = {
         learns_from="the same",
     ),
     "cca_teacher": ModelWords(
-        name="CCA, teacher",
+        name="CCA with the teacher",
         inside="canonical correlation analysis with the teacher's features",
         colour="#8C564B",
         marker="p",
