@@ -216,8 +216,8 @@ def test_with_one_teacher_the_loss_is_that_of_its_formula(source, moments):
         return F.normalize(z.flatten(1), dim=1) @ F.normalize(heard.flatten(1), dim=1).T
 
     if moments == "all":
-        memory, lengths = expected._training_memory()
-        logits, able = evidence(z, memory, lengths, 0.05), torch.ones(len(z))
+        memory = expected._training_memory()
+        logits, able = evidence(z, memory, expected.training_lengths, 0.05), torch.ones(len(z))
     else:
         logits, able = logits_within_batch(products(), batch.stimuli, 3, 0.05, with_own=moments == "own")
     by_eeg = (F.cross_entropy(logits, batch.stimuli, reduction="none") * able).sum() / able.sum()
