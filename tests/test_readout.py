@@ -14,6 +14,7 @@ from predann_bids.learning.probing.readout import MOST_COMPONENTS, Components, R
 from predann_bids.report.group.figures.predicted import draw_predicted
 from predann_bids.report.group.predicted import predicted_sentences
 from predann_bids.report.group.tables.predicted import tabulate_predicted
+from predann_bids.timing import Span
 
 TRAINED = [stretch for stretch in ALL if stretch.trial >= SONGS]  # the second person
 TESTED = [stretch for stretch in ALL if stretch.trial < SONGS]
@@ -58,6 +59,19 @@ def test_the_network_is_read_out_from_what_it_represents_alone():
     found = read_out(decoder, source, source, Split(1, TRAINED, TRAINED[:1], TESTED), lambda _: None)
     assert mean(found, "linear") > 0.9
     assert abs(mean(found, "network")) < 0.3
+
+
+def test_components_are_those_of_the_moments_that_are_trained_on(monkeypatch):
+    decoder, source = world()
+    trained = [replace(stretch, span=Span(stretch.span.length // 4, stretch.span.length // 2)) for stretch in TRAINED]
+    given, of = [], Components.of
+    monkeypatch.setattr(Components, "of", lambda songs: given.extend(songs) or of(songs))
+    read_out(decoder, source, source, Split(1, (*trained, *trained), trained[:1], TESTED), lambda _: None)
+    for song, features in enumerate(source.audio.features):
+        trial, span = next((source.trials[s.trial], s.span) for s in trained if source.trials[s.trial].stimulus == song)
+        expected = features[:, trial.audio_start + span.start : trial.audio_start + span.stop]
+        assert np.array_equal(given[song], expected)
+    assert len(given) == SONGS
 
 
 def test_only_people_of_the_test_set_are_scored():

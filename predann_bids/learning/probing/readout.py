@@ -19,7 +19,7 @@ from predann_bids.arrays import Doubles, Floats, Singles
 from predann_bids.data.source import AnySource, MappedSource
 from predann_bids.data.splits import Split
 from predann_bids.data.stores.mapped import AudioStore
-from predann_bids.data.trials import Stretch
+from predann_bids.data.trials import Stretch, audio_spans
 from predann_bids.data.windows import Windows, grid
 from predann_bids.learning.closed_form.data import held_out, training_data
 from predann_bids.learning.probing.probed import BATCH, thinned
@@ -167,8 +167,7 @@ def read_out(
     Readout
     """
     trials = features.trials
-    heard = {trials[stretch.trial].stimulus for stretch in split.train}
-    components = Components.of([features.audio.features[song] for song in sorted(heard)])
+    components = Components.of(_heard(features, split))
     reduced = tuple(components(song) for song in features.audio.features)
     source = features.whitened(decoder.settings.shrinkage)
     source = source.taking_from(source.eeg, AudioStore(reduced))
@@ -190,6 +189,18 @@ def read_out(
         {way: _by_person(values, people) for way, values in scores.items()},
         {way: _by_person(values, people) for way, values in others.items()},
     )
+
+
+def _heard(features: MappedSource, split: Split) -> list[Singles]:
+    """Return the features of each training song at the moments that are trained on."""
+    parts = []
+    for song, spans in sorted(audio_spans(features.trials, split.train).items()):
+        whole = features.audio.features[song]
+        is_heard = np.zeros(whole.shape[1], bool)
+        for span in spans:
+            is_heard[span.start : span.stop] = True
+        parts.append(np.asarray(whole[:, is_heard]))
+    return parts
 
 
 def _linear(decoder: Decoder, source: MappedSource, split: Split, shares: Doubles) -> Predict:

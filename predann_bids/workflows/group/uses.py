@@ -22,6 +22,7 @@ from predann_bids.workflows.resources import on_threads
 
 STEPS = 4  # that a probe reports: delays, bands, channels, similarity
 READOUT_STEPS = 2  # linear, network
+READOUT_VERSION = "2"  # increase it when features are predicted in another way, so that it is done anew
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class ReadoutTask:
     def fingerprint(self) -> str:
         """What the result depends on: the decoder, and the audio features."""
         versions = {file.parent.name for file in self.fit.study.material.audio.files[self.features]}
-        return "+".join((self.fit.fingerprint, *sorted(versions)))
+        return "+".join((self.fit.fingerprint, *sorted(versions), READOUT_VERSION))
 
     def is_finished(self) -> bool:
         """Whether it is done, with the same decoder and the same features."""
