@@ -256,12 +256,14 @@ def synchronise(options: argparse.Namespace) -> None:
 def default_epochs(options: argparse.Namespace) -> Figures:
     """Return the seconds per epoch of preset `default`: training and validation, by `fit` itself."""
     from predann_bids.learning.fitting import Hardware, fit
+    from predann_bids.learning.memory import keep_memory
     from predann_bids.learning.sampling import TrainingBatches
     from predann_bids.models.decoders.temporal import TemporalSettings
     from predann_bids.signals.halves import HALVING
     from predann_bids.workflows.execution import Execution
     from predann_bids.workflows.resources import hardware_of
 
+    keep_memory()  # as the program does
     made, configured = simulated(options), science("default", epochs=options.repeat + 1)
     source, split, training = made.source(configured), made.split(configured), configured.training
     frames = source.audio.features[0].shape[1] // HALVING
