@@ -9,6 +9,7 @@ default     preset `default`, whose steps are repeated as CUDA graphs, beside th
             data included, and the share of them in which the GPU waits; the greatest difference between losses over
             20 steps; epochs as the program trains, with validation. On one processor: epochs, by `training.py`.
 group       a group run of preset `default` on a simulated dataset, on the GPU and on processors.
+plusplus    a step of pretraining of preset `plusplus`, and its memory, beside a plain implementation; by `training.py`.
 
     python benchmarks/gpu.py --json gpu.json               about fifteen minutes
     python benchmarks/gpu.py --only default group          a part of it
@@ -48,7 +49,7 @@ BATCHES_OF_AN_EPOCH = 25
 PROMISED = {"plain": 3.9, "plain compiled": 2.4}  # how many times as fast as these the step has to be
 MOST_GB, MOST_IDLE, FARTHEST = 15.0, 0.05, 1.5
 LONGEST_EPOCH_S, GREATEST_DIFFERENCE = 0.2, 1e-3  # of preset `default`; what rounding may come to in 20 steps
-PARTS = ("steps", "precision", "idle", "default", "group")
+PARTS = ("steps", "precision", "idle", "default", "group", "plusplus")
 Step = Callable[..., Any]
 
 
@@ -67,11 +68,16 @@ def main() -> None:
         figures["idle"] = idle(options)
         show("idle share of an epoch", figures["idle"])
     if "default" in options.only:
-        figures["default"] = graphs.measure(options) | ({} if options.small else on_one_processor())
+        on_one_processor = {} if options.small else {"one processor": by_training("default", "cpu")["default ours"]}
+        figures["default"] = graphs.measure(options) | on_one_processor
         show("preset default", figures["default"])
     if "group" in options.only:
         figures["group"] = graphs.group_figures(options)
         show("group run of preset default", figures["group"])
+    if "plusplus" in options.only:
+        small = ["--quick"] if options.small else ["--batch", str(options.batch), "--repeat", str(options.repeat)]
+        figures["plusplus"] = by_training("plusplus", options.device, *small)
+        show("pretraining of preset plusplus, seconds per sample", figures["plusplus"])
     figures["promises"] = promises(figures)
     show("promises", figures["promises"])
     if options.json:
@@ -249,13 +255,14 @@ def epochs_of(directory: Path, options: argparse.Namespace) -> Iterator[Any]:
         yield from ([part.to(options.device) for part in batch] for batch in drawn)
 
 
-def on_one_processor() -> dict[str, Any]:
-    """Return what `training.py` measures of preset `default` on one processor."""
+def by_training(part: str, device: str, *others: str) -> dict[str, Any]:
+    """Return what `training.py` measures of a part."""
     with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "cpu.json"
-        there = ["--device", "cpu", "--directory", scratch, "--json", str(file), "--only", "default"]
+        file = Path(scratch) / "figures.json"
+        there = ["--device", device, "--directory", scratch, "--json", str(file), "--only", part, *others]
         subprocess.run([sys.executable, Path(__file__).with_name("training.py"), *there], check=True)
-        return {"one processor": json.loads(file.read_text())["measured"]["default ours"]}
+        measured: dict[str, Any] = json.loads(file.read_text())["measured"]
+        return measured
 
 
 def promises(figures: dict[str, Any]) -> dict[str, bool]:
