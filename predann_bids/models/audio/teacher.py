@@ -162,6 +162,20 @@ class Beside(AudioFeatures):
         return torch.from_numpy(np.stack([one.at(self.rate_hz, number) for one in frames])).to(heard)
 
 
+def heard_features(features: str, beside: str, rate_hz: float) -> AudioFeatures:
+    """Make the audio features that a decoder hears: those of a teacher with those made by hand below them.
+
+    Parameters
+    ----------
+    features, beside : str
+        Name of the features, or of those of several teachers, and of those whose part made by hand lies below them;
+        empty for none.
+    rate_hz : float
+        Sampling rate of the EEG.
+    """
+    return Beside(rate_hz, features, beside).eval() if beside else make_features(features, rate_hz)
+
+
 def is_taught(training: Training) -> bool:
     """Return whether the EEG network learns to predict frozen features, alone or beside an audio network's."""
     return training.teacher != JOINT or bool(training.more_teachers)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from predann_bids.config import Training
 from predann_bids.models.audio.by_hand import BY_HAND
-from predann_bids.models.audio.features import AudioFeatures, make_features
-from predann_bids.models.audio.teacher import Beside, taught_features
+from predann_bids.models.audio.features import AudioFeatures
+from predann_bids.models.audio.teacher import heard_features, taught_features
 from predann_bids.models.closed_form import TrainingData
 from predann_bids.models.decoder import DECODERS, Blueprint
 from predann_bids.models.decoders.filters import COMPONENTS, EEG_ALPHAS, SHRINKAGES, CanonicalDecoder, FilterSettings
@@ -75,10 +75,7 @@ class TaughtCanonicalDecoder(CanonicalDecoder):
     @cached_property
     def features(self) -> AudioFeatures:
         """The features of the teacher with those made by hand."""
-        settings = self.settings
-        if not settings.beside:
-            return make_features(settings.features, settings.rate_hz)
-        return Beside(settings.rate_hz, settings.features, settings.beside).eval()
+        return heard_features(self.settings.features, self.settings.beside, self.settings.rate_hz)
 
     def reducing(self, reduction: Reduction | None) -> Self:
         """Return the same decoder for the teacher's features as they are; it was solved from reduced ones.

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from predann_bids.arrays import Singles
 from predann_bids.config import Training
 from predann_bids.config.teachers import MOST_LEARNED, WeightedTeacher, part_teachers
-from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, features_kind, make_features
+from predann_bids.models.audio.features import JOINT, SPECTRA, AudioFeatures, features_kind
 from predann_bids.models.audio.log_mel import BANDS
-from predann_bids.models.audio.teacher import Beside, is_taught, taught_features
+from predann_bids.models.audio.teacher import heard_features, is_taught, taught_features
 from predann_bids.models.decoder import DECODERS, Blueprint, MomentMatcher, Songs
 from predann_bids.models.linear.filters import FilterBanks, filter_audio, filter_eeg
 from predann_bids.models.losses import loss_of_similarities, predann_loss, similarity
@@ -188,10 +188,7 @@ class TemporalDecoder(StartedNetwork, RememberingNetwork, MomentMatcher):
     @cached_property
     def features(self) -> AudioFeatures:
         """The audio features; those of a teacher with those made by hand."""
-        settings = self.settings
-        if not settings.beside:
-            return make_features(settings.features, settings.rate_hz)
-        return Beside(settings.rate_hz, settings.features, settings.beside).eval()
+        return heard_features(self.settings.features, self.settings.beside, self.settings.rate_hz)
 
     def configuration(self) -> dict[str, dict[str, Any]]:  # noqa: D102
         plain = super().configuration()
