@@ -27,6 +27,7 @@ from predann_bids.learning.statistics import Scoring, mean_of
 from predann_bids.models.decoder import Decoder
 from predann_bids.models.decoders.linear import LinearDecoder
 from predann_bids.models.linear.backward import ALPHAS, BackwardModel, halved, ridge
+from predann_bids.signals.frames import Frames
 from predann_bids.signals.halves import HALVING
 from predann_bids.timing import Rate
 
@@ -193,14 +194,9 @@ def read_out(
 
 def _heard(features: MappedSource, split: Split) -> list[Singles]:
     """Return the features of each training song at the moments that are trained on."""
-    parts = []
-    for song, spans in sorted(audio_spans(features.trials, split.train).items()):
-        whole = features.audio.features[song]
-        is_heard = np.zeros(whole.shape[1], bool)
-        for span in spans:
-            is_heard[span.start : span.stop] = True
-        parts.append(np.asarray(whole[:, is_heard]))
-    return parts
+    spans = audio_spans(features.trials, split.train)
+    songs = {song: Frames(np.asarray(features.audio.features[song]), rate_hz=1.0) for song in sorted(spans)}
+    return [frames.within(spans[song], rate_hz=1.0) for song, frames in songs.items()]
 
 
 def _linear(decoder: Decoder, source: MappedSource, split: Split, shares: Doubles) -> Predict:
