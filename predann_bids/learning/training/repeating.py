@@ -110,7 +110,7 @@ class RepeatedSteps:
             self._most = 0
             self._say(
                 "its steps cannot be repeated as CUDA graphs here, so it trains without them, more slowly"
-                f" ({str(error).strip().splitlines()[0]})"
+                f" ({(str(error).strip() or type(error).__name__).splitlines()[0]})"
             )
         else:
             self._steps[key] = step
