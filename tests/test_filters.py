@@ -9,7 +9,14 @@ from scipy.special import softmax
 from sklearn.cross_decomposition import CCA
 from sklearn.linear_model import Ridge
 
-from predann_bids.learning.closed_form.contrast import TEMPERATURES, Contrast, contrast, preferred, same_audio
+from predann_bids.learning.closed_form.contrast import (
+    TEMPERATURES,
+    Contrast,
+    best_temperature,
+    informations,
+    preferred,
+    same_audio,
+)
 from predann_bids.models.linear.covariances import Covariances, LagWindow, total
 from predann_bids.models.linear.filters import FilterBanks, canonical_filters, ridge_filters
 
@@ -116,7 +123,7 @@ def windows(noise, n=40, seed=0):
 
 def test_information_is_the_mean_log_probability_compared_with_a_guess():
     predicted, heard = windows(2.0)
-    found = contrast(predicted, heard, np.eye(40, dtype=bool))
+    found = best_temperature(informations(predicted, heard, np.eye(40, dtype=bool)))
     flat = [(part - part.mean(axis=2, keepdims=True)).reshape(40, -1) for part in (predicted, heard)]
     similarity = np.corrcoef(*flat)[:40, 40:]
     expected = [np.mean(np.log(np.diag(softmax(similarity / t, axis=1)))) + np.log(40) for t in TEMPERATURES]
@@ -125,7 +132,10 @@ def test_information_is_the_mean_log_probability_compared_with_a_guess():
 
 
 def test_information_falls_with_noise_and_never_exceeds_that_of_naming_each_window():
-    found = [contrast(*windows(noise), np.eye(40, dtype=bool)).information for noise in (0.1, 2.0, 100.0)]
+    found = [
+        best_temperature(informations(*windows(noise), np.eye(40, dtype=bool))).information
+        for noise in (0.1, 2.0, 100.0)
+    ]
     assert np.log(40) >= found[0] > found[1] > found[2]
     assert found[2] < 0.1
 
@@ -135,8 +145,8 @@ def test_confusing_windows_that_hear_the_same_is_no_error():
     twice = [np.concatenate([part, part]) for part in (predicted, heard)]
     songs = np.tile(np.arange(40), 2)
     same = same_audio(songs, np.zeros(80, dtype=int))
-    once = contrast(predicted, heard, np.eye(40, dtype=bool)).information
-    assert contrast(*twice, same).information == pytest.approx(once, abs=1e-3)
+    once = best_temperature(informations(predicted, heard, np.eye(40, dtype=bool))).information
+    assert best_temperature(informations(*twice, same)).information == pytest.approx(once, abs=1e-3)
 
 
 def measured(*means, n=60, spread=0.5, seed=0):

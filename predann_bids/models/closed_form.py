@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, ClassVar, Protocol, Self
 
 from predann_bids.arrays import Doubles
 from predann_bids.models.decoder import MomentMatcher
-from predann_bids.models.linear.covariances import Covariances, LagWindow
+from predann_bids.models.linear.covariances import Covariances, LagWindow, Shrinkage
 
 
 class TrainingData(Protocol):
@@ -24,8 +24,8 @@ class TrainingData(Protocol):
         zeros, at least as many as the longest lag.
         """
 
-    def covariances(self, lags: LagWindow, shrinkage: float | None) -> Covariances:
-        """Sum the covariances of all stretches, with each recording whitened as asked (None: only standardised)."""
+    def covariances(self, lags: LagWindow, shrinkages: Collection[Shrinkage]) -> dict[Shrinkage, Covariances]:
+        """Sum the covariances of all stretches, with each recording whitened in each of the ways that are asked for."""
 
 
 class ClosedForm(MomentMatcher):
@@ -62,7 +62,7 @@ class ClosedForm(MomentMatcher):
         return 0
 
     @abstractmethod
-    def chosen(self, agreement: float, temperature: float) -> Self:
+    def chosen(self, agreement: float, temperature: float, each: Doubles) -> Self:
         """Return this decoder as the one that was chosen.
 
         Parameters
@@ -71,4 +71,6 @@ class ClosedForm(MomentMatcher):
             What it was chosen by.
         temperature : float
             Temperature of its song logits.
+        each : ndarray, shape (n,)
+            The information in nats that each of the windows gives that it was chosen by.
         """

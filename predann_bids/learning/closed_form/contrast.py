@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from predann_bids.arrays import Bools, Floats, Ints
+from predann_bids.arrays import Bools, Doubles, Floats, Ints
 from predann_bids.learning.retrieval import unit
 from predann_bids.models.parts import Parts
 
@@ -23,15 +23,17 @@ class Contrast(NamedTuple):
 
     information: float
     temperature: float
-    each: Floats
+    each: Doubles
 
 
-def contrast(predicted: Floats, heard: Floats, same: Bools, *, by_feature: bool = False, parts: Parts = ()) -> Contrast:
-    """Measure how well predicted representations tell their own audio from that of all windows.
+def informations(
+    predicted: Floats, heard: Floats, same: Bools, *, by_feature: bool = False, parts: Parts = ()
+) -> Doubles:
+    """Measure how well the predicted representation of each window tells its own audio from that of all windows.
 
-    For each window, the similarities with the audio of all windows, divided by a temperature, become probabilities
-    (softmax). The information is the mean log probability of the right audio, compared with that of a guess. It is the
-    negative of the PredANN loss, up to a constant, and needs no class.
+    The similarities with the audio of all windows, divided by a temperature, become probabilities (softmax). The
+    information is the log probability of the right audio, compared with that of a guess. Its mean is the negative of
+    the PredANN loss, up to a constant, and needs no class.
 
     Parameters
     ----------
@@ -46,14 +48,19 @@ def contrast(predicted: Floats, heard: Floats, same: Bools, *, by_feature: bool 
 
     Returns
     -------
-    Contrast
-        With the best of `TEMPERATURES`.
+    ndarray, shape (temperatures, n)
+        In nats, at each of `TEMPERATURES`.
     """
     sides = [unit(side, by_feature=by_feature, parts=parts) for side in (predicted, heard)]
     similarities = sides[0] @ sides[1].T
-    each = {temperature: _information(similarities / temperature, same) for temperature in TEMPERATURES}
-    best = max(TEMPERATURES, key=lambda temperature: float(each[temperature].mean()))
-    return Contrast(float(each[best].mean()), best, each[best])
+    return np.stack([_information(similarities / temperature, same) for temperature in TEMPERATURES])
+
+
+def best_temperature(each: Doubles) -> Contrast:
+    """Choose the temperature at which n windows give most information, (temperatures, n)."""
+    means = [float(row.mean()) for row in each]
+    best = max(range(len(TEMPERATURES)), key=means.__getitem__)
+    return Contrast(means[best], TEMPERATURES[best], each[best])
 
 
 def preferred(found: Sequence[Contrast], ranks: Sequence[int]) -> int:
@@ -91,10 +98,10 @@ def _is_as_good(one: Contrast, best: Contrast) -> bool:
     return bool(lost.mean() <= lost.std(ddof=1) / np.sqrt(n / OVERLAP))
 
 
-def _information(scores: Floats, same: Bools) -> Floats:
+def _information(scores: Floats, same: Bools) -> Doubles:
     weights = np.exp(scores.astype(np.float64))  # similarities of at most 1 are no danger at these temperatures
     right = (weights * same).sum(axis=1) / same.sum(axis=1)
-    information: Floats = np.log(right / weights.mean(axis=1))
+    information: Doubles = np.log(right / weights.mean(axis=1))
     return information
 
 

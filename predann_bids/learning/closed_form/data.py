@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from predann_bids.data.trials import Stretch
 from predann_bids.data.windows import Windows
 from predann_bids.models.closed_form import ClosedForm
 from predann_bids.models.linear.backward import halved
-from predann_bids.models.linear.covariances import Covariances, LagWindow, total
+from predann_bids.models.linear.covariances import Covariances, LagWindow, Shrinkage, total
 from predann_bids.models.settings import Settings
 from predann_bids.timing import Rate
 
@@ -41,6 +40,10 @@ class ClosedFormData:
         The last lag of the EEG after the sound, in seconds.
     delay_s : float
         How much later than the audio the EEG of a window begins, in seconds.
+    groups : tuple of frozenset of int
+        Groups of songs, one of which can be left out at a time; empty if none is to be.
+    left_out : int, optional
+        The group that is left out.
     """
 
     source: MappedSource
@@ -48,6 +51,13 @@ class ClosedFormData:
     frames: Rate
     latest_s: float
     delay_s: float
+    groups: tuple[frozenset[int], ...] = ()
+    left_out: int | None = None
+    _kept: dict[LagWindow, Mapping[Shrinkage, Mapping[int, Covariances]]] = field(default_factory=dict, repr=False)
+
+    def leaving_out(self, group: int) -> ClosedFormData:
+        """Return the same data without the songs of a group; what is computed for one is there for the others."""
+        return replace(self, left_out=group)
 
     def lags(self, reach_s: float = 0.0) -> LagWindow:
         """Return the lags of the EEG, from the sound to `latest_s` after it, and the reach of the audio's."""
@@ -57,36 +67,53 @@ class ClosedFormData:
     def joined(self) -> tuple[Doubles, Doubles]:
         """Join the EEG (frames, C) and features (frames, F) of all stretches, with zeros between them."""
         gap = self.lags().number
-        pairs = [_standardised(self.source, stretch) for stretch in self.stretches]
+        kept = [stretch for stretch in self.stretches if self.left_out is None or self._group(stretch) != self.left_out]
+        pairs = [_standardised(self.source, stretch) for stretch in kept]
         eeg, audio = (
             np.concatenate([np.pad(part, ((0, 0), (gap, gap))).T for part in parts])
             for parts in zip(*pairs, strict=True)
         )
         return eeg, audio
 
-    def covariances(self, lags: LagWindow, shrinkage: float | None) -> Covariances:
-        """Sum the covariances of all stretches, with each recording whitened as asked."""
-        scalings = self.source.eeg.scalings
-        parts = self._by_recording(lags)
-        return total(part.whitened(scalings[index].whitened(shrinkage).mixing) for index, part in parts.items())
+    def covariances(self, lags: LagWindow, shrinkages: Collection[Shrinkage]) -> dict[Shrinkage, Covariances]:
+        """Sum the covariances of all stretches, with each recording whitened in each of the ways that are asked for."""
+        if lags not in self._kept or not set(shrinkages) <= set(self._kept[lags]):
+            self._kept[lags] = self._summed(lags, shrinkages)
+        kept = self._kept[lags]
+        return {
+            shrinkage: total(part for group, part in kept[shrinkage].items() if group != self.left_out)
+            for shrinkage in shrinkages
+        }
 
-    def _by_recording(self, lags: LagWindow) -> dict[int, Covariances]:
-        if lags not in self._kept:
-            plain, parts = self.source.whitened(None), dict[int, list[Covariances]]()
-            for stretch in self.stretches:
-                eeg, audio = _centred(plain, stretch)
-                recording = self.source.trials[stretch.trial].recording
-                parts.setdefault(recording, []).append(Covariances.of(eeg, audio, lags))
-            self._kept[lags] = {recording: total(some) for recording, some in parts.items()}
-        return self._kept[lags]
+    def _summed(self, lags: LagWindow, shrinkages: Collection[Shrinkage]) -> dict[Shrinkage, dict[int, Covariances]]:
+        """Sum the covariances of each group of songs; those of one recording are held at a time."""
+        plain, scalings = self.source.whitened(None), self.source.eeg.scalings
+        summed: dict[Shrinkage, dict[int, Covariances]] = {shrinkage: {} for shrinkage in shrinkages}
+        for (recording, group), stretches in self._by_recording().items():
+            part = total(Covariances.of(*_centred(plain, stretch), lags) for stretch in stretches)
+            for shrinkage, of_groups in summed.items():
+                whitened = part.whitened(scalings[recording].whitened(shrinkage).mixing)
+                of_groups[group] = total([of_groups[group], whitened]) if group in of_groups else whitened
+        return summed
 
-    @cached_property
-    def _kept(self) -> dict[LagWindow, dict[int, Covariances]]:
-        return {}
+    def _by_recording(self) -> dict[tuple[int, int], list[Stretch]]:
+        found: dict[tuple[int, int], list[Stretch]] = {}
+        for stretch in self.stretches:
+            found.setdefault((self.source.trials[stretch.trial].recording, self._group(stretch)), []).append(stretch)
+        return found
+
+    def _group(self, stretch: Stretch) -> int:
+        """Return the group that the song of a stretch belongs to; -1 if it belongs to none."""
+        song = self.source.trials[stretch.trial].stimulus
+        return next((index for index, songs in enumerate(self.groups) if song in songs), -1)
 
 
 def training_data(
-    kind: type[ClosedForm], source: MappedSource, split: Split, settings: Settings
+    kind: type[ClosedForm],
+    source: MappedSource,
+    split: Split,
+    settings: Settings,
+    groups: tuple[frozenset[int], ...] = (),
 ) -> tuple[ClosedFormData, Sequence[Stretch]]:
     """Gather what a decoder is solved from, and the stretches that solutions are compared on.
 
@@ -100,18 +127,23 @@ def training_data(
         The fold.
     settings : Settings
         What the decoder is built from.
+    groups : tuple of frozenset of int
+        Groups of songs that solutions are compared on, each solved for without it; empty if they are compared on other
+        stretches.
 
     Returns
     -------
     ClosedFormData
     sequence of Stretch
+        Those of the songs of all groups, if there are groups.
     """
     rate = Rate(settings.rate_hz)
-    kept = split.train if split.validation else [s for i, s in enumerate(split.train) if i % HELD_OUT_OF]
+    kept = split.train if split.validation or groups else [s for i, s in enumerate(split.train) if i % HELD_OUT_OF]
     train = [clean for stretch in kept for clean in stretch.clean_stretches(source.length)]
     chosen = tuple(_at_most(train, rate.samples(3600 * MOST_HOURS)))
     frames = Rate(rate.hz / kind.samples_per_frame)
-    return ClosedFormData(source, chosen, frames, kind.latest_s, rate.seconds(source.delay)), held_out(split)
+    compared = (*split.train, *split.validation) if groups else held_out(split)
+    return ClosedFormData(source, chosen, frames, kind.latest_s, rate.seconds(source.delay), groups), compared
 
 
 def held_out(split: Split) -> Sequence[Stretch]:

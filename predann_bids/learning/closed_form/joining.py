@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from predann_bids.arrays import Bools, Floats
-from predann_bids.learning.closed_form.contrast import Contrast, contrast
+from predann_bids.learning.closed_form.contrast import Contrast, best_temperature, informations
 from predann_bids.learning.closed_form.data import TINY
 from predann_bids.learning.closed_form.validation import ValidationWindows
 from predann_bids.models.decoder import Decoder
@@ -98,4 +98,4 @@ def _mixed_contrast(parts: Sequence[_Part], share: float, same: Bools, learned: 
         for index, both in enumerate(sides)
     )
     averaged = with_further(learned, share, parts[1].predicted.shape[1]) if learned else ()
-    return contrast(predicted, heard, same, parts=averaged)
+    return best_temperature(informations(predicted, heard, same, parts=averaged))

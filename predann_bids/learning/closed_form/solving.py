@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from predann_bids.arrays import Doubles
 from predann_bids.data.source import MappedSource
 from predann_bids.data.splits import Split
-from predann_bids.learning.closed_form.contrast import preferred
-from predann_bids.learning.closed_form.data import training_data
-from predann_bids.learning.closed_form.validation import ValidationWindows
+from predann_bids.data.trials import Stretch
+from predann_bids.learning.closed_form.contrast import Contrast, best_temperature, preferred
+from predann_bids.learning.closed_form.data import ClosedFormData, training_data
+from predann_bids.learning.closed_form.songs import groups_of_songs
+from predann_bids.learning.closed_form.validation import MOST_WINDOWS, ValidationWindows
 from predann_bids.models.closed_form import ClosedForm
 from predann_bids.models.settings import Settings
 
@@ -18,6 +27,10 @@ def solve(kind: type[ClosedForm], source: MappedSource, split: Split, settings: 
     windows of the validation stretches, or one of a lower rank that is not clearly worse; there, the temperature of its
     song logits is chosen as well. If there are more than `MOST_HOURS` of training data, that much is drawn at random,
     as more would not improve the weights. Without a validation set, every seventh training stretch is held out instead.
+
+    Where songs are tested that are not trained on, candidates are compared on songs that they were not solved from
+    either: groups of songs are left out in turn, and everybody's windows of a group are compared with each other. What
+    is chosen is then solved from all songs.
 
     Parameters
     ----------
@@ -35,13 +48,60 @@ def solve(kind: type[ClosedForm], source: MappedSource, split: Split, settings: 
     ClosedForm
     """
     source = source.whitened(settings.shrinkage)
-    data, held_out = training_data(kind, source, split, settings)
-    validation = ValidationWindows.of(source, held_out)
-    candidates = list(kind.candidates(data, settings))
-    if not kind.by_contrast:
-        correlations = [validation.correlation(candidate) for candidate in candidates]
-        best = max(range(len(candidates)), key=correlations.__getitem__)
-        return candidates[best].chosen(correlations[best], validation.contrast(candidates[best]).temperature)
-    found = [validation.contrast(candidate) for candidate in candidates]
-    best = preferred(found, [candidate.rank for candidate in candidates])
-    return candidates[best].chosen(found[best].information, found[best].temperature)
+    groups = groups_of_songs(split, source.trials)
+    data, compared = training_data(kind, source, split, settings, groups)
+    if not groups:
+        candidates = list(kind.candidates(data, settings))
+        windows = ValidationWindows.of(source, compared)
+        measured = [_Measured.of(candidate, windows) for candidate in candidates]
+        index = _best(kind, measured)
+        return measured[index].let_choose(candidates[index])
+    turns = [_turn(kind, data, settings, group, compared) for group in range(len(groups))]
+    measured = [_Measured.together(parts) for parts in zip(*turns, strict=True)]
+    index = _best(kind, measured)
+    return measured[index].let_choose(next(islice(kind.candidates(data, settings), index, None)))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What n windows say of a candidate: the information of each at each temperature, (temperatures, n)."""
+
+    informations: Doubles
+    correlation: float
+    rank: int
+
+    @classmethod
+    def of(cls, candidate: ClosedForm, windows: ValidationWindows) -> _Measured:
+        correlation = np.nan if candidate.by_contrast else windows.correlation(candidate)
+        return cls(windows.informations(candidate), correlation, candidate.rank)
+
+    @classmethod
+    def together(cls, parts: Sequence[_Measured]) -> _Measured:
+        numbers = [part.informations.shape[1] for part in parts]
+        correlation = float(np.average([part.correlation for part in parts], weights=numbers))
+        return cls(np.concatenate([part.informations for part in parts], axis=1), correlation, parts[0].rank)
+
+    @property
+    def contrast(self) -> Contrast:
+        return best_temperature(self.informations)
+
+    def let_choose(self, candidate: ClosedForm) -> ClosedForm:
+        contrast = self.contrast
+        agreement = contrast.information if candidate.by_contrast else self.correlation
+        return candidate.chosen(agreement, contrast.temperature, contrast.each)
+
+
+def _turn(
+    kind: type[ClosedForm], data: ClosedFormData, settings: Settings, group: int, stretches: Sequence[Stretch]
+) -> list[_Measured]:
+    """Solve without a group of songs, and measure all candidates on it."""
+    songs = data.groups[group]
+    of_group = [stretch for stretch in stretches if data.source.trials[stretch.trial].stimulus in songs]
+    windows = ValidationWindows.of(data.source, of_group, MOST_WINDOWS // len(data.groups))
+    return [_Measured.of(candidate, windows) for candidate in kind.candidates(data.leaving_out(group), settings)]
+
+
+def _best(kind: type[ClosedForm], measured: Sequence[_Measured]) -> int:
+    if kind.by_contrast:
+        return preferred([one.contrast for one in measured], [one.rank for one in measured])
+    return max(range(len(measured)), key=lambda index: measured[index].correlation)

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from predann_bids.arrays import Bools, Ints, Singles
+from predann_bids.arrays import Bools, Doubles, Ints, Singles
 from predann_bids.data.source import MappedSource
 from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, grid
-from predann_bids.learning.closed_form.contrast import Contrast, contrast, cut, same_audio
+from predann_bids.learning.closed_form.contrast import Contrast, best_temperature, cut, informations, same_audio
 from predann_bids.learning.retrieval import unit
-from predann_bids.models.decoder import Decoder
+from predann_bids.models.decoder import Decoder, Songs
 from predann_bids.timing import Span
 
 FRAME = 2  # samples of the EEG
@@ -41,7 +41,7 @@ class ValidationWindows:
     windows: Windows
 
     @classmethod
-    def of(cls, source: MappedSource, stretches: Sequence[Stretch]) -> ValidationWindows:
+    def of(cls, source: MappedSource, stretches: Sequence[Stretch], most: int = MOST_WINDOWS) -> ValidationWindows:
         """Take windows from stretches, overlapping by half if they are few, at regular intervals if they are many.
 
         They begin where a frame of a representation of the audio begins, if stretches have room for that.
@@ -49,12 +49,16 @@ class ValidationWindows:
         stride = max(FRAME, source.length // 2 // FRAME * FRAME)
         windows = grid([_from_frame(source.trials, stretch) for stretch in stretches], source.length, stride)
         windows = windows if len(windows) else grid(stretches, source.length, stride)
-        step = max(1, math.ceil(len(windows) / MOST_WINDOWS))
+        step = max(1, math.ceil(len(windows) / most))
         return cls(source, windows[np.arange(0, len(windows), step)])
 
     def contrast(self, decoder: Decoder) -> Contrast:
         """Measure how well a decoder tells the windows' audio apart."""
-        return contrast(
+        return best_temperature(self.informations(decoder))
+
+    def informations(self, decoder: Decoder) -> Doubles:
+        """Measure what each window tells of its audio at each temperature; see `contrast.informations`."""
+        return informations(
             self.predicted(decoder),
             self.heard(decoder),
             self.same(),
@@ -82,8 +86,9 @@ class ValidationWindows:
     @torch.no_grad()
     def heard(self, decoder: Decoder) -> Singles:
         """Represent the windows' audio, (n, D, T)."""
-        songs = [song.numpy() for song in decoder.represent_songs(self.source.songs())]
-        of, per_frame = self.windows.stimuli(self.source.trials), decoder.samples_per_frame
+        used, of = np.unique(self.windows.stimuli(self.source.trials), return_inverse=True)
+        songs = [song.numpy() for song in decoder.represent_songs(_SomeSongs(self.source.songs(), used.tolist()))]
+        per_frame = decoder.samples_per_frame
         return cut(songs, of, self._moments // per_frame, self.source.length // per_frame)
 
     @property
@@ -101,6 +106,23 @@ class ValidationWindows:
     @cached_property
     def _kept(self) -> dict[float | None, torch.Tensor]:
         return {}
+
+
+@dataclass(frozen=True)
+class _SomeSongs:
+    """Those of all songs that windows hear."""
+
+    songs: Songs
+    used: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.used)
+
+    def audio(self, song: int) -> torch.Tensor:
+        return self.songs.audio(self.used[song])
+
+    def windows(self, song: int) -> tuple[torch.Tensor, int]:
+        return self.songs.windows(self.used[song])
 
 
 def _from_frame(trials: Sequence[Trial], stretch: Stretch) -> Stretch:

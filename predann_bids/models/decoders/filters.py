@@ -7,12 +7,13 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from predann_bids.arrays import Doubles
 from predann_bids.config import Training
 from predann_bids.errors import ReadOrWriteFailed, UnusableData
 from predann_bids.files import written_whole
@@ -62,6 +63,8 @@ class FilterDecoder(ClosedForm):
         What it was chosen by; NaN if it was not.
     reduction : Reduction, optional
         What the features of a teacher go through before they are filtered.
+    each : ndarray, shape (n,), optional
+        The information in nats that each of the windows gave that it was chosen by.
 
     Attributes
     ----------
@@ -85,9 +88,11 @@ class FilterDecoder(ClosedForm):
         banks: FilterBanks,
         agreement: float = np.nan,
         reduction: Reduction | None = None,
+        each: Doubles | None = None,
     ) -> None:
         super().__init__()
         self.settings, self.banks, self.agreement, self.reduction = settings, banks, agreement, reduction
+        self.each = each
         self._memory = padded([torch.zeros(len(banks.eeg), 0)])
 
     @classmethod
@@ -97,9 +102,8 @@ class FilterDecoder(ClosedForm):
     @classmethod
     def candidates(cls, data: TrainingData, settings: FilterSettings) -> Iterator[Self]:  # noqa: D102
         by_hand = FEATURES[settings.features].by_hand
-        for shrinkage in SHRINKAGES:
-            covariances = data.covariances(data.lags(cls.reach_s), shrinkage).of_features(by_hand)
-            for banks in cls.solutions(covariances):
+        for shrinkage, covariances in data.covariances(data.lags(cls.reach_s), SHRINKAGES).items():
+            for banks in cls.solutions(covariances.of_features(by_hand)):
                 yield cls(replace(settings, shrinkage=shrinkage), banks)
 
     @classmethod
@@ -111,9 +115,9 @@ class FilterDecoder(ClosedForm):
     def rank(self) -> int:  # noqa: D102
         return self.banks.rank
 
-    def chosen(self, agreement: float, temperature: float) -> Self:  # noqa: D102
+    def chosen(self, agreement: float, temperature: float, each: Doubles) -> Self:  # noqa: D102
         settings = replace(self.settings, memory_temperature=temperature)
-        return type(self)(settings, self.banks, agreement, self.reduction)
+        return type(self)(settings, self.banks, agreement, self.reduction, each)
 
     def encode_eeg(self, eeg: Tensor) -> tuple[Tensor, Tensor]:
         """Recognise songs from EEG (B, C, T): song logits (B, n_songs), components (B, D, T // 2)."""
@@ -152,7 +156,8 @@ class FilterDecoder(ClosedForm):
 
     def for_songs(self, names: Sequence[str], songs: Songs) -> Self:
         """Return the same decoder with the components of other songs."""
-        other = type(self)(replace(self.settings, songs=tuple(names)), self.banks, self.agreement, self.reduction)
+        settings = replace(self.settings, songs=tuple(names))
+        other = type(self)(settings, self.banks, self.agreement, self.reduction, self.each)
         other.remember(songs)
         return other
 
@@ -166,6 +171,8 @@ class FilterDecoder(ClosedForm):
             "agreement": self.agreement,
             "first_lag": self.banks.first_lag,
         }
+        if self.each is not None:
+            content["information"] = self.each
         if self.reduction:
             content |= {"reduction_mean": self.reduction.mean, "reduction_directions": self.reduction.directions}
         with written_whole(path) as beside, beside.open("wb") as file:
@@ -174,15 +181,26 @@ class FilterDecoder(ClosedForm):
     @classmethod
     def load(cls, path: Path, blueprint: Blueprint, songs: Songs) -> Self:
         """Read what `save` wrote; see `read_filters` for errors."""
-        banks, plain, reduction = read_filters(path)
-        shrinkage = None if np.isnan(plain["shrinkage"]) else plain["shrinkage"]
-        settings = replace(cls.settings_for(blueprint), shrinkage=shrinkage, memory_temperature=plain["temperature"])
-        decoder = cls(settings, banks, plain["agreement"], reduction)
+        saved = read_filters(path)
+        shrinkage = None if np.isnan(saved.shrinkage) else saved.shrinkage
+        settings = replace(cls.settings_for(blueprint), shrinkage=shrinkage, memory_temperature=saved.temperature)
+        decoder = cls(settings, saved.banks, saved.agreement, saved.reduction, saved.each)
         decoder.remember(songs)
         return decoder
 
 
-def read_filters(path: Path) -> tuple[FilterBanks, dict[str, float], Reduction | None]:
+class SavedFilters(NamedTuple):
+    """What a file of filters says; see `FilterDecoder`."""
+
+    banks: FilterBanks
+    shrinkage: float
+    temperature: float
+    agreement: float
+    reduction: Reduction | None
+    each: Doubles | None
+
+
+def read_filters(path: Path) -> SavedFilters:
     """Read the filters that a decoder has saved, what was chosen with them, and how a teacher's features are reduced.
 
     Raises
@@ -198,7 +216,8 @@ def read_filters(path: Path) -> tuple[FilterBanks, dict[str, float], Reduction |
             banks = FilterBanks(content["eeg"], int(content["first_lag"]), content["audio"])
             reduces = "reduction_mean" in content.files
             reduction = Reduction(content["reduction_mean"], content["reduction_directions"]) if reduces else None
-            return banks, plain, reduction
+            each = content["information"] if "information" in content.files else None
+            return SavedFilters(banks, **plain, reduction=reduction, each=each)
     except OSError as error:
         raise ReadOrWriteFailed(f"{path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

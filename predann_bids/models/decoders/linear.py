@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from predann_bids.arrays import Doubles
 from predann_bids.config import Training
 from predann_bids.models.audio.by_hand import NAMES
 from predann_bids.models.closed_form import ClosedForm, TrainingData
@@ -67,7 +68,7 @@ class LinearDecoder(ClosedForm):
             whitened = settings.shrinkage is not None
             yield cls(settings, BackwardModel(coefficients, lags, alpha, np.nan, whitened, settings.memory_temperature))
 
-    def chosen(self, agreement: float, temperature: float) -> Self:  # noqa: D102
+    def chosen(self, agreement: float, temperature: float, each: Doubles) -> Self:  # noqa: ARG002, D102
         model = replace(self.model, correlation=agreement, temperature=temperature)
         return type(self)(replace(self.settings, memory_temperature=temperature), model)
 

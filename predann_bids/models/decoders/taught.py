@@ -66,8 +66,7 @@ class TaughtCanonicalDecoder(CanonicalDecoder):
     @classmethod
     def candidates(cls, data: TrainingData, settings: FilterSettings) -> Iterator[Self]:
         """Solve from features (F, frames) of the teacher, reduced, and by hand; see `ClosedForm.candidates`."""
-        for shrinkage in SHRINKAGES:
-            covariances = data.covariances(data.lags(cls.reach_s), shrinkage)
+        for shrinkage, covariances in data.covariances(data.lags(cls.reach_s), SHRINKAGES).items():
             for banks in canonical_filters(covariances, EEG_ALPHAS, AUDIO_ALPHAS, max(COMPONENTS)):
                 for number in COMPONENTS:
                     yield cls(replace(settings, shrinkage=shrinkage), banks.first(number))
@@ -85,7 +84,7 @@ class TaughtCanonicalDecoder(CanonicalDecoder):
         reduction : Reduction, optional
             None if they were not reduced.
         """
-        return type(self)(self.settings, self.banks, self.agreement, reduction)
+        return type(self)(self.settings, self.banks, self.agreement, reduction, self.each)
 
     def _taken(self, features: Tensor) -> Tensor:
         if not self.reduction:

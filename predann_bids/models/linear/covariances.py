@@ -13,6 +13,8 @@ import numpy as np
 
 from predann_bids.arrays import Doubles, Floats
 
+Shrinkage = float | None  # how the EEG of a recording is whitened; None if it is only standardised
+
 
 @dataclass(frozen=True)
 class LagWindow:

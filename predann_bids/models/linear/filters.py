@@ -143,7 +143,9 @@ def canonical_filters(
         for audio_root in audio_roots:
             whole = solve_triangular(audio_root, half.T, lower=True).T
             # the singular vectors of `whole`, by way of its small side
-            squares, right = (part[..., ::-1][..., :components] for part in eigh(whole.T @ whole))
+            number = whole.shape[1]
+            largest = (max(0, number - components), number - 1)
+            squares, right = (part[..., ::-1] for part in eigh(whole.T @ whole, subset_by_index=largest))
             correlations = np.sqrt(squares.clip(min=0))
             eeg = solve_triangular(eeg_root, whole @ right, lower=True, trans="T")
             audio = solve_triangular(audio_root, right * correlations, lower=True, trans="T")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from predann_bids.config import Science
+from predann_bids.data.splits import SPLITS
 from predann_bids.report.methods.computed import Computed
 from predann_bids.report.text import count, listed, p, share
 from predann_bids.report.words.controls import CONTROL_WORDS
@@ -15,9 +16,19 @@ ACROSS_IN_WORDS = {
 }
 
 
-def closed_form_in_words(done: Computed) -> str:
+def closed_form_in_words(science: Science, done: Computed) -> str:
     """Describe the models that are no networks, such as the linear decoder."""
-    return " ".join(words for model in done.closed_form if (words := model_words(model).methods))
+    from predann_bids.learning.closed_form.songs import MOST_GROUPS
+
+    described = [words for model in done.closed_form if (words := model_words(model).methods)]
+    if described and SPLITS[science.splitting.split].unseen_songs:
+        described.append(
+            "As new songs were tested, these choices were not made on the validation data, but on songs that had not"
+            f" been trained on either: the training songs, in up to {MOST_GROUPS} groups, were left out in turn,"
+            " decoders were solved for without them and compared on them, and what did best was solved for again from"
+            " all training songs. With a single training song, the validation data were used."
+        )
+    return " ".join(described)
 
 
 def null_in_words(science: Science, done: Computed) -> str:

@@ -59,7 +59,7 @@ def group_methods(science: Science, protocol: Mapping[str, Any], metrics: Mappin
         split_in_words(science.splitting, protocol),
         _decoder_in_words(science),
         _training_in_words(science, protocol, done),
-        closed_form_in_words(done),
+        closed_form_in_words(science, done),
         decisions_in_words(science, protocol),
         retrieval_in_words(done),
         statistics_in_words(science, done, protocol),
@@ -235,13 +235,16 @@ def _start_in_words(science: Science) -> str:
         if unseen
         else ""
     )
+    compared = "songs that were left out in turn" if unseen else "validation data"
+    on_validation = " on the validation data" if unseen else ""
     return (
         " After training, the components of a closed-form decoder, fitted to the same training data, were appended to"
         " the representations of PredANN and of the network that knows the moment: multiband ridge regression or"
         f" canonical correlation analysis (de Cheveigné et al., 2018){_with_teacher(science.training)}, whichever told"
-        " the moments of the validation data apart better. The share of the learned part in"
-        f" {shared}, from 0 to 1{cautious}, and the temperature of the song logits were chosen by the same measure. The"
-        " shrinkage of the whitening was that of the closed-form decoder, for all networks."
+        f" the moments of the {compared} apart better. The share of the learned part in"
+        f" {shared}, from 0 to 1{cautious}, and the temperature of the song logits were chosen by the same"
+        f" measure{on_validation}. The shrinkage of the whitening was that of the closed-form decoder, for all"
+        " networks."
     )
 
 

@@ -21,7 +21,9 @@ from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.studies import Study
 
 RANKS = "ranks_"
-TAUGHT = "2"  # increase it when teachers are used in another way, so that what heard them is fitted anew
+# increase these when teachers are used, or what new songs are decoded by is chosen, in another way: it is fitted anew
+TAUGHT = "2"
+NEW_SONGS = "songs left out in turn"
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
     started = weights_path(science.training.encoders) if not study.given else None
     weights = study.contents[started] if started else None
     teachers = material.audio.identities and (*material.audio.identities, TAUGHT)
+    choice = (NEW_SONGS,) if study.nature.unseen_songs and not study.given else ()
     fits: list[ModelFit] = []
     for split in study.splits:
         for model in study.models:
@@ -134,7 +137,9 @@ def list_fits(study: Study, sources: Sequence[Any], execution: Execution) -> lis
                 made = study.contents[given] if given else weights if model.in_epochs else None
                 parts = training_parts(fit.science, model)
                 heard = teachers if model.hears_teacher else ()
-                trained = science_hash(*parts, model.name, split.fold, science.training.seed, made, *data, *heard)
+                trained = science_hash(
+                    *parts, model.name, split.fold, science.training.seed, made, *data, *heard, *choice
+                )
                 outputs = science_hash(trained, science.windows, science.lengths)
                 fits.append(replace(fit, training_fingerprint=trained, fingerprint=outputs))
     return [replace(fit, starts=_solved_in(fits, fit.split)) if fit.model.in_epochs else fit for fit in fits]
