@@ -94,6 +94,14 @@ def test_no_song_is_left_out_where_those_that_are_tested_are_trained_on():
     assert groups_of_songs(Split(1, tuple(of), (), ()), trials) == ()
 
 
+def test_no_song_is_left_out_where_validation_is_on_new_songs_anyhow():
+    trials = trials_of([0, 1, 2, 3, 0])
+    of = [Stretch(i, Span(0, SONG)) for i in range(5)]
+    assert groups_of_songs(Split(1, tuple(of[:2]), (of[2],), (of[3],)), trials) == ()
+    assert len(groups_of_songs(Split(1, tuple(of[:2]), (of[2], of[4]), (of[3],)), trials)) == 2
+    assert len(groups_of_songs(Split(1, tuple(of[:2]), (), (of[3],)), trials)) == 2
+
+
 @pytest.mark.parametrize("shrinkage", [None, 0.1])
 def test_what_is_left_out_is_as_if_it_had_never_been_there(source, split, settings, shrinkage):
     groups = groups_of_songs(split, source.trials)

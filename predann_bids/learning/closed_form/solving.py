@@ -29,8 +29,8 @@ def solve(kind: type[ClosedForm], source: MappedSource, split: Split, settings: 
     as more would not improve the weights. Without a validation set, every seventh training stretch is held out instead.
 
     Where songs are tested that are not trained on, candidates are compared on songs that they were not solved from
-    either: groups of songs are left out in turn, and everybody's windows of a group are compared with each other. What
-    is chosen is then solved from all songs.
+    either. If those of the validation stretches are trained on, groups of songs are left out in turn instead, and
+    everybody's windows of a group are compared with each other. What is chosen is then solved from all songs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Leave songs out in turn where new songs are tested, so that nothing is chosen by songs that were learned from."""
+"""Leave songs out in turn where new songs are tested and validation data have none to offer."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ def groups_of_songs(split: Split, trials: Sequence[Trial]) -> tuple[frozenset[in
     Returns
     -------
     tuple of frozenset of int
-        Two to four groups; empty if tested songs are trained on, or if there are too few to leave one out.
+        Two to four groups. Empty if tested songs are trained on, if those of the validation data are not, so that they
+        show as well how new songs do, or if there are too few to leave one out.
     """
     trained, validated, tested = (_songs(stretches, trials) for stretches in split.sets().values())
-    if not tested or tested & (trained | validated) or len(trained) < 2:
+    tests_new_songs = bool(tested) and not tested & (trained | validated)
+    validates_on_new_songs = bool(validated) and not validated & trained
+    if not tests_new_songs or validates_on_new_songs or len(trained) < 2:
         return ()
     groups = np.array_split(np.random.default_rng(0).permutation(sorted(trained)), min(MOST_GROUPS, len(trained)))
     return tuple(frozenset(group.tolist()) for group in groups)

@@ -23,10 +23,10 @@ def closed_form_in_words(science: Science, done: Computed) -> str:
     described = [words for model in done.closed_form if (words := model_words(model).methods)]
     if described and SPLITS[science.splitting.split].unseen_songs:
         described.append(
-            "As new songs were tested, these choices were not made on the validation data, but on songs that had not"
-            f" been trained on either: the training songs, in up to {MOST_GROUPS} groups, were left out in turn,"
-            " decoders were solved for without them and compared on them, and what did best was solved for again from"
-            " all training songs. With a single training song, the validation data were used."
+            "New songs were tested. If the songs of the validation data had been trained on, these choices were not"
+            f" made on them: in up to {MOST_GROUPS} groups, the training songs were left out in turn, decoders were"
+            " solved for without them and compared on them, and what did best was solved for again from all training"
+            " songs. With a single training song, the validation data were used."
         )
     return " ".join(described)
 
