@@ -136,6 +136,27 @@ def test_a_decoder_that_is_chosen_by_songs_left_out_does_better_with_new_songs(s
     assert abs(chosen.agreement - found[0]) < abs(by_known_songs.agreement - found[1])
 
 
+def test_songs_too_short_for_a_window_are_not_compared_on(source, settings):
+    known = stretches((0, 1), (0, 1, 2))
+    short = tuple(replace(stretch, span=Span(0, LENGTH // 2)) for stretch in stretches((2,), (0, 1, 2)))
+    tested = stretches(TESTED, range(4))
+    one, other = (
+        solve(DECODERS["ridge"], source, Split(1, train, (), tested), settings) for train in (known, (*known, *short))
+    )
+    np.testing.assert_array_equal(one.each, other.each)
+
+
+def test_with_one_song_that_can_be_learned_from_it_is_chosen_by_validation_data(source, settings):
+    known = stretches((0,), (0, 1, 2))
+    short = tuple(replace(stretch, span=Span(0, LENGTH // 2)) for stretch in stretches((1,), (0, 1, 2)))
+    validation, tested = stretches((0,), (3,)), stretches(TESTED, range(4))
+    one, other = (
+        solve(DECODERS["ridge"], source, Split(1, train, validation, tested), settings)
+        for train in (known, (*known, *short))
+    )
+    np.testing.assert_array_equal(one.each, other.each)
+
+
 def test_what_it_was_chosen_by_is_kept_with_it(source, split, settings, tmp_path):
     chosen = solve(DECODERS["ridge"], source, split, settings)
     chosen.save(tmp_path / "x.npz", {})

@@ -59,6 +59,11 @@ class ClosedFormData:
         """Return the same data without the songs of a group; what is computed for one is there for the others."""
         return replace(self, left_out=group)
 
+    @property
+    def remaining(self) -> tuple[Stretch, ...]:
+        """The stretches that are not left out."""
+        return tuple(s for s in self.stretches if self.left_out is None or self._group(s) != self.left_out)
+
     def lags(self, reach_s: float = 0.0) -> LagWindow:
         """Return the lags of the EEG, from the sound to `latest_s` after it, and the reach of the audio's."""
         first, number = -self.frames.samples(self.delay_s), self.frames.samples(self.latest_s) + 1
@@ -67,8 +72,7 @@ class ClosedFormData:
     def joined(self) -> tuple[Doubles, Doubles]:
         """Join the EEG (frames, C) and features (frames, F) of all stretches, with zeros between them."""
         gap = self.lags().number
-        kept = [stretch for stretch in self.stretches if self.left_out is None or self._group(stretch) != self.left_out]
-        pairs = [_standardised(self.source, stretch) for stretch in kept]
+        pairs = [_standardised(self.source, stretch) for stretch in self.remaining]
         eeg, audio = (
             np.concatenate([np.pad(part, ((0, 0), (gap, gap))).T for part in parts])
             for parts in zip(*pairs, strict=True)

@@ -50,16 +50,17 @@ def solve(kind: type[ClosedForm], source: MappedSource, split: Split, settings: 
     source = source.whitened(settings.shrinkage)
     groups = groups_of_songs(split, source.trials)
     data, compared = training_data(kind, source, split, settings, groups)
-    if not groups:
-        candidates = list(kind.candidates(data, settings))
-        windows = ValidationWindows.of(source, compared)
-        measured = [_Measured.of(candidate, windows) for candidate in candidates]
+    turns = [turn for group in range(len(groups)) if (turn := _turn(kind, data, settings, group, compared))]
+    if turns:
+        measured = [_Measured.together(parts) for parts in zip(*turns, strict=True)]
         index = _best(kind, measured)
-        return measured[index].let_choose(candidates[index])
-    turns = [_turn(kind, data, settings, group, compared) for group in range(len(groups))]
-    measured = [_Measured.together(parts) for parts in zip(*turns, strict=True)]
+        return measured[index].let_choose(next(islice(kind.candidates(data, settings), index, None)))
+    data, compared = training_data(kind, source, split, settings)
+    candidates = list(kind.candidates(data, settings))
+    windows = ValidationWindows.of(source, compared)
+    measured = [_Measured.of(candidate, windows) for candidate in candidates]
     index = _best(kind, measured)
-    return measured[index].let_choose(next(islice(kind.candidates(data, settings), index, None)))
+    return measured[index].let_choose(candidates[index])
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,13 @@ class _Measured:
 def _turn(
     kind: type[ClosedForm], data: ClosedFormData, settings: Settings, group: int, stretches: Sequence[Stretch]
 ) -> list[_Measured]:
-    """Solve without a group of songs, and measure all candidates on it."""
-    songs = data.groups[group]
+    """Solve without a group of songs and measure all candidates on it; none if nothing can be solved or measured."""
+    songs, others = data.groups[group], data.leaving_out(group)
     of_group = [stretch for stretch in stretches if data.source.trials[stretch.trial].stimulus in songs]
     windows = ValidationWindows.of(data.source, of_group, MOST_WINDOWS // len(data.groups))
-    return [_Measured.of(candidate, windows) for candidate in kind.candidates(data.leaving_out(group), settings)]
+    if not others.remaining or not len(windows.windows):
+        return []
+    return [_Measured.of(candidate, windows) for candidate in kind.candidates(others, settings)]
 
 
 def _best(kind: type[ClosedForm], measured: Sequence[_Measured]) -> int:
