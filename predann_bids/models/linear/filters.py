@@ -143,7 +143,9 @@ def canonical_filters(
         for audio_root in audio_roots:
             whole = solve_triangular(audio_root, half.T, lower=True).T
             # the singular vectors of `whole`, by way of its small side
-            squares, right = (part[..., ::-1][..., :components] for part in eigh(whole.T @ whole))
+            last = whole.shape[1] - 1
+            wanted = (max(0, last - components + 1), last)
+            squares, right = (part[..., ::-1] for part in eigh(whole.T @ whole, subset_by_index=wanted))
             correlations = np.sqrt(squares.clip(min=0))
             eeg = solve_triangular(eeg_root, whole @ right, lower=True, trans="T")
             audio = solve_triangular(audio_root, right * correlations, lower=True, trans="T")
