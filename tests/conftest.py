@@ -1,5 +1,6 @@
 """A tiny dataset with music in it, and its derivatives, made once for all tests, in however many processes they run."""
 
+import gc
 import json
 import os
 import shutil
@@ -19,6 +20,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("suite", max_examples=40, deadline=None)
 settings.load_profile("suite")
+
+
+def pytest_collection_finish():
+    """What was imported stays: no collection of garbage, of which the program asks for some, need look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
