@@ -75,6 +75,18 @@ def derivatives(dataset, built_once):
     return built_once("derivatives", build)
 
 
+@pytest.fixture(scope="module")
+def few_solutions():
+    """Let closed-form decoders choose among 4 solutions, not 96: for runs of which the choice is not looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("filters", "taught"):
+            decoders = f"predann_bids.models.decoders.{name}"
+            patch.setattr(f"{decoders}.SHRINKAGES", (0.1,))
+            patch.setattr(f"{decoders}.EEG_ALPHAS", (1.0,))
+            patch.setattr(f"{decoders}.AUDIO_ALPHAS", (3.0,))
+        yield
+
+
 @pytest.fixture
 def app(capsys):
     """Run `predann-bids` in this process; gives the exit code, standard output and standard error."""
