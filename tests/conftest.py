@@ -1,5 +1,6 @@
 """A tiny dataset with music in it, and its derivatives, made once for all tests, in however many processes they run."""
 
+import gc
 import json
 import os
 import shutil
@@ -19,6 +20,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("suite", max_examples=40, deadline=None)
 settings.load_profile("suite")
+
+
+def pytest_collection_finish():
+    """What was imported stays: no collection of garbage, of which the program asks for some, need look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +73,18 @@ def derivatives(dataset, built_once):
             assert run(make_command(), [str(dataset), str(output), "participant", *quick]) == 0
 
     return built_once("derivatives", build)
+
+
+@pytest.fixture(scope="module")
+def few_solutions():
+    """Let closed-form decoders choose among 4 solutions, not 96: for runs of which the choice is not looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("filters", "taught"):
+            decoders = f"predann_bids.models.decoders.{name}"
+            patch.setattr(f"{decoders}.SHRINKAGES", (0.1,))
+            patch.setattr(f"{decoders}.EEG_ALPHAS", (1.0,))
+            patch.setattr(f"{decoders}.AUDIO_ALPHAS", (3.0,))
+        yield
 
 
 @pytest.fixture

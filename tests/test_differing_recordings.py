@@ -23,6 +23,8 @@ from predann_bids.workflows.group.inputs.audio import find_audio
 from predann_bids.workflows.group.inputs.material import gather
 from predann_bids.workflows.group.studies import Study
 
+pytestmark = pytest.mark.usefixtures("few_solutions")
+
 QUICK = ("--n-folds", "2", "--epochs", "1", "--batch-size", "12", "--window", "2", "--skip-bids-validation")
 QUICK = (*QUICK, "--n-procs", "1", "--no-probe", "--no-report", "--no-baseline")
 DELAY = 0.2

@@ -13,6 +13,8 @@ from predann_bids.cli import make_command, run
 from predann_bids.tools.simulation.dataset import simulate
 from predann_bids.tools.simulation.settings import Simulation
 
+pytestmark = pytest.mark.usefixtures("few_solutions")
+
 QUICK = ("--epochs", "1", "--batch-size", "12", "--window", "2")
 QUICK = (*QUICK, "--skip-bids-validation", "--n-procs", "1", "--no-probe")
 CONFIG = "[evaluation]\nlengths = [2, 3]\nresamples = 99\n"

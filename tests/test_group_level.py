@@ -17,6 +17,8 @@ from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.audio import find_audio
 from predann_bids.workflows.group.request import Request
 
+pytestmark = pytest.mark.usefixtures("few_solutions")
+
 QUICK = (
     "--n-folds",
     "2",

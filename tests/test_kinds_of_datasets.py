@@ -12,6 +12,8 @@ from predann_bids.cli import make_command, run
 from predann_bids.tools.simulation.dataset import simulate
 from predann_bids.tools.simulation.settings import Simulation
 
+pytestmark = pytest.mark.usefixtures("few_solutions")
+
 QUICK = ("--n-procs", "1", "--skip-bids-validation")
 LEAN = ("--no-baseline", "--no-linear", "--no-probe", "--no-report", "--accelerator", "cpu", *QUICK)
 KINDS = {

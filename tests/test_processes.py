@@ -2,35 +2,20 @@ import errno
 import multiprocessing
 import os
 import tempfile
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from in_processes import process, squared, unsendable
 
 from predann_bids.config import Training
-from predann_bids.errors import Busy, UnusableData
+from predann_bids.errors import Busy
 from predann_bids.workflows import processes
 from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.fitting import tasks
 from predann_bids.workflows.group.fitting.tasks import train_all
 from predann_bids.workflows.processes import do_all
-
-
-def squared(number, worker):
-    worker.advance(1, f"{number}")
-    if number == 3:
-        raise UnusableData("three.")
-    return number**2
-
-
-def process(_, worker):
-    return os.getpid(), worker.number, tempfile.gettempdir()
-
-
-def unsendable(_, __):
-    return threading.Lock()
 
 
 def started_here(monkeypatch, fails):

@@ -35,6 +35,8 @@ from predann_bids.workflows.execution import Execution
 from predann_bids.workflows.group.inputs.audio import StimulusAudio
 from predann_bids.workflows.group.inputs.teachers import refuse_unfit_teacher
 
+pytestmark = pytest.mark.usefixtures("few_solutions")
+
 PARTS = ((2, 0.5), (3, 0.125), (1, 0.375))
 BANDS = (20, 12)  # of two made-up teachers, which are the 32 bands of the spectra
 RNG = np.random.default_rng(0)
