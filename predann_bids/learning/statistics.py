@@ -204,14 +204,9 @@ def sign_flip_p(differences: Doubles, scoring: Scoring) -> float:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Correct p-values for multiple testing (Holm 1979); None stays None and does not count.
+    """Correct p-values for multiple testing (Holm 1979); None stays None and does not count."""
+    from statsmodels.stats.multitest import multipletests
 
-    The smallest of n p-values is multiplied by n, the next by n - 1 and so on; none falls below one before it.
-    """
-    computed = np.array([p for p in p_values if p is not None], dtype=float)
-    order = np.argsort(computed, kind="stable")
-    steps = computed[order] * np.arange(len(computed), 0, -1)
-    corrected = np.empty_like(computed)
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    remaining = iter(corrected.tolist())
-    return [None if p is None else next(remaining) for p in p_values]
+    computed = [p for p in p_values if p is not None]
+    corrected = iter(multipletests(computed, method="holm")[1].tolist() if computed else ())
+    return [None if p is None else next(corrected) for p in p_values]
