@@ -65,6 +65,15 @@ def test_it_is_at_least_as_informative_on_validation_windows_as_either_part(part
     assert both >= max(windows.contrast(network).information, windows.contrast(start).information) - 1e-4
 
 
+@pytest.mark.parametrize("songs", [(0, 1, 2), (1, 2), (2,)])
+def test_windows_of_some_songs_are_heard_as_they_are_among_those_of_all(parts, songs):
+    network, start, source, windows, _ = parts
+    some = ValidationWindows.of(source, [Stretch(3 * 2 + song, Span(0, SONG)) for song in songs])
+    chosen = np.isin(windows.windows.stimuli(source.trials), songs)
+    for decoder in (network, start):
+        np.testing.assert_array_equal(some.heard(decoder), windows.heard(decoder)[chosen])
+
+
 def test_without_validation_data_both_parts_count_the_same(parts):
     decoder, windows = joined(parts, held_out=False), parts[3]
     for side in (windows.predicted(decoder), windows.heard(decoder)):

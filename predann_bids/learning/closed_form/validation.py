@@ -17,6 +17,7 @@ from predann_bids.data.trials import Stretch, Trial
 from predann_bids.data.windows import Windows, grid
 from predann_bids.learning.closed_form.contrast import Contrast, best_temperature, cut, informations, same_audio
 from predann_bids.learning.retrieval import unit
+from predann_bids.models.closed_form import ClosedForm
 from predann_bids.models.decoder import Decoder, Songs
 from predann_bids.timing import Span
 
@@ -86,10 +87,13 @@ class ValidationWindows:
     @torch.no_grad()
     def heard(self, decoder: Decoder) -> Singles:
         """Represent the windows' audio, (n, D, T)."""
-        used, of = np.unique(self.windows.stimuli(self.source.trials), return_inverse=True)
-        songs = [song.numpy() for song in decoder.represent_songs(_SomeSongs(self.source.songs(), used.tolist()))]
-        per_frame = decoder.samples_per_frame
-        return cut(songs, of, self._moments // per_frame, self.source.length // per_frame)
+        songs: Songs = self.source.songs()
+        of = self.windows.stimuli(self.source.trials)
+        if isinstance(decoder, ClosedForm):  # many are compared, and need represent no others; a network remembers all
+            used, of = np.unique(of, return_inverse=True)
+            songs = _SomeSongs(songs, used.tolist())
+        represented, per_frame = [song.numpy() for song in decoder.represent_songs(songs)], decoder.samples_per_frame
+        return cut(represented, of, self._moments // per_frame, self.source.length // per_frame)
 
     @property
     def _moments(self) -> Ints:
