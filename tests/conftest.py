@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import sysconfig
 import warnings
 
@@ -26,6 +27,18 @@ def pytest_collection_finish():
     """What was imported stays: no collection of garbage, of which the program asks for some, need look at it again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    """Let no test leave PyTorch more threads, which would keep processors busy while they wait for each other."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    try:
+        return (yield)
+    finally:
+        if before:
+            torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

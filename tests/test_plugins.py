@@ -103,7 +103,8 @@ class Pooled(DECODERS["temporal"]):
 
 
 @pytest.fixture
-def toys():
+def toys(monkeypatch):
+    monkeypatch.setattr("predann_bids.registry._registered_from", {})  # processes of later tests need not know
     register(
         "last", LastPerson, SplitWords(held_out="The last", tested_on="of the last one", methods=lambda _: "Last.")
     )
