@@ -57,9 +57,8 @@ def can_start(fit: ModelFit, blueprint: Blueprint) -> bool:
 def start_of(fit: ModelFit, source: Any) -> tuple[Any, Any]:
     """Return the closed-form decoder that a network contains: the one that told most windows apart when it was chosen.
 
-    An earlier one of `starts_of` goes before one that is not clearly better. Where they were compared on songs that had
-    been left out, that which hears a teacher is not put behind `cca`. A decoder is read where it is one of the models
-    of the run and done, and otherwise solved for here.
+    An earlier one of `starts_of` goes before one that is not clearly better, unless they were compared on songs that had
+    been left out. A decoder is read where it is one of the models of the run and done, and otherwise solved for here.
 
     Parameters
     ----------
@@ -81,8 +80,8 @@ def start_of(fit: ModelFit, source: Any) -> tuple[Any, Any]:
     pairs = [_start(fit, name, source) for name in starts_of(fit)]
     found = [Contrast(float(each.mean()), math.nan, each) for each in (decoder.each for decoder, _ in pairs)]
     new_songs = bool(groups_of_songs(fit.split, source.trials))
-    # with songs that were learned from, the many features of a teacher seem better than they are
-    ranks = [min(index, 1) if new_songs else index for index in range(len(pairs))]
+    # with songs that were learned from, the more features a decoder has, the better it seems
+    ranks = [0 if new_songs else index for index in range(len(pairs))]
     decoder, taken = pairs[preferred(found, ranks)]
     decoder.remember(taken.songs())
     return decoder, taken
