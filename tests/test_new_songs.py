@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from predann_bids.models.decoders.filters import read_filters
 from predann_bids.models.linear.covariances import LagWindow
 from predann_bids.signals.brainvision import MappedRecording
 from predann_bids.timing import Span
+from predann_bids.workflows.group.fitting import solving as starting
 
 SONG = 2000  # samples
 N_SONGS, TESTED = 7, (5, 6)
@@ -167,3 +169,20 @@ def test_what_it_was_chosen_by_is_kept_with_it(source, split, settings, tmp_path
         for group in groups_of_songs(split, source.trials)
     ]
     assert len(each) == sum(map(len, in_turns))
+
+
+@pytest.mark.parametrize(("known", "contained"), [(False, "cca_teacher"), (True, "ridge")])
+def test_a_network_contains_the_best_decoder_only_if_they_were_compared_on_new_songs(
+    source, split, monkeypatch, known, contained
+):
+    noise = np.random.default_rng(0).standard_normal(200)
+    told = {"ridge": 0.20, "cca": 0.21, "cca_teacher": 0.22}  # a hundredth of a nat is not clearly better
+    decoders = {
+        name: SimpleNamespace(name=name, each=mean + np.roll(noise, shift), remember=lambda songs: None)
+        for shift, (name, mean) in enumerate(told.items())
+    }
+    monkeypatch.setattr(starting, "starts_of", lambda fit: tuple(told))
+    monkeypatch.setattr(starting, "_start", lambda fit, name, source: (decoders[name], source))
+    tested = stretches((0, 1), (3,)) if known else split.test
+    decoder, _ = starting.start_of(SimpleNamespace(split=replace(split, test=tested)), source)
+    assert decoder.name == contained

@@ -57,8 +57,9 @@ def can_start(fit: ModelFit, blueprint: Blueprint) -> bool:
 def start_of(fit: ModelFit, source: Any) -> tuple[Any, Any]:
     """Return the closed-form decoder that a network contains: the one that told most windows apart when it was chosen.
 
-    An earlier one of `starts_of` goes before one that is not clearly better, unless they were compared on songs that had
-    been left out. A decoder is read where it is one of the models of the run and done, and otherwise solved for here.
+    An earlier one of `starts_of` goes before one that is not clearly better, unless they were compared on songs that
+    had been left out. A decoder is read where it is one of the models of the run and done, and otherwise solved for
+    here.
 
     Parameters
     ----------
