@@ -28,13 +28,18 @@ def groups_of_songs(split: Split, trials: Sequence[Trial]) -> tuple[frozenset[in
         Two to four groups. Empty if tested songs are trained on, if those of the validation data are not, so that they
         show as well how new songs do, or if there are too few to leave one out.
     """
-    trained, validated, tested = (_songs(stretches, trials) for stretches in split.sets().values())
-    tests_new_songs = bool(tested) and not tested & (trained | validated)
-    validates_on_new_songs = bool(validated) and not validated & trained
-    if not tests_new_songs or validates_on_new_songs or len(trained) < 2:
+    trained = _songs(split.train, trials)
+    if not validates_on_known_songs(split, trials) or len(trained) < 2:
         return ()
     groups = np.array_split(np.random.default_rng(0).permutation(sorted(trained)), min(MOST_GROUPS, len(trained)))
     return tuple(frozenset(group.tolist()) for group in groups)
+
+
+def validates_on_known_songs(split: Split, trials: Sequence[Trial]) -> bool:
+    """Whether new songs are tested, while validation data are of songs that are trained on, or there are none."""
+    trained, validated, tested = (_songs(stretches, trials) for stretches in split.sets().values())
+    tests_new_songs = bool(tested) and not tested & (trained | validated)
+    return tests_new_songs and (not validated or bool(validated & trained))
 
 
 def _songs(stretches: Sequence[Stretch], trials: Sequence[Trial]) -> set[int]:

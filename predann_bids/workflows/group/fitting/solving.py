@@ -124,19 +124,12 @@ def joined(fit: ModelFit, network: Any, start: Any, source: Any, solved_from: An
         What the network, and what the closed-form decoder, takes windows from.
     """
     from predann_bids.learning.closed_form.joining import join
+    from predann_bids.learning.closed_form.songs import validates_on_known_songs
     from predann_bids.learning.closed_form.validation import ValidationWindows
 
     held_out = fit.split.validation
     windows, of_start = (ValidationWindows.of(some, held_out or fit.split.train) for some in (source, solved_from))
-    decoder = join(network, start, windows, of_start, held_out=bool(held_out), cautious=_is_cautious(fit))
+    cautious = validates_on_known_songs(fit.split, source.trials)
+    decoder = join(network, start, windows, of_start, held_out=bool(held_out), cautious=cautious)
     decoder.remember(source.songs())
     return decoder
-
-
-def _is_cautious(fit: ModelFit) -> bool:
-    """Whether new songs are tested, and validation is on songs that were trained on, though of other listeners."""
-    trials = fit.study.material.trials
-    trained, validated = (
-        {trials[stretch.trial].stimulus for stretch in some} for some in (fit.split.train, fit.split.validation)
-    )
-    return fit.study.nature.unseen_songs and bool(trained & validated)
