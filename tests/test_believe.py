@@ -15,13 +15,13 @@ def codes(metrics: dict[str, Any]) -> list[str]:
     return [caveat.code for caveat in caveats(metrics)]
 
 
-def with_accuracy(by_match: float, by_logits: float, *, low: float) -> dict[str, Any]:
+def with_accuracy(by_match: float, by_logits: float, *, low: float, p_holm: float = 0.01) -> dict[str, Any]:
     """Metrics in which CCA has these accuracies, and PredANN's lead over it an interval that begins here."""
     metrics = everything()
     metrics["models"]["cca"] |= {"accuracy": by_logits, "match_accuracy": by_match}
     for row in metrics["comparisons"]:
         if row["second"] == "cca":
-            row["ci95"] = [low, low + 0.1]
+            row |= {"ci95": [low, low + 0.1], "p_holm": p_holm}
     return metrics
 
 
@@ -41,6 +41,11 @@ def test_a_lead_that_is_shown_is_called_one():
 @pytest.mark.parametrize("low", [-0.05, -0.3])
 def test_where_no_lead_is_shown_the_headline_says_so(low):
     sentence = believe_sentence(with_accuracy(0.96, 0.84, low=low))
+    assert sentence.startswith("It is not shown to be more accurate than the best decoder that is solved for")
+
+
+def test_a_lead_that_does_not_survive_the_correction_is_not_called_one():
+    sentence = believe_sentence(with_accuracy(0.82, 0.72, low=0.05, p_holm=0.19))
     assert sentence.startswith("It is not shown to be more accurate than the best decoder that is solved for")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predann_bids.report import text
-from predann_bids.report.scores import comparison_rows, evaluated, is_no_choice
+from predann_bids.report.scores import SIGNIFICANT, comparison_rows, evaluated, is_no_choice
 from predann_bids.report.words.decisions import BY_LOGITS, BY_MATCH, Way
 from predann_bids.report.words.models import CLOSED_FORM, PREDANN, model_words
 
@@ -41,9 +41,10 @@ class Rival:
 
     @property
     def is_beaten(self) -> bool:
-        """Whether PredANN is shown to be more accurate."""
-        limits: Any = (self.comparison or {}).get("ci95")
-        return bool(limits) and bool(limits[0] > 0)
+        """Whether PredANN is shown to be more accurate, after Holm's correction, too."""
+        comparison = self.comparison or {}
+        limits: Any = comparison.get("ci95")
+        return bool(limits) and bool(limits[0] > 0) and (comparison.get("p_holm") or 0) < SIGNIFICANT
 
     @property
     def is_ahead(self) -> bool:

@@ -235,7 +235,7 @@ def _start_in_words(science: Science) -> str:
         if unseen
         else ""
     )
-    compared = "data that its regularisation was chosen on" if unseen else "validation data"
+    compared = "data by which each was chosen" if unseen else "validation data"
     on_validation = " on the validation data" if unseen else ""
     return (
         " After training, the components of a closed-form decoder, fitted to the same training data, were appended to"
